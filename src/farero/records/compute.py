@@ -1,0 +1,46 @@
+"""What to run and how it goes: the whole input and output of the process seam."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSpec:
+    """What to run; plain data, so that it can cross a socket as JSON."""
+
+    #: Unique name of the run, e.g. `endpoint/iris/AllTraffic/7f3a9c`; starting it twice is one start.
+    name: str
+    argv: tuple[str, ...]
+    #: The whole environment of the process; nothing is inherited.
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    cwd: Path
+    #: Folder that shall appear as /opt/ml where the host allows; None for none.
+    opt_ml: Path | None = None
+    #: Standard output and error are appended here.
+    log_path: Path
+    #: Address space is not limited, resident memory is; None for no limit.
+    memory_bytes: int | None = None
+    #: A line sent to the worker's wake socket when the process ends, e.g. `endpoint.reconcile iris`.
+    wake: str = ""
+    #: Seconds between SIGTERM and SIGKILL on stop.
+    grace_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStatus:
+    """How one process is."""
+
+    name: str
+    #: `running`, `exited`, or `unknown` (never started, or started before the supervisor was).
+    state: str
+    pid: int | None = None
+    #: Exit code; negative is the number of the signal that ended it.
+    exit_code: int | None = None
+    started_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
+    #: The memory limit ended it.
+    out_of_memory: bool = False

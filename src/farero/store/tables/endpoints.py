@@ -1,0 +1,3 @@
+"""Tables of the endpoints family."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tables of the identity family."""
+
+from __future__ import annotations

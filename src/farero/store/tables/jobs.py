@@ -1,0 +1,3 @@
+"""Tables of the jobs family."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tables of the logs family."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tables of the objects family."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tables of the tags family."""
+
+from __future__ import annotations
