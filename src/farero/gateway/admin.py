@@ -1,0 +1,61 @@
+"""/_farero: health for everyone; state and reset for the owner.
+
+`GET /_farero/health` needs no signature and tells nothing but that the gateway answers.
+`GET /_farero/status` describes processes and endpoints. `POST /_farero/reset` empties an ephemeral instance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from farero.aws.wire.messages import AwsError, HttpResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from farero.aws.wire.messages import HttpRequest
+    from farero.gateway.authenticate import Authenticator
+    from farero.gateway.bodies import BodyReader
+
+PREFIX = "/_farero/"
+
+
+class Admin:
+    """The platform's own few pages; `pages` maps (method, name) to what answers it with plain data."""
+
+    def __init__(self, pages: Mapping[tuple[str, str], Callable[[dict[str, str]], Any]]) -> None:
+        self._pages = pages
+
+    def owns(self, path: str) -> bool:
+        """Say whether the path is one of ours; no S3 bucket may begin with an underscore."""
+        return path.startswith(PREFIX)
+
+    async def answer(
+        self, request: HttpRequest, body: BodyReader, authenticator: Authenticator
+    ) -> HttpResponse:
+        """Answer one admin request."""
+        name = request.path.removeprefix(PREFIX)
+        if request.method == "GET" and name == "health":
+            return _json({"status": "ok"})
+        request = await body.read(request)
+        authenticator.check_owner(request)
+        page = self._pages.get((request.method, name))
+        if page is None:
+            raise AwsError("NotFound", f"There is no {request.method} {request.path}.", 404)
+        return _json(await asyncio.to_thread(page, _query(request.query)))
+
+
+def _json(value: object) -> HttpResponse:
+    return HttpResponse(
+        status=200,
+        headers=[("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+        body=msgspec.json.encode(value) + b"\n",
+    )
+
+
+def _query(text: str) -> dict[str, str]:
+    return dict(parse_qsl(text))

@@ -1,0 +1,196 @@
+"""The ASGI app that answers every AWS request: identify → authenticate → read → call → write.
+
+The steps stand in this order in `Gateway.answer`. What AWS knows as an error leaves as AWS writes it; anything else
+is logged with the request id and leaves as InternalFailure, without a word about our insides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any
+
+from farero.aws.wire import protocol
+from farero.aws.wire.messages import AwsError, Headers, HttpRequest, HttpResponse, Value
+from farero.base import ids
+from farero.base.context import Context
+from farero.base.errors import DomainError
+from farero.gateway.bodies import BodyReader, ClientLeft, may_be_upload
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from farero.aws.wire.protocol import Target
+    from farero.base.clock import Clock
+    from farero.base.config import Settings
+    from farero.gateway.admin import Admin
+    from farero.gateway.authenticate import Authenticator
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+SUPPORTED_PAGE = "docs/supported.md"
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Gateway:
+    """One host for all services; `rooms` maps botocore's service names to room objects."""
+
+    def __init__(
+        self,
+        *,
+        rooms: Mapping[str, object],
+        authenticator: Authenticator,
+        admin: Admin,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._rooms = rooms
+        self._authenticator = authenticator
+        self._admin = admin
+        self._settings = settings
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] != "http":
+            await _refuse_lifespan(receive, send)
+            return
+        request = _request_of(scope)
+        body = BodyReader(request.headers, receive)
+        response = await self.answer(request, body)
+        await _send(response, send, is_head=request.method == "HEAD")
+
+    async def answer(self, request: HttpRequest, body: BodyReader) -> HttpResponse:
+        """Answer one request; never raises."""
+        request_id = ids.request_id()
+        target: Target | None = None
+        try:
+            _check_host(request)
+            if self._admin.owns(request.path):
+                return await self._admin.answer(request, body, self._authenticator)
+            is_read = not may_be_upload(request)
+            if is_read:
+                request = await body.read(request)
+            target = protocol.identify(request)
+            if not is_read:
+                request = body.stream(request) if is_upload(target) else await body.read(request)
+            principal, request = self._authenticator.check(request, target)
+            params = protocol.read(target, request)
+            operation = self._find_operation(target)
+            protocol.validate(target, params)
+            ctx = Context(
+                account=self._settings.account,
+                region=self._settings.region,
+                request_id=request_id,
+                now=self._clock.now(),
+                principal=principal,
+                base_url=request.base_url,
+            )
+            result = await self._call(operation, ctx, params, target)
+            return protocol.write(target, result, request_id)
+        except AwsError as error:
+            return protocol.write_error(target, error, request_id, request=request)
+        except Exception:
+            log.exception("request failed", extra={"request_id": request_id, "path": request.path})
+            error = AwsError(
+                "InternalFailure",
+                f"Farero met an error of its own; its log has the details under request id {request_id}.",
+                500,
+            )
+            return protocol.write_error(target, error, request_id, request=request)
+
+    def _find_operation(self, target: Target) -> Callable[..., Any]:
+        room = self._rooms.get(target.service)
+        found = None
+        if room is not None:
+            finder = getattr(room, "find_operation", None)
+            found = (
+                finder(target.python_name)
+                if finder is not None
+                else getattr(room, target.python_name, None)
+            )
+        if found is None:
+            raise AwsError(
+                "NotImplemented",
+                f"{target.service}:{target.operation_name} is not there yet. "
+                f"{SUPPORTED_PAGE} lists what is.",
+                501,
+            )
+        return found
+
+    async def _call(
+        self, operation: Callable[..., Any], ctx: Context, params: dict[str, Value], target: Target
+    ) -> dict[str, Value]:
+        try:
+            if inspect.iscoroutinefunction(operation):
+                result = await operation(ctx, params)
+            else:
+                result = await asyncio.to_thread(operation, ctx, params)
+        except DomainError as error:
+            raise self._in_aws_words(error, target) from error
+        return result if result is not None else {}
+
+    def _in_aws_words(self, error: DomainError, target: Target) -> AwsError:
+        table: Mapping[type[DomainError], tuple[str, int]] = getattr(
+            self._rooms[target.service], "errors", {}
+        )
+        code, status = table.get(type(error), ("ValidationException", 400))
+        return AwsError(code, str(error), status)
+
+
+def _request_of(scope: Scope) -> HttpRequest:
+    headers = Headers([(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]])
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    return HttpRequest(
+        method=scope["method"],
+        path=raw_path.partition(b"?")[0].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        base_url=f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}",
+    )
+
+
+def _check_host(request: HttpRequest) -> None:
+    """Refuse names that are not ours, so that a web page cannot reach us by rebinding its DNS name (R16)."""
+    host = request.headers.get("host")
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    if name in LOCAL_HOSTS or name.endswith(".localhost"):
+        return
+    raise AwsError(
+        "MisdirectedRequest",
+        f"Host '{name}' is not served here; use http://localhost or http://127.0.0.1.",
+        421,
+    )
+
+
+async def _send(response: HttpResponse, send: Send, *, is_head: bool) -> None:
+    headers = [(n.lower().encode("latin-1"), _header_bytes(v)) for n, v in response.headers]
+    if response.stream is None and not any(n == b"content-length" for n, _ in headers):
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.stream is None or is_head:
+        await send({"type": "http.response.body", "body": b"" if is_head else response.body})
+        return
+    async for piece in response.stream:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _header_bytes(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8")
+
+
+async def _refuse_lifespan(receive: Receive, send: Send) -> None:
+    message = await receive()
+    if message["type"] == "lifespan.startup":
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
