@@ -137,7 +137,7 @@ def _convert(name: str, text: str, kind: str) -> object:
 
 
 def _check(settings: Settings) -> None:
-    if len(settings.account) != 12 or not settings.account.isdigit():  # noqa: PLR2004
+    if len(settings.account) != 12 or not settings.account.isdigit():
         raise Invalid(f"account '{settings.account}' is not a number of 12 digits")
     if settings.bind not in ("127.0.0.1", "::1", "localhost"):
         raise Invalid(f"bind '{settings.bind}' is not a loopback address; only loopback is served")

@@ -16,7 +16,7 @@ from farero.aws.wire.messages import AwsError, Headers, HttpRequest, HttpRespons
 from farero.base import ids
 from farero.base.context import Context
 from farero.base.errors import DomainError
-from farero.gateway.bodies import BodyReader, ClientLeft, may_be_upload
+from farero.gateway.bodies import BodyReader, may_be_upload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -78,7 +78,11 @@ class Gateway:
                 request = await body.read(request)
             target = protocol.identify(request)
             if not is_read:
-                request = body.stream(request) if is_upload(target) else await body.read(request)
+                request = (
+                    body.stream(request)
+                    if target.service == "s3" and target.has_streaming_input
+                    else await body.read(request)
+                )
             principal, request = self._authenticator.check(request, target)
             params = protocol.read(target, request)
             operation = self._find_operation(target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -12,6 +11,8 @@ from farero.store.tables.base import UtcTime
 from farero.store.tables.work import work_items
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from sqlalchemy import Connection
 
 
@@ -27,14 +28,10 @@ def upsert(db: Connection, kind: str, key: str, *, due: dt.datetime) -> None:
         )
     )
     if changed.rowcount == 0:
-        db.execute(
-            sa.insert(work_items).values(kind=kind, key=key, due=due, attempts=0, version=1)
-        )
+        db.execute(sa.insert(work_items).values(kind=kind, key=key, due=due, attempts=0, version=1))
 
 
-def take_due(
-    db: Connection, *, now: dt.datetime, until: dt.datetime, limit: int
-) -> list[WorkItem]:
+def take_due(db: Connection, *, now: dt.datetime, until: dt.datetime, limit: int) -> list[WorkItem]:
     """Lease due items until `until`; oldest first."""
     table = work_items.c
     query = (
@@ -95,7 +92,9 @@ def free_all(db: Connection, *, now: dt.datetime) -> int:
     """Free every lease: for the start of the only worker, whose forerunner died holding them."""
     table = work_items.c
     result = db.execute(
-        sa.update(work_items).where(table.leased_until.is_not(None)).values(leased_until=None, due=now)
+        sa.update(work_items)
+        .where(table.leased_until.is_not(None))
+        .values(leased_until=None, due=now)
     )
     return result.rowcount
 

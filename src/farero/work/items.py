@@ -9,11 +9,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from farero.records.work import WorkItem
 from farero.store import work as rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from farero.records.work import WorkItem
 
 LEASE = dt.timedelta(seconds=60)
 FIRST_BACKOFF = dt.timedelta(milliseconds=500)

@@ -1,0 +1,5 @@
+"""`python -m farero` is the `farero` command."""
+
+from farero.cli.main import main
+
+main()
