@@ -30,4 +30,8 @@ def put(db: Connection, which: int, value: int) -> None:
 
 def raise_routing(db: Connection) -> None:
     """Tell every gateway that routes or credentials have changed."""
-    put(db, ROUTING, get(db, ROUTING) + 1)
+    changed = db.execute(
+        sa.update(versions).where(versions.c.id == ROUTING).values(value=versions.c.value + 1)
+    )
+    if changed.rowcount == 0:
+        db.execute(sa.insert(versions).values(id=ROUTING, value=1))
