@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import datetime as dt  # noqa: TC003 - a record's fields are read at run time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -38,11 +38,20 @@ class ObjectStore(Protocol):
         """Open one object for reading; seekable. Raises NotFound as `head`."""
         ...
 
-    def put(self, bucket: str, key: str, body: bytes | BinaryIO, *, content_type: str = "binary/octet-stream") -> ObjectInfo:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes | BinaryIO,
+        *,
+        content_type: str = "binary/octet-stream",
+    ) -> ObjectInfo:
         """Store the whole body durably, replacing what was there. Raises NotFound("bucket", …)."""
         ...
 
-    def put_file(self, bucket: str, key: str, path: Path, *, content_type: str = "binary/octet-stream") -> ObjectInfo:
+    def put_file(
+        self, bucket: str, key: str, path: Path, *, content_type: str = "binary/octet-stream"
+    ) -> ObjectInfo:
         """Store a copy of a file."""
         ...
 
