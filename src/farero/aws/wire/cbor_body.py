@@ -70,20 +70,24 @@ class _Decoder:
             return self._indefinite(major, depth)
         if major <= 1:
             return -1 - length if major else length
-        if major == 2:
-            return self._take(length)
-        if major == 3:
-            return self._text(self._take(length))
-        if major == 4:
-            return [self._element(depth) for _ in range(self._bounded(length))]
-        if major == 5:
-            return dict(self._pair(depth) for _ in range(self._bounded(length)))
+        if major <= 3:
+            data = self._take(length)
+            return data if major == 2 else self._text(data)
+        if major == 6:
+            return self._tagged(length, depth)
+        count = range(self._bounded(length))
+        return [self._element(depth) for _ in count] if major == 4 else self._map(count, depth)
+
+    def _map(self, count: range, depth: int) -> dict[str, Value]:
+        return dict(self._pair(depth) for _ in count)
+
+    def _tagged(self, tag: int, depth: int) -> Value:
         value = self._element(depth)
-        if length == 1:
-            if not isinstance(value, (int, float)):
-                raise Malformed("A timestamp is not a number")
-            return scalars.read_timestamp(value)
-        raise Malformed(f"Tag {length} is not supported")
+        if tag != 1:
+            raise Malformed(f"Tag {tag} is not supported")
+        if not isinstance(value, (int, float)):
+            raise Malformed("A timestamp is not a number")
+        return scalars.read_timestamp(value)
 
     def _indefinite(self, major: int, depth: int) -> Value:
         items: list[Value] = []

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from farero.aws.wire.messages import AwsError, HttpRequest, Value
 
 
+#: Headers that carry the request id: S3's, and everyone else's.
+REQUEST_ID_HEADERS = ("x-amz-request-id", "x-amzn-RequestId")
+
+
 def write(
     service: str,
     protocol: str,
@@ -35,14 +39,13 @@ def write_for(
     request: HttpRequest | None = None,
 ) -> HttpResponse:
     """Write `error` in the terms of `model`."""
-    shape = models.find_error(model, error.code)
     response = HttpResponse(status=error.status, headers=list(error.headers))
     response.headers.extend(id_headers(str(model.service_name), request_id))
     has_no_body = error.status == 304 or (request is not None and request.method == "HEAD")
     if protocol in ("query", "rest-xml"):
-        _write_xml(response, model, protocol, shape, error, request_id, request)
+        _write_xml(response, model, protocol, error, request.path if request else "")
     else:
-        _write_plain(response, model, protocol, shape, error)
+        _write_plain(response, model, protocol, error)
     if has_no_body:
         response.body = b""
         response.headers = [(n, v) for n, v in response.headers if n != "Content-Type"]
@@ -62,12 +65,9 @@ def host_id(request_id: str) -> str:
 
 
 def _write_plain(
-    response: HttpResponse,
-    model: ServiceModel,
-    protocol: str,
-    shape: Shape | None,
-    error: AwsError,
+    response: HttpResponse, model: ServiceModel, protocol: str, error: AwsError
 ) -> None:
+    shape = models.find_error(model, error.code)
     code = shape.name if shape else error.code
     default = "Message" if protocol == "rest-json" else "message"
     body = _members(response, shape, error, default)
@@ -76,8 +76,9 @@ def _write_plain(
     else:
         body = {"__type": code} | body
     if shape and models.is_query_compatible(model):
-        kind = "Receiver" if error.status >= 500 else "Sender"
-        response.headers.append(("x-amzn-query-error", f"{models.error_code(shape)};{kind}"))
+        response.headers.append(
+            ("x-amzn-query-error", f"{models.error_code(shape)};{_fault(error)}")
+        )
     if protocol == "smithy-rpc-v2-cbor":
         response.headers.append(("smithy-protocol", "rpc-v2-cbor"))
         response.headers.append(("Content-Type", "application/cbor"))
@@ -116,41 +117,44 @@ def _members(
 
 
 def _write_xml(
-    response: HttpResponse,
-    model: ServiceModel,
-    protocol: str,
-    shape: Shape | None,
-    error: AwsError,
-    request_id: str,
-    request: HttpRequest | None,
+    response: HttpResponse, model: ServiceModel, protocol: str, error: AwsError, resource: str
 ) -> None:
+    shape = models.find_error(model, error.code)
     code = models.error_code(shape) if shape else error.code
     parts = [xml_body.element("Code", code), xml_body.element("Message", error.message)]
+    parts += _xml_members(response, shape, error)
+    request_id = next(v for n, v in response.headers if n in REQUEST_ID_HEADERS)
+    last = xml_body.element("RequestId", request_id)
+    kind = "application/xml" if protocol == "rest-xml" else "text/xml"
+    response.headers.append(("Content-Type", kind))
+    if model.service_name == "s3":
+        if resource and "Resource" not in error.members:
+            parts.append(xml_body.element("Resource", resource))
+        host = xml_body.element("HostId", host_id(request_id))
+        text = f"<Error>{''.join(parts)}{last}{host}</Error>"
+    else:
+        space = models.namespace(model)
+        root = f'ErrorResponse xmlns="{space}"' if space else "ErrorResponse"
+        inner = xml_body.element("Type", _fault(error)) + "".join(parts)
+        text = f"<{root}><Error>{inner}</Error>{last}</ErrorResponse>"
+    response.body = (xml_body.DECLARATION + text).encode()
+
+
+def _xml_members(response: HttpResponse, shape: Shape | None, error: AwsError) -> list[str]:
     members = cast("StructureShape", shape).members if shape else {}
+    parts: list[str] = []
     for name, value in error.members.items():
         member = members.get(name)
-        if value is None:
+        if value is None or name.lower() == "message":
             continue
         if member is None:
             parts.append(xml_body.element(name, str(value)))
         elif member.serialization.get("location") == "header":
             response.headers.append((wire_name(member, name), rest.header_text(member, value)))
-        elif name.lower() != "message":
+        else:
             parts.append(xml_body.part(name, member, value))
-    response.headers.append(
-        ("Content-Type", "application/xml" if protocol == "rest-xml" else "text/xml")
-    )
-    if model.service_name == "s3":
-        if request is not None and "Resource" not in error.members:
-            parts.append(xml_body.element("Resource", request.path))
-        parts.append(xml_body.element("RequestId", request_id))
-        parts.append(xml_body.element("HostId", host_id(request_id)))
-        text = f"<Error>{''.join(parts)}</Error>"
-    else:
-        kind = "Receiver" if error.status >= 500 else "Sender"
-        space = models.namespace(model)
-        root = f'ErrorResponse xmlns="{space}"' if space else "ErrorResponse"
-        inner = xml_body.element("Type", kind) + "".join(parts)
-        last = xml_body.element("RequestId", request_id)
-        text = f"<{root}><Error>{inner}</Error>{last}</ErrorResponse>"
-    response.body = (xml_body.DECLARATION + text).encode()
+    return parts
+
+
+def _fault(error: AwsError) -> str:
+    return "Receiver" if error.status >= 500 else "Sender"

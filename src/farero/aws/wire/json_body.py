@@ -96,6 +96,11 @@ def to_plain(shape: Shape, value: Value) -> Value:
     if kind == "map":
         item = cast("MapShape", shape).value
         return {str(k): None if v is None else to_plain(item, v) for k, v in value.items()}
+    return _scalar_to_plain(shape, value)
+
+
+def _scalar_to_plain(shape: Shape, value: Value) -> Value:
+    kind = shape.type_name
     if kind == "timestamp":
         return scalars.write_timestamp(value, scalars.timestamp_format(shape, "unixTimestamp"))
     if kind == "blob":

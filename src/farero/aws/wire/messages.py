@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator  # noqa: TC003 - dataclass fields are read at run time
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -8,7 +8,8 @@ import binascii
 import json
 import re
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from farero.aws.wire import eventstream, form_body, json_body, models, scalars, xml_body
 from farero.aws.wire.messages import HttpResponse
@@ -18,9 +19,9 @@ from farero.aws.wire.scalars import Malformed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from botocore.model import ListShape, OperationModel, Shape, StructureShape
+    from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
-    from farero.aws.wire.messages import HttpRequest, Value
+    from farero.aws.wire.messages import Headers, HttpRequest, Value
 
 _CHUNK_BYTES = 256 * 1024
 _LIST_ITEM = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
@@ -53,6 +54,17 @@ _S3_ROOTS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A request outside its body."""
+
+    labels: Mapping[str, str]
+    query: list[tuple[str, str]]
+    #: Parameters bound to members of their own; a map of parameters takes the others.
+    bound: frozenset[str]
+    headers: Headers
+
+
 def read(
     operation: OperationModel, protocol: str, request: HttpRequest, labels: Mapping[str, str]
 ) -> dict[str, Value]:
@@ -61,9 +73,14 @@ def read(
     if shape is None:
         return {}
     result: dict[str, Value] = {}
-    query = form_body.parse_pairs(request.query) if request.query else []
+    parts = _Parts(
+        labels=labels,
+        query=form_body.parse_pairs(request.query) if request.query else [],
+        bound=_bound_parameters(shape),
+        headers=request.headers,
+    )
     for name, member in shape.members.items():
-        value = _bound(shape, name, member, request, labels, query)
+        value = _bound(name, member, parts)
         if value is not None:
             result[name] = value
     payload = cast("str | None", shape.serialization.get("payload"))
@@ -93,7 +110,7 @@ def write(operation: OperationModel, protocol: str, result: dict[str, Value]) ->
         # S3 answers with the bare constraint, empty for us-east-1 ("GetBucketLocation").
         response.body = _location(operation, result)
         _default_type(response, "application/xml")
-    elif protocol == "rest-json" or _has_body(shape):
+    elif _has_body(shape) or (protocol == "rest-json" and not shape.members):
         _write_body(response, operation, protocol, shape, result)
     if operation.name in ("GetObject", "HeadObject") and result.get("ContentRange"):
         response.status = 206
@@ -115,48 +132,45 @@ def header_text(member: Shape, value: Value) -> str:
     return re.sub(r"[\r\n\0]", " ", text)
 
 
-def _bound(
-    shape: StructureShape,
-    name: str,
-    member: Shape,
-    request: HttpRequest,
-    labels: Mapping[str, str],
-    query: list[tuple[str, str]],
-) -> Value:
+def _bound(name: str, member: Shape, parts: _Parts) -> Value:
     where = member.serialization.get("location")
     key = wire_name(member, name)
     try:
         if where == "uri":
-            return scalars.from_text(member, labels[key]) if key in labels else None
+            return scalars.from_text(member, parts.labels[key]) if key in parts.labels else None
         if where == "querystring":
-            return _from_query(shape, member, key, query)
+            return _from_query(member, key, parts.query, parts.bound)
         if where == "headers":
             prefix = key.lower()
-            pairs = {n[len(prefix) :]: v for n, v in request.headers.items if n.startswith(prefix)}
+            pairs = {n[len(prefix) :]: v for n, v in parts.headers.items if n.startswith(prefix)}
             return pairs or None
-        if where == "header" and request.headers.has(key):
-            return _from_header(member, ", ".join(request.headers.all(key)))
+        if where == "header" and parts.headers.has(key):
+            return _from_header(member, ", ".join(parts.headers.all(key)))
     except Malformed as error:
         raise Malformed(f"{name}: {error.message}", in_body=False) from error
     return None
 
 
+def _bound_parameters(shape: StructureShape) -> frozenset[str]:
+    return frozenset(
+        wire_name(m, n)
+        for n, m in shape.members.items()
+        if m.serialization.get("location") == "querystring" and m.type_name != "map"
+    )
+
+
 def _from_query(
-    shape: StructureShape, member: Shape, key: str, query: list[tuple[str, str]]
+    member: Shape, key: str, query: list[tuple[str, str]], bound: frozenset[str]
 ) -> Value:
     if member.type_name == "map":
-        taken = {
-            wire_name(m, n)
-            for n, m in shape.members.items()
-            if m.serialization.get("location") == "querystring" and m.type_name != "map"
-        }
-        item = cast("Any", member).value
+        item = cast("MapShape", member).value
         result: dict[str, Value] = {}
         for name, text in query:
-            if name in taken:
+            if name in bound:
                 continue
             if item.type_name == "list":
-                result.setdefault(name, []).append(scalars.from_text(item.member, text))
+                each = cast("ListShape", item).member
+                result.setdefault(name, []).append(scalars.from_text(each, text))
             else:
                 result.setdefault(name, scalars.from_text(item, text))
         return result or None
@@ -264,7 +278,8 @@ def _write_body(
     result: dict[str, Value],
 ) -> None:
     if protocol == "rest-json":
-        inside = {n: v for n, v in result.items() if not _location_of(shape, n)}
+        outside = {n for n, m in shape.members.items() if _is_outside(m)}
+        inside = {n: v for n, v in result.items() if n not in outside}
         if response.status != 204:
             response.body = json_body.write(shape, inside)
             _default_type(response, "application/json")
@@ -278,12 +293,12 @@ def _write_body(
 
 
 def _has_body(shape: StructureShape) -> bool:
-    return any("location" not in m.serialization for m in shape.members.values())
+    return any(not _is_outside(m) for m in shape.members.values())
 
 
-def _location_of(shape: StructureShape, name: str) -> bool:
-    member = shape.members.get(name)
-    return member is not None and "location" in member.serialization
+def _is_outside(member: Shape) -> bool:
+    """Say whether an output member travels outside the body; bindings of inputs mean nothing here."""
+    return member.serialization.get("location") in xml_body.OUTPUT_LOCATIONS
 
 
 def _location(operation: OperationModel, result: dict[str, Value]) -> bytes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from farero.aws.wire.messages import Value
 
+_parse_http_date = email.utils.parsedate_to_datetime
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 #: Deepest nesting accepted in a body; the deepest modelled request has 12 levels.
@@ -41,10 +42,8 @@ def read_timestamp(value: Value) -> dt.datetime:
         text = str(value).strip()
         if text.replace(".", "", 1).removeprefix("-").isdigit():
             return read_timestamp(float(text))
-        if text[:4].isdigit():
-            moment = dt.datetime.fromisoformat(text)
-        else:
-            moment = email.utils.parsedate_to_datetime(text)
+        parse = dt.datetime.fromisoformat if text[:4].isdigit() else _parse_http_date
+        moment = parse(text)
     except (ValueError, OverflowError, TypeError) as error:
         raise Malformed(f"'{value}' is not a timestamp") from error
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)

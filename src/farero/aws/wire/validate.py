@@ -192,33 +192,38 @@ def _camel(name: str) -> str:
 
 @cache
 def compile_pattern(pattern: str) -> re.Pattern[str] | None:
-    """Turn a Java regular expression into Python's; None when it cannot be done safely.
+    r"""Turn a Java regular expression into Python's; None when it cannot be done safely.
 
-    Unicode classes become looser ones (`\\p{L}` is `\\w`), so a valid value is never refused.
+    Unicode's classes become looser ones beyond ASCII, so a valid value is never refused.
     """
     if pattern in _EXPLOSIVE:
         return None
-    pieces: list[str] = []
-    flags = re.ASCII
-    is_class = False
-    for token in _TOKEN.findall(pattern):
-        text = token
-        if token.startswith((r"\p", r"\P")):
-            if token not in _CLASSES:
-                return None
-            text = _CLASSES[token] if is_class else f"[{_CLASSES[token]}]"
-            flags = flags if _CLASSES[token].isascii() and r"\w" not in text else re.UNICODE
-        elif token in _NOT_PYTHON or (is_class and (token[0] == "[" or token == "&&")):
-            return None
-        elif token[0] == "[":
-            is_class = True
-        elif token == "]":
-            is_class = False
-        pieces.append(text)
+    pieces = _translate(pattern)
+    if pieces is None:
+        return None
     try:
-        return re.compile("".join(pieces), flags)
+        return re.compile("".join(pieces), re.ASCII)  # Java's \\w, \\d and \\s are ASCII
     except re.error:
         return None
+
+
+def _translate(pattern: str) -> list[str] | None:
+    pieces: list[str] = []
+    opened = ""
+    for piece in _TOKEN.findall(pattern):
+        text = piece
+        if piece in _CLASSES and opened != "[^":
+            text = _CLASSES[piece] if opened else f"[{_CLASSES[piece]}]"
+        elif (
+            piece in _NOT_PYTHON
+            or piece.startswith((r"\p", r"\P"))
+            or (opened and piece in ("[", "[^", "&&"))
+        ):
+            return None
+        elif piece in ("[", "[^", "]"):
+            opened = piece.strip("]")
+        pieces.append(text)
+    return pieces
 
 
 #: Patterns that take exponential time on some texts; a test looks for more.
@@ -230,9 +235,10 @@ _EXPLOSIVE = frozenset(
         r"^[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*$",
     }
 )
-_TOKEN = re.compile(r"\\[pP]\{\w+\}|\\.|\[\^?\]?|&&|.", re.DOTALL)
+_TOKEN = re.compile(r"\\[pP]\{\w+\}|\\.|\[\^?|&&|.", re.DOTALL)
 _NOT_PYTHON = frozenset({r"\h", r"\z", r"\Z", r"\G", r"\Q", r"\E", r"\R", r"\p", r"\P"})
-_SPACES = "\\s\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+#: Unicode's classes are exact within ASCII; beyond it any of them takes every character.
+_BEYOND_ASCII = "\u0080-\U0010ffff"
 _CLASSES = {
     r"\p{ASCII}": r"\x00-\x7f",
     r"\p{Alnum}": "a-zA-Z0-9",
@@ -240,7 +246,11 @@ _CLASSES = {
     r"\p{Digit}": "0-9",
     r"\p{Print}": r"\x20-\x7e",
     r"\p{Graph}": r"\x21-\x7e",
-    r"\p{L}": r"\w",
-    r"\p{N}": r"\w",
-    r"\p{Z}": _SPACES,
+    r"\p{L}": _BEYOND_ASCII + "A-Za-z",
+    r"\p{N}": _BEYOND_ASCII + "0-9",
+    r"\p{M}": _BEYOND_ASCII,
+    r"\p{Z}": _BEYOND_ASCII + " ",
+    r"\p{Zs}": _BEYOND_ASCII + " ",
+    r"\p{P}": _BEYOND_ASCII + r"!-#%-*,-/:;?@\[-\]_{}",
+    r"\p{S}": _BEYOND_ASCII + r"$+<->\^`|~",
 }

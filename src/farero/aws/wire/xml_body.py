@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from farero.aws.wire.messages import Value
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+#: Where members of an input and of an output travel when not in the body.
+INPUT_LOCATIONS = frozenset({"uri", "querystring", "header", "headers"})
+OUTPUT_LOCATIONS = frozenset({"header", "headers", "statusCode"})
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -128,7 +131,7 @@ def _structure(shape: StructureShape, node: Node) -> dict[str, Value]:
         children.setdefault(child.name, []).append(child)
     result: dict[str, Value] = {}
     for name, member in shape.members.items():
-        if member.serialization.get("location"):
+        if member.serialization.get("location") in INPUT_LOCATIONS:
             continue
         if member.serialization.get("xmlAttribute"):
             attribute = wire_name(member, name)
@@ -181,7 +184,7 @@ def _members(shape: StructureShape, value: Value) -> tuple[str, str]:
     report_unknown(shape, value)
     for name, member in shape.members.items():
         item = value.get(name)
-        if item is None or member.serialization.get("location"):
+        if item is None or member.serialization.get("location") in OUTPUT_LOCATIONS:
             continue
         tag = member_name(member, name)
         if member.serialization.get("xmlAttribute"):
