@@ -1,0 +1,266 @@
+"""The table of child processes: start, notice the end, stop, and hold them to their limits. Used by the supervisor.
+
+Nothing here waits for a child, but for the few milliseconds that `start` takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import select
+import signal
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from farero.base.clock import SystemClock
+from farero.base.errors import Invalid
+from farero.compute import enter, logfiles, processes
+from farero.compute.lifeline import Lifeline
+from farero.records.compute import ProcessSpec, ProcessStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+#: Ended processes that are remembered; the oldest is forgotten first.
+MOST_ENDED = 10_000
+#: Processes that one child may have before it is taken for a fork bomb.
+MOST_PROCESSES = 2048
+#: A program that is not running after that long may be stuck in a mount; it is not waited for.
+ENTER_WITHIN_S = 2.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Child:
+    """A child that runs."""
+
+    spec: ProcessSpec
+    status: ProcessStatus
+    pid: int
+    #: Open descriptor of the namespace made for it, which keeps its number unique; -1 for none.
+    namespace: int
+    #: Monotonic time at which SIGKILL follows; None before `stop`.
+    kill_at: float | None = None
+    out_of_memory: bool = False
+    forget: bool = False
+
+    def members(self) -> list[processes.Running]:
+        """Return every living process that this child has started, itself included."""
+        spaces = {os.fstat(self.namespace).st_ino} if self.namespace >= 0 else set[int]()
+        return processes.of_leaders({self.pid}, spaces)
+
+
+class Children:
+    """Every child of this process, running or remembered."""
+
+    def __init__(self, *, level: str = enter.PLAIN, hidden: tuple[Path, ...] = ()) -> None:
+        self.level = level
+        self._hidden = hidden
+        self._clock = SystemClock()
+        self._lifeline = Lifeline()
+        self._own_namespace = processes.mount_namespace()
+        self._count_at_start = processes.count()
+        self._running: dict[int, Child] = {}
+        self._by_name: dict[str, Child] = {}
+        self._ended: dict[str, ProcessStatus] = {}
+
+    def open(self) -> None:
+        """Start the lifeline; call before the first `start`."""
+        enter.be_subreaper()
+        self._lifeline.start()
+
+    def close(self) -> None:
+        """Kill whatever is left, orphans included, and let the lifeline go."""
+        own = os.getpid()
+        keep = {own, self._lifeline.pid}
+        leaders = set(self._running)
+        processes.kill_all(
+            lambda: [
+                one
+                for one in processes.scan()
+                if one.pid not in keep and (one.parent == own or {one.session, one.group} & leaders)
+            ]
+        )
+        self._lifeline.end()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, 0)[0]:
+                pass
+
+    def start(
+        self, spec: ProcessSpec, *, passed: int | None = None, is_trusted: bool = False
+    ) -> ProcessStatus:
+        """Start `spec` unless its name runs already; return how it is.
+
+        passed: a descriptor of ours that the child gets as 3. is_trusted: one of the platform's own processes.
+
+        Raises Invalid if there is no program or the log cannot be opened.
+        """
+        if spec.name in self._by_name:
+            return self._by_name[spec.name].status
+        if not spec.argv:
+            raise Invalid(f"process '{spec.name}' has no program to run")
+        output = logfiles.open_for(spec.log_path)
+        try:
+            child = self._fork(spec, output, passed, is_trusted=is_trusted)
+        finally:
+            os.close(output)
+        self._running[child.pid] = self._by_name[spec.name] = child
+        self._ended.pop(spec.name, None)
+        self._lifeline.add(child.pid)
+        return child.status
+
+    def status(self, name: str) -> ProcessStatus:
+        """Say how `name` is; `unknown` if it was never started or is forgotten."""
+        if name in self._by_name:
+            return self._by_name[name].status
+        return self._ended.get(name) or ProcessStatus(name=name, state="unknown")
+
+    def list(self, prefix: str = "") -> list[ProcessStatus]:
+        """Return all whose name begins with `prefix`, by name."""
+        names = sorted({*self._by_name, *self._ended})
+        return [self.status(name) for name in names if name.startswith(prefix)]
+
+    def running(self, prefix: str = "") -> list[Child]:
+        """Return the children that run and whose name begins with `prefix`."""
+        return [child for name, child in self._by_name.items() if name.startswith(prefix)]
+
+    def stop(self, name: str, grace_s: float | None = None) -> None:
+        """Send SIGTERM to the child's group and remember when to kill; a shorter grace wins."""
+        if (child := self._by_name.get(name)) is None:
+            return
+        grace_s = child.spec.grace_s if grace_s is None else grace_s
+        if child.kill_at is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGTERM)
+        kill_at = time.monotonic() + max(0.0, grace_s)
+        child.kill_at = kill_at if child.kill_at is None else min(child.kill_at, kill_at)
+        self.kill_overdue()
+
+    def forget(self, name: str) -> None:
+        """Drop what is remembered of `name`, as soon as it has ended."""
+        self._ended.pop(name, None)
+        if name in self._by_name:
+            self._by_name[name].forget = True
+
+    def reap(self) -> list[Child]:
+        """Collect every child that has ended and kill what it left behind; the status says how it ended."""
+        ended: list[Child] = []
+        with contextlib.suppress(ChildProcessError):
+            # WNOWAIT: the pid stays taken until the group has been killed, so no stranger can be hit.
+            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if child := self._running.pop(found.si_pid, None):
+                    processes.kill_all(child.members)
+                    self._lifeline.remove(child.pid)
+                _, status = os.waitpid(found.si_pid, 0)
+                if child:
+                    ended.append(self._end(child, os.waitstatus_to_exitcode(status)))
+                elif found.si_pid == self._lifeline.pid:
+                    log.warning("lifeline ended; starting another", extra={"pid": found.si_pid})
+                    self._lifeline.start()
+        return ended
+
+    def kill_overdue(self) -> None:
+        """SIGKILL every child whose grace is over."""
+        now = time.monotonic()
+        for child in self._by_name.values():
+            if child.kill_at is not None and child.kill_at <= now:
+                processes.kill_all(child.members)
+
+    def next_kill(self) -> float | None:
+        """Return the monotonic time of the next SIGKILL that is due later, None if there is none."""
+        now = time.monotonic()
+        return min(
+            (c.kill_at for c in self._by_name.values() if c.kill_at and c.kill_at > now),
+            default=None,
+        )
+
+    def check_limits(self) -> None:
+        """Kill what uses too much memory or too many processes; cut logs that have grown too long."""
+        for path in {child.spec.log_path for child in self._by_name.values()}:
+            logfiles.cut(path)
+        is_crowded = processes.count() > self._count_at_start + MOST_PROCESSES
+        watched = {
+            child.pid: child
+            for child in self._by_name.values()
+            if child.spec.memory_bytes or is_crowded
+        }
+        if not watched:
+            return
+        groups: dict[int, list[processes.Running]] = defaultdict(list)
+        for one in processes.scan():
+            leader = one.session if one.session in watched else one.group
+            groups[leader].append(one)
+        for pid, child in watched.items():
+            self._check(child, groups[pid])
+
+    def _check(self, child: Child, members: list[processes.Running]) -> None:
+        limit = child.spec.memory_bytes
+        facts = {"name_of_process": child.spec.name, "processes": len(members)}
+        if len(members) > MOST_PROCESSES:
+            log.warning("too many processes; killed", extra=facts)
+            processes.kill_all(child.members)
+        elif limit and sum(one.resident_bytes for one in members) > limit:
+            # Resident memory counts a shared page once for each user; the proportional sum is exact, but slow.
+            used = sum(processes.proportional_bytes(one.pid) for one in members)
+            if used > limit:
+                child.out_of_memory = True
+                log.warning("out of memory; killed", extra={**facts, "bytes": used, "limit": limit})
+                processes.kill_all(child.members)
+
+    def _fork(
+        self, spec: ProcessSpec, output: int, passed: int | None, *, is_trusted: bool
+    ) -> Child:
+        entry = enter.Entry(
+            argv=spec.argv,
+            env=spec.env,
+            cwd=spec.cwd,
+            output=output,
+            passed=passed,
+            level=enter.PLAIN if is_trusted else self.level,
+            opt_ml=spec.opt_ml,
+            hidden=self._hidden,
+            is_trusted=is_trusted,
+        )
+        parent = os.getpid()
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            enter.enter(entry, parent=parent, failed=write)
+        os.close(write)
+        with open(read, "rb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor, not a path
+            # It closes when the program runs: then the namespaces exist and can be pinned.
+            if select.select([pipe], [], [], ENTER_WITHIN_S)[0] and (reason := pipe.read()):
+                log.warning(reason.decode(errors="replace"), extra={"name_of_process": spec.name})
+        status = ProcessStatus(
+            name=spec.name, state="running", pid=pid, started_at=self._clock.now()
+        )
+        return Child(spec=spec, status=status, pid=pid, namespace=self._pin(pid))
+
+    def _pin(self, pid: int) -> int:
+        if processes.mount_namespace(pid) not in (0, self._own_namespace):
+            with contextlib.suppress(OSError):
+                return os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
+        return -1
+
+    def _end(self, child: Child, code: int) -> Child:
+        del self._by_name[child.spec.name]
+        if child.namespace >= 0:
+            os.close(child.namespace)
+        logfiles.cut(child.spec.log_path)
+        child.status = dataclasses.replace(
+            child.status,
+            state="exited",
+            exit_code=code,
+            ended_at=self._clock.now(),
+            out_of_memory=child.out_of_memory,
+        )
+        if not child.forget:
+            self._ended[child.spec.name] = child.status
+            if len(self._ended) > MOST_ENDED:
+                del self._ended[next(iter(self._ended))]
+        return child

@@ -1,0 +1,230 @@
+"""From a fork to the program: what a child does to itself before it becomes the model server or the job.
+
+It ends with its parent, leads a session of its own, can gain no privilege, holds no descriptor but 0, 1 and 2, dumps
+no core, is the kernel's first choice when memory runs out, and (where the host allows) has a mount namespace of its
+own in which its folder appears as /opt/ml and the platform's keys do not. Nothing of that leaves a trace on the host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: Levels of isolation, weakest first; what `farero status` shows.
+PLAIN = "process"
+MOUNTS = "process + mount namespace"
+USER_MOUNTS = "process + user and mount namespaces"
+
+OPT_ML = Path("/opt/ml")
+#: More entries than that in /opt are not rebuilt; the folder is then told by environment only.
+MOST_OPT_ENTRIES = 64
+CANNOT_RUN = 127
+OPEN_FILES = 65536
+
+# <linux/prctl.h>, <sched.h>, <linux/mount.h>
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT = 1, 2, 4, 32
+_MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
+_MNT_DETACH = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What to become."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path
+    #: Open descriptor for standard output and error.
+    output: int
+    #: Descriptor that becomes 3 in the child; None for none.
+    passed: int | None = None
+    #: One of the levels; with `PLAIN` no namespace is made.
+    level: str = PLAIN
+    opt_ml: Path | None = None
+    #: Folders that shall look empty.
+    hidden: tuple[Path, ...] = ()
+    #: The platform's own processes keep their privileges and their place in the memory killer's list.
+    is_trusted: bool = False
+
+
+def enter(entry: Entry, *, parent: int, failed: int) -> NoReturn:
+    """Become the program, in a freshly forked process. Writes the reason to `failed` if it cannot.
+
+    failed: a close-on-exec descriptor; the parent reads an empty string from its other end when all went well.
+    """
+    try:
+        _leave_parent()
+        failed = _arrange_descriptors(entry, failed)
+        _die_with(parent)
+        if not entry.is_trusted:
+            _limit()
+            if entry.level != PLAIN:
+                _isolate(entry)
+                _die_with(parent)  # the kernel clears it when credentials change
+        os.chdir(entry.cwd)
+        os.execvpe(entry.argv[0], list(entry.argv), dict(entry.env))  # noqa: S606
+    except BaseException as error:  # noqa: BLE001 - a forked copy of the supervisor must never go on
+        text = f"farero: cannot run {entry.argv[0] if entry.argv else '(no program)'}: {error}"
+        with contextlib.suppress(OSError):
+            os.write(2, (text + "\n").encode())
+            os.write(failed, text.encode())
+    finally:
+        os._exit(CANNOT_RUN)
+
+
+def isolation_level() -> str:
+    """Try in a child what this host allows, and return the strongest level that works."""
+    level = MOUNTS if os.geteuid() == 0 else USER_MOUNTS
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            _new_namespaces(level)
+            status = 0
+        finally:
+            os._exit(status)
+    return level if os.waitpid(pid, 0)[1] == 0 else PLAIN
+
+
+def be_subreaper() -> None:
+    """Make orphaned grandchildren children of this process, so that they can be seen and ended."""
+    _check(_libc().prctl(36, 1, 0, 0, 0))  # PR_SET_CHILD_SUBREAPER
+
+
+def _leave_parent() -> None:
+    signal.set_wakeup_fd(-1)
+    # What Python ignores would be ignored by the program too.
+    ignored = (signal.SIGPIPE, signal.SIGXFSZ)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, *ignored):
+        signal.signal(number, signal.SIG_DFL)
+    os.setsid()
+
+
+def _arrange_descriptors(entry: Entry, failed: int) -> int:
+    """Make 0, 1, 2 and perhaps 3 what they shall be and close the rest; return the new `failed`."""
+    # Copies above every number in use first, so that no `dup2` overwrites a source.
+    output, failed = _high_copy(entry.output), _high_copy(failed)
+    passed = None if entry.passed is None else _high_copy(entry.passed)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    first = 3
+    if passed is not None:
+        os.dup2(passed, 3)
+        first = 4
+    os.closerange(first, failed)
+    os.closerange(failed + 1, os.sysconf("SC_OPEN_MAX"))
+    return failed
+
+
+def _high_copy(descriptor: int) -> int:
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+
+
+def _die_with(parent: int) -> None:
+    _check(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os._exit(CANNOT_RUN)
+
+
+def _limit() -> None:
+    _check(_libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+
+
+def _isolate(entry: Entry) -> None:
+    _new_namespaces(entry.level)
+    for folder in entry.hidden:
+        if folder.is_dir():
+            _mount("tmpfs", folder, "tmpfs", _MS_RDONLY | _MS_NOSUID | _MS_NODEV, "size=4k")
+    if entry.opt_ml is not None:
+        # Always told by environment too, so a host where this fails still runs the program.
+        with contextlib.suppress(OSError):
+            if not OPT_ML.is_dir():
+                _rebuild_opt()
+            _mount(entry.opt_ml, OPT_ML, None, _MS_BIND | _MS_REC)
+
+
+def _new_namespaces(level: str) -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    with_user = level == USER_MOUNTS
+    _check(_libc().unshare(_CLONE_NEWNS | (_CLONE_NEWUSER if with_user else 0)))
+    if with_user:
+        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
+    _mount("none", Path("/"), None, _MS_REC | _MS_PRIVATE)
+
+
+def _rebuild_opt() -> None:
+    """Put a small file system over /opt that shows all that was there, and a folder `ml`.
+
+    Only this namespace sees it: the host's /opt is not touched.
+    """
+    opt = OPT_ML.parent
+    names = [entry.name for entry in opt.iterdir()]
+    if len(names) > MOST_OPT_ENTRIES:
+        raise OSError(f"{opt} has more than {MOST_OPT_ENTRIES} entries")
+    before = Path(f"/proc/self/fd/{os.open(opt, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
+    _mount("tmpfs", opt, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=1m")
+    try:
+        for name in names:
+            _show(before / name, opt / name)
+        OPT_ML.mkdir()
+        _mount("none", opt, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+    except OSError:
+        _check(_libc().umount2(os.fsencode(opt), _MNT_DETACH))
+        raise
+
+
+def _show(source: Path, target: Path) -> None:
+    if source.is_symlink():
+        target.symlink_to(source.readlink())
+        return
+    if source.is_dir():
+        target.mkdir()
+    else:
+        target.touch()
+    _mount(source, target, None, _MS_BIND | _MS_REC)
+
+
+def _mount(
+    source: Path | str, target: Path, kind: str | None, flags: int, data: str | None = None
+) -> None:
+    result = _libc().mount(
+        os.fsencode(source),
+        os.fsencode(target),
+        kind and kind.encode(),
+        ctypes.c_ulong(flags),
+        data and data.encode(),
+    )
+    _check(result)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

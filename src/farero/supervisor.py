@@ -1,0 +1,282 @@
+"""The parent process: holds the listening socket and every child's pid; no state, no SQL.
+
+It starts the gateways and the worker and starts them again when they die, runs processes for the worker (asked over
+a Unix socket, `farero.compute.control`), and ends all of them when it ends, however that happens. One loop, no thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from farero.base.config import PREFIX, Settings, read_settings
+from farero.base.errors import Invalid, NotReady
+from farero.compute import claims, control, enter
+from farero.compute.children import Child, Children
+from farero.compute.requests import Requests, peer
+from farero.records.compute import ProcessSpec
+from farero.work.wake import poke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
+
+    from farero.compute.control import Value
+
+log = logging.getLogger("farero.supervisor")
+
+TICK_S = 0.5
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 5.0
+#: A child that lived as long starts again at once when it dies.
+QUICK_DEATH_S = 5.0
+#: What ends after what, by name of process, and the longest grace each step gets in seconds.
+DRAIN = (("gateway-", 10.0), ("worker", 10.0), ("", 5.0), ("endpoint/", 3.0))
+
+
+class Supervisor:
+    """One per data directory."""
+
+    def __init__(self, settings: Settings, *, is_bare: bool = False) -> None:
+        self._settings = settings
+        self._run = settings.run_dir
+        self._names = (
+            [] if is_bare else [f"gateway-{i}" for i in range(settings.gateways)] + ["worker"]
+        )
+        self._selector = selectors.DefaultSelector()
+        self._children = Children(hidden=(settings.keys_dir,))
+        self._listening: socket.socket | None = None
+        self._port = settings.port
+        self._ready: set[str] = set()
+        self._requests = Requests(self._selector, self._do)
+        #: When each fixed child that is down starts again (monotonic), and how long the next wait is.
+        self._due = dict.fromkeys(self._names, 0.0)
+        self._backoff: dict[str, float] = {}
+        self._born: dict[str, float] = {}
+        #: Steps of DRAIN still to do; None while all is well.
+        self._drain: list[tuple[str, float]] | None = None
+        self._last_check = 0.0
+
+    def run(self) -> int:
+        """Run until told to end; return the exit code. Raises Invalid if another one holds the data or the port."""
+        os.umask(0o077)
+        self._run.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(claims.hold_lock(self._run / "lock"))
+            if self._names:
+                listening = claims.listen(self._settings.bind, self._settings.port)
+                self._listening = stack.enter_context(listening)
+                self._port = listening.getsockname()[1]
+            self._open(stack)
+            while self._drain is None or self._drain or self._children.running():
+                self._step()
+        log.info("supervisor ended")
+        return 0
+
+    def _open(self, stack: contextlib.ExitStack) -> None:
+        if self._settings.isolation != "none":
+            self._children.level = enter.isolation_level()
+        self._children.open()
+        stack.callback(self._children.close)
+        wake, signals = socket.socketpair()
+        for end in (wake, signals):
+            end.setblocking(False)
+            stack.enter_context(end)
+        signal.set_wakeup_fd(signals.fileno(), warn_on_full_buffer=False)
+        stack.callback(signal.set_wakeup_fd, -1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, _leave_to_the_loop)
+        self._watch(wake, self._on_signals)
+        control_path, notes_path = self._run / "supervisor.sock", self._run / "notify.sock"
+        requests = stack.enter_context(claims.unix_socket(control_path, socket.SOCK_STREAM))
+        requests.listen(128)
+        self._watch(requests, self._requests.accept)
+        notes = stack.enter_context(claims.unix_socket(notes_path, socket.SOCK_DGRAM))
+        notes.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._watch(notes, self._on_note)
+        pid_path = self._run / "supervisor.pid"
+        pid_path.write_text(f"{os.getpid()}\n", encoding="ascii")
+        stack.callback(pid_path.unlink, missing_ok=True)
+        log.info(
+            "supervisor started", extra={"pid": os.getpid(), "isolation": self._children.level}
+        )
+
+    def _watch(self, one: socket.socket, act: Callable[[socket.socket], None]) -> None:
+        one.setblocking(False)
+        self._selector.register(one, selectors.EVENT_READ, act)
+
+    def _step(self) -> None:
+        self._start_fixed()
+        now = time.monotonic()
+        times = [now + TICK_S, *self._due.values(), self._children.next_kill() or now + TICK_S]
+        for key, _ in self._selector.select(max(0.0, min(times) - now)):
+            key.data(key.fileobj)
+        self._reap()
+        self._children.kill_overdue()
+        if time.monotonic() - self._last_check >= TICK_S:
+            self._last_check = time.monotonic()
+            self._children.check_limits()
+        self._go_on_draining()
+
+    # -- the platform's own processes
+
+    def _start_fixed(self) -> None:
+        for name in [name for name, due in self._due.items() if due <= time.monotonic()]:
+            del self._due[name]
+            self._born[name] = time.monotonic()
+            passed = self._listening if name != "worker" else None
+            spec = self._fixed_spec(name)
+            self._children.start(spec, passed=passed and passed.fileno(), is_trusted=True)
+
+    def _fixed_spec(self, name: str) -> ProcessSpec:
+        what = ("farero.work",) if name == "worker" else ("farero.gateway", "--fd", "3")
+        env = {
+            **os.environ,
+            PREFIX + "DATA_DIR": str(self._settings.data_dir),
+            PREFIX + "PORT": str(self._port),
+            PREFIX + "PROCESS": name,
+            "NOTIFY_SOCKET": str(self._run / "notify.sock"),
+        }
+        return ProcessSpec(
+            name=name,
+            argv=(sys.executable, "-P", "-m", *what),
+            env=env,
+            cwd=self._settings.data_dir,
+            log_path=self._settings.logs_dir / f"{name}.log",
+        )
+
+    def _reap(self) -> None:
+        for child in self._children.reap():
+            name, code = child.spec.name, child.status.exit_code
+            if name in self._names:
+                self._ready.discard(name)
+                if self._drain is None:
+                    self._schedule(name, code)
+            elif child.spec.wake:
+                poke(self._run / "worker.sock", child.spec.wake)
+
+    def _schedule(self, name: str, code: int | None) -> None:
+        wait = self._backoff.get(name, FIRST_BACKOFF_S)
+        if time.monotonic() - self._born[name] >= QUICK_DEATH_S:
+            wait = FIRST_BACKOFF_S
+        self._due[name] = time.monotonic() + wait
+        self._backoff[name] = min(wait * 2, LONGEST_BACKOFF_S)
+        log.warning("%s ended with code %s; again in %.2f s", name, code, wait)
+
+    def _on_note(self, notes: socket.socket) -> None:
+        data, ancillary, _, _ = notes.recvmsg(256, socket.CMSG_SPACE(12))
+        if not data.startswith(b"READY") or not ancillary:
+            return
+        pid, _, _ = peer(ancillary[0][2])
+        self._ready |= {name for name in self._names if self._children.status(name).pid == pid}
+        if self._is_ready():
+            self._requests.release()
+
+    def _is_ready(self) -> bool:
+        return self._ready.issuperset(self._names) and self._drain is None
+
+    # -- the end
+
+    def _on_signals(self, wake: socket.socket) -> None:
+        for number in wake.recv(4096):
+            if number != signal.SIGCHLD:
+                self._begin_drain(signal.Signals(number).name)
+
+    def _begin_drain(self, why: str) -> None:
+        if self._drain is not None:  # asked twice: no more patience
+            self._drain = [(prefix, 0.0) for prefix, _ in self._drain]
+            for child in self._children.running():
+                if child.kill_at is not None:
+                    self._children.stop(child.spec.name, 0.0)
+            return
+        log.info("supervisor ending: %s", why)
+        self._requests.release(NotReady("Farero", "", "Farero is ending"))
+        self._due.clear()
+        self._drain = list(DRAIN)
+        if self._listening:
+            self._listening.close()
+        for child in self._children.running("gateway-"):
+            self._children.stop(child.spec.name, DRAIN[0][1])
+
+    def _go_on_draining(self) -> None:
+        """Stop the next kind of process as soon as the one before it has gone."""
+        while self._drain and not self._of_step(self._drain[0][0]):
+            del self._drain[0]
+            for prefix, grace_s in self._drain[:1]:
+                for child in self._of_step(prefix):
+                    self._children.stop(child.spec.name, min(grace_s, child.spec.grace_s))
+
+    def _of_step(self, prefix: str) -> list[Child]:
+        others = () if prefix else tuple(step for step, _ in DRAIN if step)
+        return [c for c in self._children.running(prefix) if not c.spec.name.startswith(others)]
+
+    # -- what is asked over the control socket
+
+    def _do(self, request: Mapping[str, Value]) -> Value:  # noqa: PLR0911 - one line an operation
+        """Do one operation of `farero.compute.control.Control` or `LocalCompute`."""
+        children = self._children
+        match request["op"]:
+            case "start":
+                if self._drain is not None:
+                    raise NotReady(
+                        "supervisor", "", "Farero is ending; nothing is started any more"
+                    )
+                return control.status_to_wire(
+                    children.start(control.spec_from_wire(request["spec"]))
+                )
+            case "status":
+                return control.status_to_wire(children.status(request["name"]))
+            case "list":
+                names = {*self._names}
+                found = children.list(request["prefix"])
+                return [control.status_to_wire(one) for one in found if one.name not in names]
+            case "stop":
+                return children.stop(request["name"], request["grace_s"])
+            case "forget":
+                return children.forget(request["name"])
+            case "shutdown":
+                return self._begin_drain("asked to")
+            case "info":
+                return self._info()
+            case "wait_ready" if not self._is_ready():
+                return Requests.LATER
+            case "ping" | "wait_ready":
+                return None
+            case other:
+                raise Invalid(f"no operation {other!r}")
+
+    def _info(self) -> dict[str, Value]:
+        pids = {child.spec.name: child.pid for child in self._children.running()}
+        return {
+            "pid": os.getpid(),
+            "url": f"http://{self._settings.bind}:{self._port}",
+            "ready": self._is_ready(),
+            "isolation": self._children.level,
+            "gateways": [pids.get(name) for name in self._names if name != "worker"],
+            "worker": pids.get("worker"),
+            "processes": [control.status_to_wire(one) for one in self._children.list()],
+        }
+
+
+def _leave_to_the_loop(_number: int, _frame: FrameType | None) -> None:
+    """Let the wake-up descriptor carry the signal's number."""
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run a supervisor by the FARERO_… variables. `--bare`: no gateways, no worker, no port."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        return Supervisor(read_settings(), is_bare="--bare" in arguments).run()
+    except Invalid as error:
+        sys.stderr.write(f"farero: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
