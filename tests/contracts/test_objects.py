@@ -7,21 +7,16 @@ import io
 
 import pytest
 
-from farero.base.clock import ManualClock
 from farero.base.errors import NotFound
 from farero.objects.local import LocalObjects
-from farero.store.engine import Store
-from farero.store.migrations import upgrade
 
 
 @pytest.fixture(params=["local"])
-def blobs(request, tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'state.db'}")
-    upgrade(store)
-    objects = LocalObjects(store, tmp_path / "objects", ManualClock())
+def blobs(request, store, clock, tmp_path):
+    """Each implementation of ObjectStore, with one bucket."""
+    objects = LocalObjects(store, tmp_path / "objects", clock)
     objects.ensure_bucket("things")
-    yield objects
-    store.close()
+    return objects
 
 
 def test_what_was_put_is_read_back(blobs):

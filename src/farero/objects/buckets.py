@@ -21,6 +21,26 @@ if TYPE_CHECKING:
     from farero.store.engine import Store
 
 
+#: What a new bucket is given (S3 user guide: "Default settings for new S3 buckets", since April 2023).
+DEFAULT_CONFIGS: dict[str, dict[str, Any]] = {
+    "encryption": {
+        "Rules": [
+            {
+                "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+                "BucketKeyEnabled": False,
+            }
+        ]
+    },
+    "public-access-block": {
+        "BlockPublicAcls": True,
+        "IgnorePublicAcls": True,
+        "BlockPublicPolicy": True,
+        "RestrictPublicBuckets": True,
+    },
+    "ownership-controls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+}
+
+
 class Buckets:
     """Every bucket of the account; a configuration is kept as the plain document it came as."""
 
@@ -38,6 +58,8 @@ class Buckets:
             now = self._clock.now().replace(microsecond=0)
             bucket = Bucket(name=name, region=region, created_at=now)
             rows.insert_bucket(db, bucket)
+            for kind, document in DEFAULT_CONFIGS.items():
+                rows.put_config(db, name, kind, msgspec.json.encode(document).decode())
         return bucket
 
     def get(self, name: str) -> Bucket:

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 #: Every algorithm that S3 clients name, with the bytes of its value.
-SIZES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
+SIZES = {
+    "CRC32": 4,
+    "CRC32C": 4,
+    "CRC64NVME": 8,
+    "SHA1": 20,
+    "SHA256": 32,
+    "SHA512": 64,
+    "MD5": 16,
+    "XXHASH64": 8,
+    "XXHASH3": 8,
+    "XXHASH128": 16,
+}
+#: Those whose value for a whole follows from the values of its parts; only they can be full-object checksums.
 CRCS = ("CRC32", "CRC32C", "CRC64NVME")
 #: What S3 computes when the client names no algorithm.
 DEFAULT = "CRC64NVME"
@@ -37,6 +49,11 @@ _COMBINE: dict[str, Callable[[int, int, int], int]] = {
 _HASH: dict[str, Callable[[], Digest]] = {
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
+    "SHA512": hashlib.sha512,
+    "MD5": lambda: hashlib.md5(usedforsecurity=False),
+    "XXHASH64": lambda: _Xxhash(crt.XXHash.new_xxhash64()),
+    "XXHASH3": lambda: _Xxhash(crt.XXHash.new_xxhash3_64()),
+    "XXHASH128": lambda: _Xxhash(crt.XXHash.new_xxhash3_128()),
 }
 
 
@@ -63,6 +80,19 @@ class _Crc:
 
     def digest(self) -> bytes:
         return self._value.to_bytes(self._size, "big")
+
+
+class _Xxhash:
+    def __init__(self, native: crt.XXHash) -> None:
+        self._native = native
+        self._final = b""
+
+    def update(self, data: bytes, /) -> None:
+        self._native.update(data)
+
+    def digest(self) -> bytes:
+        self._final = self._final or self._native.finalize()  # it can be asked only once
+        return self._final
 
 
 def new(algorithm: str) -> Digest:

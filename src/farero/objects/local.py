@@ -250,21 +250,27 @@ class LocalObjects:
         conditions: Conditions = conditions_.ANY,
     ) -> Deleted:
         """Delete the current version (with versioning: lay a marker over it) or for good the one named."""
-        doomed: list[str] = []
         with self._store.begin() as db:
             owner = get_bucket(db, bucket, lock=True)
             if conditions != conditions_.ANY:
                 current = rows.find_latest(db, bucket, key)
                 conditions_.check_write(conditions, current, bucket=bucket, key=key)
-            if not version_id:
-                deleted, doomed = versions.delete_current(db, owner, key, now=self._now())
-            else:
-                stored = rows.find_version(db, bucket, key, version_id)
-                deleted = versions.Deleted(version_id=version_id)
-                if stored is not None:
-                    deleted, doomed = versions.delete_version(db, stored)
+            deleted, doomed = versions.delete(db, owner, key, version_id, now=self._now())
         self._files.remove(doomed)
         return deleted
+
+    def remove_many(self, bucket: str, wanted: Iterable[tuple[str, str]]) -> list[Deleted]:
+        """Delete several (key, version id or "") in one transaction, each as `remove` does."""
+        results: list[Deleted] = []
+        doomed: list[str] = []
+        with self._store.begin() as db:
+            owner = get_bucket(db, bucket, lock=True)
+            for key, version_id in wanted:
+                deleted, files = versions.delete(db, owner, key, version_id, now=self._now())
+                results.append(deleted)
+                doomed += files
+        self._files.remove(doomed)
+        return results
 
     def set_tags(
         self, bucket: str, key: str, tags: dict[str, str], version_id: str = ""

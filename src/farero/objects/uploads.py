@@ -200,7 +200,7 @@ def default_type(algorithm: str) -> str:
 
 def check_type(algorithm: str, checksum_type: str) -> None:
     """Raise Invalid for a pair S3 does not know: only CRCs can be full-object, CRC64NVME can be nothing else."""
-    if algorithm in ("SHA1", "SHA256") and checksum_type == FULL_OBJECT:
+    if algorithm and algorithm not in checksums.CRCS and checksum_type == FULL_OBJECT:
         raise Invalid(
             f"The FULL_OBJECT checksum type cannot be used with the {algorithm.lower()} checksum algorithm."
         )

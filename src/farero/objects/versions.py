@@ -45,10 +45,15 @@ def add(db: Connection, bucket: Bucket, stored: StoredObject) -> tuple[StoredObj
     return stored, doomed
 
 
-def delete_current(
-    db: Connection, bucket: Bucket, key: str, *, now: dt.datetime
+def delete(
+    db: Connection, bucket: Bucket, key: str, version_id: str, *, now: dt.datetime
 ) -> tuple[Deleted, list[str]]:
-    """Remove the object, or with versioning lay a delete marker over it."""
+    """Remove the version named for good, or the object; with versioning lay a delete marker over it."""
+    if version_id:
+        stored = rows.find_version(db, bucket.name, key, version_id)
+        if stored is None:
+            return Deleted(version_id=version_id), []
+        return _delete_version(db, stored)
     if not bucket.versioning:
         return Deleted(), _drop(db, rows.find_version(db, bucket.name, key, NULL_VERSION))
     marker = StoredObject(
@@ -68,20 +73,17 @@ def delete_current(
     return Deleted(version_id=marker.version_id, is_delete_marker=True), doomed
 
 
-def delete_version(db: Connection, stored: StoredObject) -> tuple[Deleted, list[str]]:
-    """Remove one version for good; the newest one left becomes the current one."""
-    doomed = _drop(db, stored)
-    if stored.is_latest:
-        rows.promote_newest(db, stored.bucket, stored.key)
-    return (
-        Deleted(version_id=stored.version_id, is_delete_marker=stored.is_delete_marker),
-        doomed,
-    )
-
-
 def new_version_id() -> str:
     """Return an id of 32 characters that no other version has."""
     return secrets.token_urlsafe(24)
+
+
+def _delete_version(db: Connection, stored: StoredObject) -> tuple[Deleted, list[str]]:
+    doomed = _drop(db, stored)
+    if stored.is_latest:
+        rows.promote_newest(db, stored.bucket, stored.key)
+    deleted = Deleted(version_id=stored.version_id, is_delete_marker=stored.is_delete_marker)
+    return deleted, doomed
 
 
 def _drop(db: Connection, stored: StoredObject | None) -> list[str]:

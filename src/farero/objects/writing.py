@@ -62,12 +62,12 @@ class ObjectWriter:
         return self._blob
 
     def check(self, announced: Mapping[str, str]) -> None:
-        """Compare with checksums the client announced, by algorithm or `MD5`, base64.
+        """Compare with checksums the client announced, by algorithm or `Content-MD5`, base64.
 
         Raises BadDigest for the first that differs. An algorithm that was not begun with is an error of the caller.
         """
         for name, value in announced.items():
-            digest = self._md5 if name == "MD5" else self._digests[name]
+            digest = self._md5 if name == "Content-MD5" else self._digests[name]
             computed = checksums.encode(digest.digest())
             if computed != value:
                 raise BadDigest(name, announced=value, computed=computed)
