@@ -2,12 +2,17 @@
 
 import importlib.util
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from farero.base.clock import ManualClock
+from farero.compute.control import Control
+from farero.compute.local import LocalCompute
 from farero.store import migrations
 from farero.store.engine import Store
 from farero.store.tables.base import metadata, versions
@@ -63,3 +68,49 @@ def store(request, tmp_path):
     migrations.upgrade(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def wait_for():
+    """A function that waits until a claim is true and returns its value."""
+
+    def wait(claim, seconds=10.0):
+        deadline = time.monotonic() + seconds
+        while not (value := claim()):
+            assert time.monotonic() < deadline, "the condition never came true"
+            time.sleep(0.005)
+        return value
+
+    return wait
+
+
+class RunningSupervisor:
+    """A supervisor in a process of its own, without gateways and worker: it runs processes."""
+
+    def __init__(self, data_dir, **settings):
+        self.data_dir = data_dir
+        self.run_dir = data_dir / "run"
+        self.control = Control(self.run_dir / "supervisor.sock")
+        self.compute = LocalCompute(self.run_dir / "supervisor.sock")
+        env = {**os.environ, **settings, "FARERO_DATA_DIR": str(data_dir)}
+        command = [sys.executable, "-m", "farero.supervisor", "--bare"]
+        self.process = subprocess.Popen(command, env=env)
+
+    def stop(self):
+        """End it in order, or at once if it hangs."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+@pytest.fixture
+def supervisor(tmp_path, wait_for):
+    """A running supervisor: `supervisor.compute` is a real `Compute`."""
+    running = RunningSupervisor(tmp_path / "data")
+    wait_for(running.control.answers)
+    yield running
+    running.stop()

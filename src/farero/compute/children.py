@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 MOST_ENDED = 10_000
 #: Processes that one child may have before it is taken for a fork bomb.
 MOST_PROCESSES = 2048
+#: Until what did not die of SIGKILL, stuck in the kernel, is killed again.
+AGAIN_S = 1.0
 #: A program that is not running after that long may be stuck in a mount; it is not waited for.
 ENTER_WITHIN_S = 2.0
 
@@ -170,6 +172,7 @@ class Children:
         for child in self._by_name.values():
             if child.kill_at is not None and child.kill_at <= now:
                 processes.kill_all(child.members)
+                child.kill_at = now + AGAIN_S
 
     def next_kill(self) -> float | None:
         """Return the monotonic time of the next SIGKILL that is due later, None if there is none."""
