@@ -249,12 +249,14 @@ def _write_payload(
     value = result.get(name)
     if member.serialization.get("eventstream"):
         response.stream = eventstream.write(member, value if value is not None else [], protocol)
-        _default_type(response, eventstream.CONTENT_TYPE)
+        if not _names_type(cast("StructureShape", operation.output_shape)):
+            _default_type(response, eventstream.CONTENT_TYPE)
     elif value is None:
         return
     elif member.type_name == "blob":
         _attach(response, value)
-        _default_type(response, "application/octet-stream")
+        if not _names_type(cast("StructureShape", operation.output_shape)):
+            _default_type(response, "application/octet-stream")
     elif member.type_name == "string":
         response.body = str(value).encode()
         _default_type(
@@ -306,6 +308,11 @@ def _location(operation: OperationModel, result: dict[str, Value]) -> bytes:
     value = result.get("LocationConstraint") or ""
     space = models.namespace(operation.service_model)
     return xml_body.write(shape, value, "LocationConstraint", namespace=space)
+
+
+def _names_type(shape: StructureShape) -> bool:
+    """Say whether a member carries the payload's media type, so that none is made up in its absence."""
+    return any(wire_name(m, n).lower() == "content-type" for n, m in shape.members.items())
 
 
 def _attach(response: HttpResponse, value: Value) -> None:
