@@ -43,12 +43,11 @@ DRAIN = (("gateway-", 10.0), ("worker", 10.0), ("", 5.0), ("endpoint/", 3.0))
 class Supervisor:
     """One per data directory."""
 
-    def __init__(self, settings: Settings, *, is_bare: bool = False) -> None:
+    def __init__(self, settings: Settings, commands: Mapping[str, tuple[str, ...]]) -> None:
+        """commands: program and arguments of each fixed child; `gateway-…` get the listening socket as 3."""
         self._settings = settings
         self._run = settings.run_dir
-        self._names = (
-            [] if is_bare else [f"gateway-{i}" for i in range(settings.gateways)] + ["worker"]
-        )
+        self._commands = commands
         self._selector = selectors.DefaultSelector()
         self._children = Children(hidden=(settings.keys_dir,))
         self._listening: socket.socket | None = None
@@ -56,7 +55,7 @@ class Supervisor:
         self._ready: set[str] = set()
         self._requests = Requests(self._selector, self._do)
         #: When each fixed child that is down starts again (monotonic), and how long the next wait is.
-        self._due = dict.fromkeys(self._names, 0.0)
+        self._due = dict.fromkeys(commands, 0.0)
         self._backoff: dict[str, float] = {}
         self._born: dict[str, float] = {}
         #: Steps of DRAIN still to do; None while all is well.
@@ -69,7 +68,7 @@ class Supervisor:
         self._run.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             stack.enter_context(claims.hold_lock(self._run / "lock"))
-            if self._names:
+            if self._commands:
                 listening = claims.listen(self._settings.bind, self._settings.port)
                 self._listening = stack.enter_context(listening)
                 self._port = listening.getsockname()[1]
@@ -130,12 +129,11 @@ class Supervisor:
         for name in [name for name, due in self._due.items() if due <= time.monotonic()]:
             del self._due[name]
             self._born[name] = time.monotonic()
-            passed = self._listening if name != "worker" else None
+            passed = self._listening if name.startswith("gateway-") else None
             spec = self._fixed_spec(name)
             self._children.start(spec, passed=passed and passed.fileno(), is_trusted=True)
 
     def _fixed_spec(self, name: str) -> ProcessSpec:
-        what = ("farero.work",) if name == "worker" else ("farero.gateway", "--fd", "3")
         env = {
             **os.environ,
             PREFIX + "DATA_DIR": str(self._settings.data_dir),
@@ -145,7 +143,7 @@ class Supervisor:
         }
         return ProcessSpec(
             name=name,
-            argv=(sys.executable, "-P", "-m", *what),
+            argv=self._commands[name],
             env=env,
             cwd=self._settings.data_dir,
             log_path=self._settings.logs_dir / f"{name}.log",
@@ -154,7 +152,7 @@ class Supervisor:
     def _reap(self) -> None:
         for child in self._children.reap():
             name, code = child.spec.name, child.status.exit_code
-            if name in self._names:
+            if name in self._commands:
                 self._ready.discard(name)
                 if self._drain is None:
                     self._schedule(name, code)
@@ -174,12 +172,12 @@ class Supervisor:
         if not data.startswith(b"READY") or not ancillary:
             return
         pid, _, _ = peer(ancillary[0][2])
-        self._ready |= {name for name in self._names if self._children.status(name).pid == pid}
+        self._ready |= {name for name in self._commands if self._children.status(name).pid == pid}
         if self._is_ready():
             self._requests.release()
 
     def _is_ready(self) -> bool:
-        return self._ready.issuperset(self._names) and self._drain is None
+        return self._ready.issuperset(self._commands) and self._drain is None
 
     # -- the end
 
@@ -233,9 +231,9 @@ class Supervisor:
             case "status":
                 return control.status_to_wire(children.status(request["name"]))
             case "list":
-                names = {*self._names}
                 found = children.list(request["prefix"])
-                return [control.status_to_wire(one) for one in found if one.name not in names]
+                ours = self._commands
+                return [control.status_to_wire(one) for one in found if one.name not in ours]
             case "stop":
                 return children.stop(request["name"], request["grace_s"])
             case "forget":
@@ -258,7 +256,7 @@ class Supervisor:
             "url": f"http://{self._settings.bind}:{self._port}",
             "ready": self._is_ready(),
             "isolation": self._children.level,
-            "gateways": [pids.get(name) for name in self._names if name != "worker"],
+            "gateways": [pids.get(name) for name in self._commands if name != "worker"],
             "worker": pids.get("worker"),
             "processes": [control.status_to_wire(one) for one in self._children.list()],
         }
@@ -268,11 +266,22 @@ def _leave_to_the_loop(_number: int, _frame: FrameType | None) -> None:
     """Let the wake-up descriptor carry the signal's number."""
 
 
+def fixed_commands(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the programs of the gateways and the worker."""
+    python = (sys.executable, "-P", "-m")  # -P: the folder we stand in gives no modules
+    gateways = {
+        f"gateway-{i}": (*python, "farero.gateway", "--fd", "3") for i in range(settings.gateways)
+    }
+    return {**gateways, "worker": (*python, "farero.work")}
+
+
 def main(arguments: Sequence[str] = ()) -> int:
     """Run a supervisor by the FARERO_… variables. `--bare`: no gateways, no worker, no port."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        return Supervisor(read_settings(), is_bare="--bare" in arguments).run()
+        settings = read_settings()
+        commands = {} if "--bare" in arguments else fixed_commands(settings)
+        return Supervisor(settings, commands).run()
     except Invalid as error:
         sys.stderr.write(f"farero: {error}\n")
         return 1

@@ -113,7 +113,7 @@ class Children:
             os.close(output)
         self._running[child.pid] = self._by_name[spec.name] = child
         self._ended.pop(spec.name, None)
-        self._lifeline.add(child.pid)
+        self._lifeline.add(child.pid)  # again: now its namespace can be pinned
         return child.status
 
     def status(self, name: str) -> ProcessStatus:
@@ -234,6 +234,7 @@ class Children:
         pid = os.fork()
         if pid == 0:
             enter.enter(entry, parent=parent, failed=write)
+        self._lifeline.add(pid)
         os.close(write)
         with open(read, "rb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor, not a path
             # It closes when the program runs: then the namespaces exist and can be pinned.

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+#: The name it goes by in `ps`, 15 letters at most.
+NAME = "farero-lifeline"
+
+
 class Lifeline:
     """The supervisor's end of the pipe."""
 
@@ -87,7 +91,7 @@ def _keep_only(pipe: int) -> None:
     os.closerange(3, pipe)
     os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
     with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:  # noqa: PTH123
-        file.write("farero-lifeline")
+        file.write(NAME)
 
 
 def _follow(pipe: int) -> dict[int, int]:
