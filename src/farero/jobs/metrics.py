@@ -1,0 +1,75 @@
+"""Metrics from log lines: the last value of each name counts. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from typing import TYPE_CHECKING
+
+from farero.base.errors import Invalid
+from farero.records.job import FinalMetric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from farero.records.job import MetricDefinition
+
+#: No metric stands further right; keeps a careless pattern from running away on a huge line.
+LINE_LIMIT = 4096
+
+#: What SageMaker's XGBoost image declares of itself, `.*\[[0-9]+\].*#011validation-rmse:(\S+)` for each metric, in one
+#: pattern; `#011` is how a tab arrives in CloudWatch.
+_XGBOOST_ROUND = re.compile(r"\[[0-9]+\].*#011(?:train|validation)-")
+_XGBOOST_VALUE = re.compile(r"#011(train|validation)-([^:\s#]+):([^\s#]+)")
+
+
+def check(definitions: Sequence[MetricDefinition]) -> None:
+    """Raise Invalid if a pattern cannot be read."""
+    for item in definitions:
+        try:
+            re.compile(item.regex)
+        except re.error as error:
+            raise Invalid(
+                f"MetricDefinitions: the regex of '{item.name}' cannot be read: {error} in {item.regex!r}"
+            ) from error
+
+
+class MetricScanner:
+    """Reads log lines in order and remembers each metric's last value."""
+
+    def __init__(self, definitions: Sequence[MetricDefinition], *, reads_xgboost: bool) -> None:
+        self._patterns = [(item.name, re.compile(item.regex)) for item in definitions]
+        self._reads_xgboost = reads_xgboost
+        self._last: dict[str, FinalMetric] = {}
+
+    def read(self, timestamp_ms: int, message: str) -> None:
+        """Look for every metric in one line."""
+        line = message[:LINE_LIMIT]
+        time = dt.datetime.fromtimestamp(timestamp_ms / 1000, dt.UTC)
+        for name, text in self._values(line):
+            value = _number(text)
+            if value is not None:
+                self._last[name] = FinalMetric(name=name, value=value, timestamp=time)
+
+    def final(self) -> tuple[FinalMetric, ...]:
+        """Return the last values, in the order in which the metrics first appeared."""
+        return tuple(self._last.values())
+
+    def _values(self, line: str) -> Iterator[tuple[str, str]]:
+        if self._reads_xgboost and _XGBOOST_ROUND.search(line):
+            for channel, metric, text in _XGBOOST_VALUE.findall(line):
+                yield f"{channel}:{metric}", text
+        for name, pattern in self._patterns:
+            found = pattern.search(line)
+            if found:
+                yield name, (found.group(1) if pattern.groups else found.group(0)) or ""
+
+
+def _number(text: str) -> float | None:
+    """Return the number; infinities are no values, since JSON on the wire has none."""
+    try:
+        value = float(text.rstrip(",;"))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

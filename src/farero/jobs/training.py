@@ -1,0 +1,275 @@
+"""A training job as a process: its folder (`/opt/ml`), its files, its environment, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any, Protocol
+
+from farero.base.arns import parse_s3_uri
+from farero.base.errors import Invalid, NotFound
+from farero.jobs import failures, outputs, sources
+from farero.jobs.inputs import InputError, download_channel, download_tree, input_data_config
+from farero.jobs.metrics import MetricScanner
+from farero.records.compute import ProcessSpec
+from farero.records.images import Image, find_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from farero.base.config import Settings
+    from farero.objects.base import ObjectStore
+    from farero.records.job import FinalMetric, Job, TrainingSpec
+    from farero.telemetry.logs import Logs
+
+HOST = "algo-1"
+#: Frameworks whose images train.
+TRAINING = ("xgboost", "sklearn", "pytorch")
+#: Lines of the log that may serve as a failure's last word.
+LAST_LINES = 20
+#: More of a failure file than this is never read.
+FAILURE_LIMIT_BYTES = 64 * 1024
+
+
+class Environments(Protocol):
+    """What a job needs of `compute/environments.py`."""
+
+    def ensure(
+        self, framework: str, version: str, on_progress: Callable[[str], None] | None = None
+    ) -> Path:
+        """Return the Python that has the framework. Raises a DomainError that says what to do."""
+        ...
+
+    def requirements(
+        self, python: Path, text: str, on_progress: Callable[[str], None] | None = None
+    ) -> Path:
+        """Return a Python that has these requirements besides."""
+        ...
+
+    def container_path(self) -> Path:
+        """Return the folder to put on PYTHONPATH."""
+        ...
+
+
+class Training:
+    """Everything about one attempt of one training job except when it happens."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        objects: ObjectStore,
+        environments: Environments,
+        *,
+        logs: Logs,
+        credentials: Callable[[str], Mapping[str, str]],
+    ) -> None:
+        self._settings = settings
+        self._objects = objects
+        self._environments = environments
+        self._logs = logs
+        #: Role ARN → the AWS_… variables with which the job's own calls are signed.
+        self._credentials = credentials
+
+    def folder(self, job: Job) -> Path:
+        """Return what the process sees as /opt/ml."""
+        return self._settings.work_dir / "jobs" / job.name
+
+    def log_path(self, job: Job) -> Path:
+        """Return where the present attempt writes its output."""
+        return self._settings.logs_dir / "jobs" / f"{job.name}-{job.attempt}.log"
+
+    def environment(self, job: Job, say: Callable[[str], None]) -> Path:
+        """Return the Python for the job's image and its requirements, made on first need.
+
+        Raises Invalid for an image that cannot run here, a DomainError if the environment cannot be made.
+        """
+        image = _image(job.spec)
+        python = self._environments.ensure(image.framework, image.version, say)
+        if _source_uri(job.spec) is None:
+            return python
+        archive = self._fetch_source(job)
+        text = sources.read_requirements(archive)
+        return python if text is None else self._environments.requirements(python, text, say)
+
+    def download(self, job: Job) -> None:
+        """Lay the folder out anew: data, checkpoints, configuration. Raises InputError."""
+        base = self.folder(job)
+        for name in ("input/data", "input/config", "model", "output"):
+            shutil.rmtree(base / name, ignore_errors=True)
+        for name in ("input/data", "input/config", "model", "output/data", "tmp"):
+            (base / name).mkdir(parents=True, exist_ok=True)
+        self._write_config(job, base / "input" / "config")
+        for channel in job.spec.channels:
+            download_channel(self._objects, channel, base / "input" / "data" / channel.name)
+        if job.spec.checkpoint_uri is not None:
+            checkpoints = outputs.checkpoint_folder(job.spec, base)
+            checkpoints.mkdir(parents=True, exist_ok=True)
+            if not outputs.has_files(checkpoints):
+                download_tree(self._objects, job.spec.checkpoint_uri, checkpoints)
+
+    def process(self, job: Job, python: Path) -> ProcessSpec:
+        """Return what to run."""
+        base = self.folder(job)
+        log_path = self.log_path(job)
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        return ProcessSpec(
+            name=job.process_name,
+            argv=_argv(job.spec, python, base),
+            env=self._env(job, python),
+            cwd=base,
+            opt_ml=base,
+            log_path=log_path,
+            wake=f"job.reconcile {job.name}",
+        )
+
+    def publish(self, job: Job) -> None:
+        """Upload what the job left. Raises NotFound if a bucket is gone."""
+        outputs.publish(self._objects, job.spec, job.name, self.folder(job))
+
+    def metrics(self, job: Job) -> tuple[FinalMetric, ...]:
+        """Return the last value of each metric that the log shows."""
+        is_script = "sagemaker_program" in job.spec.hyperparameters
+        reads_xgboost = not is_script and _image(job.spec).framework == "xgboost"
+        scanner = MetricScanner(job.spec.metrics, reads_xgboost=reads_xgboost)
+        for event in self._logs.read_stream("/aws/sagemaker/TrainingJobs", job.log_stream):
+            scanner.read(event.timestamp_ms, event.message)
+        return scanner.final()
+
+    def failure_reason(self, job: Job) -> str:
+        """Say why a process that exited with an error did so."""
+        output = self.folder(job) / "output"
+        return failures.exit_reason(
+            job.exit_code if job.exit_code is not None else 1,
+            _read_json(output / "failure.json"),
+            _read_text(output / "failure"),
+            _tail(self.log_path(job)),
+        )
+
+    def remove_folder(self, job: Job) -> None:
+        """Delete the job's folder; its log stays."""
+        shutil.rmtree(self.folder(job), ignore_errors=True)
+
+    def _fetch_source(self, job: Job) -> Path:
+        uri = _source_uri(job.spec)
+        assert uri is not None
+        archive = self._source_archive(job)
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        archive.unlink(missing_ok=True)
+        try:
+            bucket, key = parse_s3_uri(uri)
+            self._objects.download(bucket, key, archive)
+        except NotFound as error:
+            raise InputError(
+                f"NoSuchKey (404): The specified key does not exist., {uri} of hyperparameter "
+                "sagemaker_submit_directory"
+            ) from error
+        return archive
+
+    def _source_archive(self, job: Job) -> Path:
+        return self.folder(job) / "input" / "sourcedir.tar.gz"
+
+    def _write_config(self, job: Job, folder: Path) -> None:
+        spec = job.spec
+        group = {
+            "instance_group_name": "homogeneousCluster",
+            "instance_type": spec.instance_type,
+            "hosts": [HOST],
+        }
+        resources = {
+            "current_host": HOST,
+            "hosts": [HOST],
+            "network_interface_name": "lo",
+            "current_instance_type": spec.instance_type,
+            "current_group_name": "homogeneousCluster",
+            "instance_groups": [group],
+        }
+        _write_json(folder / "hyperparameters.json", spec.hyperparameters)
+        _write_json(folder / "inputdataconfig.json", input_data_config(spec.channels))
+        _write_json(folder / "resourceconfig.json", resources)
+
+    def _env(self, job: Job, python: Path) -> dict[str, str]:
+        settings, image = self._settings, _image(job.spec)
+        base = self.folder(job)
+        container = str(self._environments.container_path())
+        users = dict(job.spec.environment)
+        users_path = users.pop("PYTHONPATH", "")
+        env = {
+            "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(base),
+            "TMPDIR": str(base / "tmp"),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            "AWS_ENDPOINT_URL": settings.url,
+            "AWS_REGION": settings.region,
+            "AWS_DEFAULT_REGION": settings.region,
+            "SAGEMAKER_REGION": settings.region,
+            **self._credentials(job.spec.role_arn),
+            **users,
+            "PYTHONPATH": f"{container}:{users_path}" if users_path else container,
+            "SAGEMAKER_BASE_DIR": str(base),
+            "TRAINING_JOB_NAME": job.name,
+            "TRAINING_JOB_ARN": job.arn,
+            "FARERO_IMAGE": job.spec.image,
+            "FARERO_FRAMEWORK": image.framework,
+            "FARERO_FRAMEWORK_VERSION": image.version,
+        }
+        if _source_uri(job.spec) is not None:
+            env["FARERO_SOURCE_ARCHIVE"] = str(self._source_archive(job))
+        return env
+
+
+def _image(spec: TrainingSpec) -> Image:
+    image = find_image(spec.image)
+    if image is not None and image.framework in TRAINING:
+        return image
+    if spec.entrypoint:
+        return Image(uri=spec.image, framework="custom", version="", repository="", tag="")
+    raise Invalid(
+        f"Image '{spec.image}' cannot run here. Known are SageMaker's images of xgboost, scikit-learn and "
+        "pytorch, by repository name and tag, whatever the account; any other needs a ContainerEntrypoint."
+    )
+
+
+def _argv(spec: TrainingSpec, python: Path, base: Path) -> tuple[str, ...]:
+    """Return the contract's `train`, or the caller's own entry point with its paths made real."""
+    if not spec.entrypoint:
+        return (str(python), "-u", "-m", "farero_container", "train", *spec.arguments)
+    words = (*spec.entrypoint, *spec.arguments)
+    return tuple(word.replace("/opt/ml/", f"{base}/") for word in words)
+
+
+def _source_uri(spec: TrainingSpec) -> str | None:
+    """Return the S3 URI of the script's archive; the SDK sends it as a JSON string."""
+    text = spec.hyperparameters.get("sagemaker_submit_directory", "")
+    uri = text.strip().strip('"')
+    return uri if uri.startswith("s3://") else None
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(FAILURE_LIMIT_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        value: object = json.loads(_read_text(path))
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType] - read with get()
+
+
+def _tail(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - FAILURE_LIMIT_BYTES))
+            return file.read().decode("utf-8", "replace").splitlines()[-LAST_LINES:]
+    except OSError:
+        return []

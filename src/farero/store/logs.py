@@ -1,0 +1,352 @@
+"""The rows of log groups, streams, events and followed files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+
+from farero.base.errors import NotFound
+from farero.records.telemetry import FollowedFile, LogEvent, LogGroup, LogStream, Position
+from farero.store.tables.logs import log_events, log_files, log_groups, log_streams
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from farero.records.telemetry import NewLogEvent
+
+NO_GROUP = "The specified log group does not exist."
+NO_STREAM = "The specified log stream does not exist."
+#: What CloudWatch counts for an event besides its message (PutLogEvents API reference).
+OVERHEAD_BYTES = 26
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which events of a group, in which direction from which place; None means no bound."""
+
+    group_id: int
+    #: Only these streams; None for all.
+    stream_ids: Sequence[int] | None = None
+    #: Inclusive and exclusive, in milliseconds.
+    start_ms: int | None = None
+    end_ms: int | None = None
+    after: Position | None = None
+    before: Position | None = None
+    newest_first: bool = False
+    limit: int = 10_000
+
+
+def insert_group(db: Connection, name: str, now: dt.datetime, tags: dict[str, str]) -> None:
+    """Add a group; its name must be free."""
+    db.execute(
+        sa.insert(log_groups).values(name=name, created_at=now, tags=_json(tags), stored_bytes=0)
+    )
+
+
+def find_group(db: Connection, name: str) -> LogGroup | None:
+    """Return the group, or None."""
+    row = db.execute(sa.select(log_groups).where(log_groups.c.name == name)).first()
+    return None if row is None else _group(row)
+
+
+def get_group(db: Connection, name: str) -> LogGroup:
+    """Return the group. Raises NotFound with AWS's words."""
+    group = find_group(db, name)
+    if group is None:
+        raise NotFound("log group", name, NO_GROUP)
+    return group
+
+
+def list_groups(
+    db: Connection, *, prefix: str = "", contains: str = "", after: str = "", limit: int = 50
+) -> list[LogGroup]:
+    """Return groups in order of name, those after `after`."""
+    table = log_groups.c
+    statement = (
+        sa.select(log_groups)
+        .where(
+            table.name > after,
+            _starts(table.name, prefix),
+            sa.func.lower(table.name).contains(contains.lower(), autoescape=True),
+        )
+        .order_by(table.name)
+        .limit(limit)
+    )
+    return [_group(row) for row in db.execute(statement)]
+
+
+def update_group(
+    db: Connection, group: LogGroup, *, retention_days: int | None, tags: dict[str, str]
+) -> None:
+    """Write retention and tags."""
+    db.execute(
+        sa.update(log_groups)
+        .where(log_groups.c.id == group.id)
+        .values(retention_days=retention_days, tags=_json(tags))
+    )
+
+
+def delete_group(db: Connection, group: LogGroup) -> None:
+    """Remove the group with all that is in it."""
+    db.execute(sa.delete(log_events).where(log_events.c.group_id == group.id))
+    db.execute(sa.delete(log_streams).where(log_streams.c.group_id == group.id))
+    db.execute(sa.delete(log_groups).where(log_groups.c.id == group.id))
+
+
+def insert_stream(db: Connection, group: LogGroup, name: str, now: dt.datetime) -> None:
+    """Add an empty stream; its name must be free in the group."""
+    db.execute(sa.insert(log_streams).values(group_id=group.id, name=name, created_at=now))
+
+
+def find_stream(db: Connection, group: LogGroup, name: str) -> LogStream | None:
+    """Return the stream, or None."""
+    table = log_streams.c
+    row = db.execute(
+        sa.select(log_streams).where(table.group_id == group.id, table.name == name)
+    ).first()
+    return None if row is None else _stream(row)
+
+
+def get_stream(db: Connection, group: LogGroup, name: str) -> LogStream:
+    """Return the stream. Raises NotFound with AWS's words."""
+    stream = find_stream(db, group, name)
+    if stream is None:
+        raise NotFound("log stream", name, NO_STREAM)
+    return stream
+
+
+def list_streams(  # noqa: PLR0913 - one keyword a filter of the listing
+    db: Connection,
+    group: LogGroup,
+    *,
+    prefix: str = "",
+    by_time: bool = False,
+    descending: bool = False,
+    offset: int = 0,
+    limit: int = 50,
+) -> list[LogStream]:
+    """Return streams by name, or by the time of their last event (empty streams count as oldest)."""
+    table = log_streams.c
+    turn = sa.desc if descending else sa.asc
+    by = [sa.func.coalesce(table.last_event_ms, 0), table.name] if by_time else [table.name]
+    statement = (
+        sa.select(log_streams)
+        .where(table.group_id == group.id, _starts(table.name, prefix))
+        .order_by(*[turn(column) for column in by])
+        .offset(offset)
+        .limit(limit)
+    )
+    return [_stream(row) for row in db.execute(statement)]
+
+
+def streams_by_id(db: Connection, group: LogGroup, *, prefix: str = "") -> dict[int, str]:
+    """Return the names of the group's streams by row id."""
+    table = log_streams.c
+    statement = sa.select(table.id, table.name).where(
+        table.group_id == group.id, _starts(table.name, prefix)
+    )
+    return {row.id: row.name for row in db.execute(statement)}
+
+
+def delete_stream(db: Connection, stream: LogStream) -> None:
+    """Remove the stream and its events."""
+    size = _size_of(db, log_events.c.stream_id == stream.id)
+    db.execute(sa.delete(log_events).where(log_events.c.stream_id == stream.id))
+    db.execute(sa.delete(log_streams).where(log_streams.c.id == stream.id))
+    _grow(db, stream.group_id, -size)
+
+
+def insert_events(
+    db: Connection, stream: LogStream, events: Sequence[NewLogEvent], ingested_ms: int
+) -> None:
+    """Add events, in order, and move the stream's first and last times."""
+    if not events:
+        return
+    db.execute(
+        sa.insert(log_events),
+        [
+            {
+                "group_id": stream.group_id,
+                "stream_id": stream.id,
+                "timestamp_ms": event.timestamp_ms,
+                "ingested_ms": ingested_ms,
+                "message": event.message,
+            }
+            for event in events
+        ],
+    )
+    times = [event.timestamp_ms for event in events]
+    known = [ms for ms in (stream.first_event_ms, stream.last_event_ms) if ms is not None]
+    db.execute(
+        sa.update(log_streams)
+        .where(log_streams.c.id == stream.id)
+        .values(
+            first_event_ms=min([*times, *known]),
+            last_event_ms=max([*times, *known]),
+            last_ingested_ms=ingested_ms,
+        )
+    )
+    added = sum(len(event.message.encode()) + OVERHEAD_BYTES for event in events)
+    _grow(db, stream.group_id, added)
+
+
+def select_events(db: Connection, query: EventQuery, names: dict[int, str]) -> list[LogEvent]:
+    """Return events by (time, arrival), or backwards if the newest are asked for first.
+
+    names: the streams' names by row id; an event of a stream that is not in there is left out.
+    """
+    table = log_events.c
+    turn = sa.desc if query.newest_first else sa.asc
+    statement = (
+        sa.select(log_events)
+        .where(*_conditions(query))
+        .order_by(turn(table.timestamp_ms), turn(table.id))
+        .limit(query.limit)
+    )
+    return [
+        LogEvent(
+            id=row.id,
+            stream=names[row.stream_id],
+            timestamp_ms=row.timestamp_ms,
+            message=row.message,
+            ingested_ms=row.ingested_ms,
+        )
+        for row in db.execute(statement)
+        if row.stream_id in names
+    ]
+
+
+def delete_events_before(db: Connection, group: LogGroup, cutoff_ms: int) -> int:
+    """Remove the group's older events; return how many."""
+    old = sa.and_(log_events.c.group_id == group.id, log_events.c.timestamp_ms < cutoff_ms)
+    size = _size_of(db, old)
+    gone = db.execute(sa.delete(log_events).where(old))
+    _grow(db, group.id, -size)
+    return gone.rowcount
+
+
+def groups_with_retention(db: Connection) -> list[LogGroup]:
+    """Return the groups that do not keep everything."""
+    statement = sa.select(log_groups).where(log_groups.c.retention_days.is_not(None))
+    return [_group(row) for row in db.execute(statement)]
+
+
+def put_file(db: Connection, file: FollowedFile) -> None:
+    """Follow a file from `file.offset` on, unless it is followed already."""
+    known = db.execute(sa.select(log_files.c.path).where(log_files.c.path == file.path)).first()
+    if known is None:
+        db.execute(
+            sa.insert(log_files).values(
+                path=file.path,
+                group_name=file.group,
+                stream_name=file.stream,
+                offset=file.offset,
+                escapes_tabs=file.escapes_tabs,
+            )
+        )
+
+
+def find_file(db: Connection, path: str) -> FollowedFile | None:
+    """Return the followed file, or None; nobody else moves it until the transaction ends."""
+    row = db.execute(sa.select(log_files).where(log_files.c.path == path).with_for_update()).first()
+    return None if row is None else _file(row)
+
+
+def list_files(db: Connection) -> list[FollowedFile]:
+    """Return every followed file."""
+    return [_file(row) for row in db.execute(sa.select(log_files).order_by(log_files.c.path))]
+
+
+def move_file(db: Connection, path: str, offset: int) -> None:
+    """Remember how far the file has been read."""
+    db.execute(sa.update(log_files).where(log_files.c.path == path).values(offset=offset))
+
+
+def delete_file(db: Connection, path: str) -> None:
+    """Follow the file no longer."""
+    db.execute(sa.delete(log_files).where(log_files.c.path == path))
+
+
+def _conditions(query: EventQuery) -> list[sa.ColumnElement[bool]]:
+    table = log_events.c
+    found: list[sa.ColumnElement[bool]] = []
+    if query.stream_ids is None:
+        found.append(table.group_id == query.group_id)
+    elif len(query.stream_ids) == 1:
+        found.append(table.stream_id == query.stream_ids[0])
+    else:
+        found += [table.group_id == query.group_id, table.stream_id.in_(query.stream_ids)]
+    if query.start_ms is not None:
+        found.append(table.timestamp_ms >= query.start_ms)
+    if query.end_ms is not None:
+        found.append(table.timestamp_ms < query.end_ms)
+    place = sa.tuple_(table.timestamp_ms, table.id)
+    if query.after is not None:
+        found.append(place > sa.tuple_(query.after.timestamp_ms, query.after.id))
+    if query.before is not None:
+        found.append(place < sa.tuple_(query.before.timestamp_ms, query.before.id))
+    return found
+
+
+def _starts(column: sa.ColumnElement[str], prefix: str) -> sa.ColumnElement[bool]:
+    """Compare the first characters; LIKE would not tell `a` from `A` on SQLite."""
+    return sa.func.substr(column, 1, len(prefix)) == prefix
+
+
+def _size_of(db: Connection, which: sa.ColumnElement[bool]) -> int:
+    message = sa.func.length(sa.cast(log_events.c.message, sa.LargeBinary))
+    if db.dialect.name == "postgresql":
+        message = sa.func.octet_length(log_events.c.message)
+    statement = sa.select(sa.func.sum(message + OVERHEAD_BYTES)).where(which)
+    return int(db.execute(statement).scalar() or 0)
+
+
+def _grow(db: Connection, group_id: int, added_bytes: int) -> None:
+    db.execute(
+        sa.update(log_groups)
+        .where(log_groups.c.id == group_id)
+        .values(stored_bytes=log_groups.c.stored_bytes + added_bytes)
+    )
+
+
+def _group(row: Row[Any]) -> LogGroup:
+    return LogGroup(
+        id=row.id,
+        name=row.name,
+        created_at=row.created_at,
+        retention_days=row.retention_days,
+        tags=msgspec.json.decode(row.tags, type=dict[str, str]),
+        stored_bytes=row.stored_bytes,
+    )
+
+
+def _stream(row: Row[Any]) -> LogStream:
+    return LogStream(
+        id=row.id,
+        group_id=row.group_id,
+        name=row.name,
+        created_at=row.created_at,
+        first_event_ms=row.first_event_ms,
+        last_event_ms=row.last_event_ms,
+        last_ingested_ms=row.last_ingested_ms,
+    )
+
+
+def _file(row: Row[Any]) -> FollowedFile:
+    return FollowedFile(
+        path=row.path,
+        group=row.group_name,
+        stream=row.stream_name,
+        offset=row.offset,
+        escapes_tabs=row.escapes_tabs,
+    )
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

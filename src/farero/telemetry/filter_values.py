@@ -1,0 +1,91 @@
+"""What the pattern languages share: right-hand values, comparisons, regular expressions. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+from farero.base.errors import Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    #: Tells whether a value found in an event passes; None stands for JSON's null.
+    Test = Callable[[object], bool]
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">="]
+
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+#: "Supported regular expressions (regex) syntax": letters, digits, these symbols and operators; no groups.
+_REGEX_TEXT = re.compile(r"[A-Za-z0-9:_#=@/;,\-\s^$?\[\]{}|\\*+.\"'<>&~!]+")
+
+
+def invalid(pattern: str) -> Invalid:
+    """Return the error AWS gives for a pattern it cannot read."""
+    return Invalid(f"Invalid filter pattern: {pattern}")
+
+
+def unquote(text: str) -> str:
+    """Return what stands between double quotes, with backslash escapes undone."""
+    return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
+
+
+def compile_regex(word: str, pattern: str) -> re.Pattern[str]:
+    """Return the expression between percent signs. Raises Invalid for what CloudWatch does not support."""
+    text = word[1:-1]
+    if not _REGEX_TEXT.fullmatch(text):
+        raise invalid(pattern)
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise invalid(pattern) from error
+
+
+def compile_test(operator: Operator, word: str, pattern: str) -> Test:
+    """Return the test `value operator word`. Raises Invalid for an order of what is no number.
+
+    word: a number, a regular expression in percent signs, or a text (quoted or not) in which `*` stands for anything.
+    """
+    if operator in ("<", "<=", ">", ">="):
+        if not NUMBER.fullmatch(word):
+            raise invalid(pattern)
+        return _order_test(operator, float(word))
+    equal = _equality_test(word, pattern)
+    return equal if operator == "=" else lambda value: not equal(value)
+
+
+def _order_test(operator: Operator, limit: float) -> Test:
+    def passes(value: object) -> bool:
+        number = _as_number(value)
+        if number is None:
+            return False
+        return {
+            "<": number < limit,
+            "<=": number <= limit,
+            ">": number > limit,
+            ">=": number >= limit,
+        }[operator]
+
+    return passes
+
+
+def _equality_test(word: str, pattern: str) -> Test:
+    if word.startswith("%"):
+        regex = compile_regex(word, pattern)
+        return lambda value: isinstance(value, str) and regex.search(value) is not None
+    if NUMBER.fullmatch(word):
+        number = float(word)
+        return lambda value: _as_number(value) == number
+    text = unquote(word) if word.startswith('"') else word
+    regex = re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL)
+    return lambda value: isinstance(value, str) and regex.fullmatch(value) is not None
+
+
+def _as_number(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value) if abs(value) < 1e308 else None
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        return float(value)
+    return None

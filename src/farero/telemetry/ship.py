@@ -1,0 +1,233 @@
+"""Process output becomes log events: files are tailed, and each byte is taken exactly once.
+
+The offset moves in the transaction that inserts the lines, so a crash repeats or loses nothing. A file is followed by a
+row, so following survives a restart. A line without an end waits for it until the file is finished.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farero.records.telemetry import FollowedFile, NewLogEvent
+from farero.store import logs as rows
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from farero.base.clock import Clock
+    from farero.records.telemetry import LogGroup, LogStream
+    from farero.store.engine import Store
+
+log = logging.getLogger(__name__)
+
+#: CloudWatch takes events up to this size; a longer line is cut into several.
+EVENT_BYTES = 256 * 1024 - rows.OVERHEAD_BYTES
+#: One look takes at most this much of one file; what is beyond the flood limit is dropped with a marker line.
+READ_BYTES = 4 * 1024 * 1024
+FLOOD_BYTES_PER_S = 10 * 1024 * 1024
+#: A backlog up to this size is shipped whole, however fast it came.
+BURST_BYTES = 32 * 1024 * 1024
+#: First line of a file that compute/logfiles.py has cut.
+_CUT_MARKER = re.compile(rb"farero: dropped (\d+) bytes of output\n")
+_CONTROL = re.compile(r"[\x01-\x08\x09\x0b\x0c\x0e-\x1f]")
+
+
+@dataclass(slots=True)
+class _Budget:
+    """How much of one file may be shipped: a bucket that fills at the flood limit."""
+
+    tokens: float
+    filled_at: float
+
+
+class LogShipper:
+    """Tails files into streams."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._budgets: dict[str, _Budget] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def follow(
+        self, path: Path | str, group: str, stream: str, *, escapes_tabs: bool = False
+    ) -> None:
+        """Ship what is and will be in the file; following it twice is following it once.
+
+        escapes_tabs: show a tab as `#011`, as SageMaker's training logs do in CloudWatch.
+        """
+        file = FollowedFile(
+            path=str(path), group=group, stream=stream, offset=0, escapes_tabs=escapes_tabs
+        )
+        with self._store.begin() as db:
+            self._stream(db, file)
+            rows.put_file(db, file)
+
+    def finish(self, path: Path | str) -> None:
+        """Ship all that is left, also a last line without an end, and follow the file no longer.
+
+        For a process that has ended. A file that is not followed is no error.
+        """
+        key = str(path)
+        with self._lock(key):
+            while self._ship(key, last=True):
+                pass
+            with self._store.begin() as db:
+                rows.delete_file(db, key)
+        self._forget(key)
+
+    unfollow = finish
+
+    def ship_due(self) -> int:
+        """Look once at every followed file; return how many bytes were taken."""
+        with self._store.read() as db:
+            files = rows.list_files(db)
+        taken = 0
+        for file in files:
+            if _size(file.path) == file.offset:
+                continue
+            with self._lock(file.path):
+                taken += self._ship(file.path, last=False)
+        return taken
+
+    def _ship(self, path: str, *, last: bool) -> int:
+        """Take one portion of the file in one transaction; return its size, 0 when nothing could be taken."""
+        size = _size(path)
+        if size is None:
+            return 0
+        with self._store.begin() as db:
+            file = rows.find_file(db, path)
+            if file is None or size == file.offset:
+                return 0
+            if size < file.offset:
+                self._follow_cut(db, file)
+                return 1
+            dropped = self._flood(file, size)
+            data = _read(path, file.offset + dropped)
+            whole = _whole_lines(data, is_last=last and file.offset + dropped + len(data) >= size)
+            if not dropped and not whole:
+                return 0
+            lines = _lines(data[:whole], escapes_tabs=file.escapes_tabs)
+            if dropped:
+                lines.insert(0, f"farero: dropped {dropped} bytes")
+            self._insert(db, file, lines)
+            rows.move_file(db, path, file.offset + dropped + whole)
+        self._spend(path, whole)
+        return dropped + whole
+
+    def _follow_cut(self, db: Connection, file: FollowedFile) -> None:
+        """Find the place again in a file that was cut short; say what was lost, repeat nothing.
+
+        A cut by the platform keeps the last lines and says in the first one how many bytes stood before them.
+        """
+        found = _CUT_MARKER.match(_read(file.path, 0))
+        gone, start = (int(found[1]), found.end()) if found else (file.offset, 0)
+        if gone > file.offset:
+            self._insert(db, file, [f"farero: dropped {gone - file.offset} bytes"])
+        log.warning("log file was cut", extra={"path": file.path})
+        rows.move_file(db, file.path, start + max(0, file.offset - gone))
+
+    def _insert(self, db: Connection, file: FollowedFile, lines: list[str]) -> None:
+        group, stream = self._stream(db, file)
+        _ = group
+        now_ms = int(self._clock.now().timestamp() * 1000)
+        # A clock that is set back must not put new lines before old ones.
+        time_ms = max(now_ms, stream.last_event_ms or 0)
+        events = [NewLogEvent(timestamp_ms=time_ms, message=line) for line in lines]
+        rows.insert_events(db, stream, events, now_ms)
+
+    def _stream(self, db: Connection, file: FollowedFile) -> tuple[LogGroup, LogStream]:
+        """Return the file's stream, made when it is missing (somebody may have deleted it)."""
+        now = self._clock.now()
+        group = rows.find_group(db, file.group)
+        if group is None:
+            rows.insert_group(db, file.group, now, {})
+            group = rows.get_group(db, file.group)
+        stream = rows.find_stream(db, group, file.stream)
+        if stream is None:
+            rows.insert_stream(db, group, file.stream, now)
+            stream = rows.get_stream(db, group, file.stream)
+        return group, stream
+
+    def _flood(self, file: FollowedFile, size: int) -> int:
+        """Return how many bytes to drop so that the newest remain and the limit holds."""
+        now = self._clock.monotonic()
+        budget = self._budgets.setdefault(
+            file.path, _Budget(tokens=float(BURST_BYTES), filled_at=now)
+        )
+        budget.tokens = min(
+            float(BURST_BYTES), budget.tokens + (now - budget.filled_at) * FLOOD_BYTES_PER_S
+        )
+        budget.filled_at = now
+        waiting = size - file.offset
+        return 0 if waiting <= BURST_BYTES else int(waiting - budget.tokens)
+
+    def _spend(self, path: str, count: int) -> None:
+        budget = self._budgets.get(path)
+        if budget is not None:
+            budget.tokens = max(0.0, budget.tokens - count)
+
+    def _lock(self, path: str) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault(path, threading.Lock())
+
+    def _forget(self, path: str) -> None:
+        with self._guard:
+            self._locks.pop(path, None)
+            self._budgets.pop(path, None)
+
+
+def _size(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return None
+
+
+def _read(path: str, offset: int) -> bytes:
+    with Path(path).open("rb") as file:
+        return os.pread(file.fileno(), READ_BYTES, offset)
+
+
+def _whole_lines(data: bytes, *, is_last: bool) -> int:
+    """Return how many bytes can be taken: up to the last line end, or all if nothing more will come."""
+    if is_last:
+        return len(data)
+    end = data.rfind(b"\n") + 1
+    if end == 0 and len(data) >= EVENT_BYTES:
+        return _cut(data, EVENT_BYTES)
+    return end
+
+
+def _lines(data: bytes, *, escapes_tabs: bool) -> list[str]:
+    """Return the messages: one a line, a line that is too long in pieces, empty lines left out as CloudWatch does."""
+    messages: list[str] = []
+    for raw in data.split(b"\n"):
+        # A progress bar rewrites its line with carriage returns; what counts is its last state.
+        line = raw.rstrip(b"\r").rpartition(b"\r")[2]
+        while line:
+            end = len(line) if len(line) <= EVENT_BYTES else _cut(line, EVENT_BYTES)
+            text = line[:end].decode("utf-8", "replace").replace("\0", "")
+            if text.strip():
+                messages.append(_CONTROL.sub(_octal, text) if escapes_tabs else text)
+            line = line[end:]
+    return messages
+
+
+def _cut(data: bytes, most: int) -> int:
+    """Return the largest cut up to `most` that splits no UTF-8 character."""
+    end = most
+    while end > most - 4 and end < len(data) and data[end] & 0xC0 == 0x80:
+        end -= 1
+    return end
+
+
+def _octal(found: re.Match[str]) -> str:
+    return f"#{ord(found.group()):03o}"

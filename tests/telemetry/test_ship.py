@@ -1,0 +1,196 @@
+import itertools
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farero.base.clock import ManualClock
+from farero.compute import logfiles
+from farero.store import migrations
+from farero.store.engine import Store
+from farero.telemetry.logs import Logs
+from farero.telemetry.ship import BURST_BYTES, EVENT_BYTES, LogShipper
+
+GROUP, STREAM = "/aws/sagemaker/TrainingJobs", "iris/algo-1-1767607200"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "iris.log"
+
+
+def messages(logs):
+    return [event.message for event in logs.read_stream(GROUP, STREAM)]
+
+
+def append(path, data):
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def test_lines_become_events_while_the_file_grows(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    shipper.ship_due()
+    append(path, b"one\ntwo\nthr")
+    shipper.ship_due()
+    first = messages(logs)
+    append(path, b"ee\n")
+    shipper.ship_due()
+
+    assert first == ["one", "two"]
+    assert messages(logs) == ["one", "two", "three"]
+
+
+def test_finish_takes_the_last_line_without_an_end(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    append(path, b"one\ntwo")
+
+    shipper.finish(path)
+    shipper.finish(path)
+    append(path, b"late\n")
+    shipper.ship_due()
+
+    assert messages(logs) == ["one", "two"]
+
+
+def test_following_survives_a_restart_and_repeats_nothing(store, clock, logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    append(path, b"one\n")
+    shipper.ship_due()
+    append(path, b"two\n")
+
+    again = LogShipper(store, clock)
+    again.follow(path, GROUP, STREAM)
+    again.ship_due()
+
+    assert messages(logs) == ["one", "two"]
+
+
+def test_training_logs_show_tabs_as_cloudwatch_does(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM, escapes_tabs=True)
+    append(path, b"[0]\ttrain-rmse:0.5\x1b[0m\n")
+    shipper.ship_due()
+
+    assert messages(logs) == ["[0]#011train-rmse:0.5#033[0m"]
+
+
+def test_truncated_file_is_read_from_its_new_start(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    append(path, b"a long first line\n")
+    shipper.ship_due()
+    path.write_bytes(b"new\n")
+
+    shipper.ship_due()
+    shipper.ship_due()
+
+    assert messages(logs) == ["a long first line", "new"]
+
+
+def test_file_cut_by_the_platform_repeats_and_hides_nothing(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    append(path, b"".join(b"line %06d\n" % n for n in range(10_000)))
+    shipper.ship_due()
+    append(path, b"before the cut\n")
+    logfiles.cut(path, limit=100_000)
+    append(path, b"after\n")
+
+    shipper.finish(path)
+
+    assert messages(logs) == [
+        *(f"line {n:06d}" for n in range(10_000)),
+        "before the cut",
+        "after",
+    ]
+
+
+def test_what_a_cut_took_away_is_counted(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    append(path, b"first\n")
+    shipper.ship_due()
+    append(path, b"x" * 200_000 + b"\n")
+    logfiles.cut(path, limit=100_000)
+    path.write_bytes(path.read_bytes() + b"end\n")
+
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size)
+    shipper.finish(path)
+
+    assert messages(logs)[0] == "first"
+    assert messages(logs)[-1] == "end"
+
+
+def test_line_that_is_too_long_is_cut_between_characters(logs, shipper, path):
+    line = "é" * EVENT_BYTES
+    shipper.follow(path, GROUP, STREAM)
+    append(path, line.encode() + b"\nend\n")
+
+    shipper.finish(path)
+
+    pieces = messages(logs)
+    assert "".join(pieces[:-1]) == line
+    assert pieces[-1] == "end"
+    assert max(len(piece.encode()) for piece in pieces) <= EVENT_BYTES
+
+
+def test_flood_is_capped_with_a_marker_line(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    with path.open("wb") as file:
+        os.truncate(file.fileno(), 5 * BURST_BYTES)
+    append(path, b"\nthe end\n")
+
+    shipper.finish(path)
+
+    assert messages(logs)[0] == f"farero: dropped {4 * BURST_BYTES + 9} bytes"
+    assert messages(logs)[-1] == "the end"
+
+
+def test_carriage_returns_keep_the_last_state_of_a_line(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    append(path, b"10%\r50%\r100%\r\n\n  \nplain\r\n")
+    shipper.ship_due()
+
+    assert messages(logs) == ["100%", "plain"]
+
+
+def test_clock_that_is_set_back_keeps_lines_in_order(store, clock, logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    append(path, b"first\n")
+    shipper.ship_due()
+    clock.advance(hours=-1)
+    append(path, b"second\n")
+    shipper.ship_due()
+
+    assert messages(logs) == ["first", "second"]
+
+
+def test_stream_deleted_while_followed_is_made_again(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    logs.delete_group(GROUP)
+    append(path, b"still here\n")
+    shipper.ship_due()
+
+    assert messages(logs) == ["still here"]
+
+
+@given(
+    lines=st.lists(st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1), max_size=8),
+    cuts=st.lists(st.integers(0, 400), max_size=6),
+)
+def test_lines_arrive_once_however_the_writes_are_cut(tmp_path_factory, lines, cuts):
+    folder = tmp_path_factory.mktemp("ship")
+    store = Store(f"sqlite:///{folder / 'logs.db'}", durable=False)
+    migrations.upgrade(store)
+    clock = ManualClock()
+    path = folder / "out.log"
+    data = b"".join(line.encode() + b"\n" for line in lines)
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+
+    LogShipper(store, clock).follow(path, GROUP, STREAM)
+    for start, end in itertools.pairwise(places):
+        append(path, data[start:end])
+        LogShipper(store, clock).ship_due()
+    LogShipper(store, clock).finish(path)
+
+    assert messages(Logs(store, clock)) == lines
+    store.close()
