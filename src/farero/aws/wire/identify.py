@@ -179,16 +179,14 @@ def _match(service: str, request: HttpRequest) -> Target | None:
     bucket = _bucket_of_host(request) if service == "s3" else ""
     if bucket:
         path = f"/{bucket}{path}"
-    query = (
-        {name for name, _ in form_body.parse_pairs(request.query)} if request.query else set[str]()
-    )
     pairs = set(form_body.parse_pairs(request.query)) if request.query else set[tuple[str, str]]()
+    names = {name for name, _ in pairs}
     for route in _routes(service).get(request.method, ()):
         found = route.pattern.fullmatch(path)
         if found is None:
             continue
         for choice in route.choices:
-            if choice.fits(query, pairs, request):
+            if choice.fits(names, pairs, request):
                 labels = zip(route.labels, found.groups(), strict=True)
                 decoded = {name: form_body.decode(text) for name, text in labels}
                 protocol = models.main_protocol(models.service_model(service))

@@ -98,7 +98,6 @@ def write_operation(
         return response
     kind = errors.json_type(operation.service_model, protocol)
     response.headers.append(("Content-Type", kind))
-    # An operation without an output answers with an empty body (SageMaker, Logs) or {}; clients read both.
     response.body = json_body.write(shape, result) if shape else b"{}"
     return response
 

@@ -84,7 +84,8 @@ def _structure(shape: StructureShape, value: dict[str, Value], path: str) -> Ite
         if item is None:
             if name in shape.required_members:
                 yield f"Value null at '{where}' failed to satisfy constraint: Member must not be null"
-        else:
+        elif not (member.type_name == "blob" and name == shape.serialization.get("payload")):
+            # How large a payload may be, and how to say so, is its room's affair.
             yield from _member(member, item, where)
 
 
@@ -186,7 +187,7 @@ def _shown(shape: Shape, value: Value) -> str:
 
 
 def _camel(name: str) -> str:
-    """Lower the first letter, or the first run of capitals but its last: `VpcConfig`, `KMSKeyId`."""
+    """Lower the first letter, as AWS prints members: `vpcConfig`, `kMSKeyId`."""
     return name[:1].lower() + name[1:]
 
 
