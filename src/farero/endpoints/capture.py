@@ -1,0 +1,308 @@
+"""Data capture, the gateway's half: an invocation → one JSON line → one append to a spool file, before the reply.
+
+An append reaches the page cache and so survives kill -9 of any process; `durability` says when it reaches the disk.
+A spool file is `<spool>/capture/<target>/<yyyy>-<mm>-<dd>-<HH>-<MM-SS-mmm>-<uuid4>.jsonl`, named after the moment it
+was opened; it is locked by the gateway that writes it. `publish.py` turns spool files into objects.
+
+Follows AWS's "Data capture" page and the record of its Model Monitor examples.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from farero.base import ids
+from farero.base.arns import parse_s3_uri
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from farero.base.clock import Clock
+    from farero.records.endpoint import Endpoint
+
+log = logging.getLogger(__name__)
+
+#: A file is closed after this long, as on AWS (files of a steady stream are a minute apart), or at this size.
+ROTATE_S = 60.0
+ROTATE_BYTES = 4 * 1024 * 1024
+TARGET_FILE = "target.json"
+
+_quote = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureTarget:
+    """Where records of one variant go, and how they are written."""
+
+    endpoint: str
+    variant: str
+    destination: str
+    kms_key_id: str = ""
+    #: Share of requests that are captured, 0 to 100.
+    percentage: float = 100.0
+    captures_input: bool = True
+    captures_output: bool = True
+    csv_types: frozenset[str] = frozenset()
+    json_types: frozenset[str] = frozenset()
+
+    @property
+    def id(self) -> str:
+        """Name of the target's folder in the spool: the same for the same destination."""
+        text = f"{self.endpoint}\0{self.variant}\0{self.destination}\0{self.kms_key_id}"
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """One half of an invocation."""
+
+    #: Content-Type as it came; None when there was none.
+    content_type: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One request to a model and its answer."""
+
+    event_id: str
+    at: dt.datetime
+    request: Payload
+    #: None when the model gave no answer or an error: then only the input is captured.
+    response: Payload | None
+    inference_id: str | None = None
+    custom_attributes: str | None = None
+
+
+def capture_target(endpoint: Endpoint, variant: str) -> CaptureTarget | None:
+    """Return the capture target of a variant of an endpoint in service, or None if nothing is captured."""
+    config = endpoint.current.capture if endpoint.current is not None else None
+    if config is None or not config.get("EnableCapture", True):
+        return None
+    modes = {option["CaptureMode"] for option in config.get("CaptureOptions", [])}
+    types: dict[str, Any] = config.get("CaptureContentTypeHeader", {})
+    return CaptureTarget(
+        endpoint=endpoint.name,
+        variant=variant,
+        destination=config["DestinationS3Uri"],
+        kms_key_id=config.get("KmsKeyId", ""),
+        percentage=float(config["InitialSamplingPercentage"]),
+        captures_input=bool(modes & {"Input", "InputAndOutput"}),
+        captures_output=bool(modes & {"Output", "InputAndOutput"}),
+        csv_types=frozenset(kind.lower() for kind in types.get("CsvContentTypes", [])),
+        json_types=frozenset(kind.lower() for kind in types.get("JsonContentTypes", [])),
+    )
+
+
+def is_sampled(target: CaptureTarget, draw: Callable[[], float] = random.random) -> bool:
+    """Decide for one request, both halves together."""
+    return target.percentage >= 100 or draw() * 100 < target.percentage
+
+
+def make_record(target: CaptureTarget, invocation: Invocation) -> bytes:
+    """Return one line, with its newline; key order and spacing are AWS's."""
+    halves: list[bytes] = []
+    if target.captures_input:
+        halves.append(b'"endpointInput":' + _half(target, invocation.request, b"INPUT"))
+    if target.captures_output and invocation.response is not None:
+        halves.append(b'"endpointOutput":' + _half(target, invocation.response, b"OUTPUT"))
+    metadata = [b'"eventId":"', invocation.event_id.encode(), b'"']
+    if invocation.inference_id is not None:
+        metadata += [b',"inferenceId":', _quote(invocation.inference_id)]
+    if invocation.custom_attributes is not None:
+        metadata += [b',"customAttributes":[', _quote(invocation.custom_attributes), b"]"]
+    metadata += [b',"inferenceTime":"', invocation.at.strftime("%Y-%m-%dT%H:%M:%SZ").encode(), b'"']
+    return b"".join(
+        (
+            b'{"captureData":{',
+            b",".join(halves),
+            b'},"eventMetadata":{',
+            *metadata,
+            b'},"eventVersion":"0"}\n',
+        )
+    )
+
+
+def _half(target: CaptureTarget, payload: Payload, mode: bytes) -> bytes:
+    data, encoding = _encode(target, payload)
+    observed = b""
+    if payload.content_type is not None:
+        observed = b'"observedContentType":' + _quote(payload.content_type) + b","
+    return b"".join(
+        (
+            b"{",
+            observed,
+            b'"mode":"',
+            mode,
+            b'","data":',
+            data,
+            b',"encoding":"',
+            encoding,
+            b'"}',
+        )
+    )
+
+
+def _encode(target: CaptureTarget, payload: Payload) -> tuple[bytes, bytes]:
+    """Return the payload as a JSON string, and the name of its encoding."""
+    kind = (payload.content_type or "").partition(";")[0].strip().lower()
+    name = b"CSV" if kind in target.csv_types else b"JSON" if kind in target.json_types else b""
+    if name:
+        # Bytes that are no text would not come back as they were; they go the way that keeps them.
+        with contextlib.suppress(UnicodeDecodeError):
+            return _quote(payload.body.decode()), name
+    return b'"' + base64.b64encode(payload.body) + b'"', b"BASE64"
+
+
+@dataclass(slots=True)
+class _OpenFile:
+    fd: int
+    size: int
+    opened_at: float
+    hour: tuple[int, int, int, int]
+    is_dirty: bool = False
+
+
+class CaptureSpool:
+    """The spool files that one gateway writes."""
+
+    def __init__(self, spool_dir: Path, clock: Clock) -> None:
+        self._root = spool_dir / "capture"
+        self._clock = clock
+        self._files: dict[str, _OpenFile] = {}
+        self._recorded = 0
+        self._dropped = 0
+        self._last_error = ""
+
+    def append(self, target: CaptureTarget, record: bytes) -> bool:
+        """Append one line; False if it could not be written, which is counted and logged."""
+        try:
+            file = self._file(target)
+            written = os.write(file.fd, record)
+            if written != len(record):
+                os.ftruncate(file.fd, file.size)
+                raise OSError(28, "No space left on device")  # noqa: TRY301 - told like a write that fails
+        except OSError as error:
+            self._drop(target, error)
+            return False
+        file.size += written
+        file.is_dirty = True
+        self._recorded += 1
+        return True
+
+    def sync(self) -> None:
+        """Bring what was appended to the disk. Blocks."""
+        for file in list(self._files.values()):
+            if file.is_dirty:
+                file.is_dirty = False
+                with contextlib.suppress(
+                    OSError
+                ):  # closed by a rotation meanwhile, which synced it
+                    os.fsync(file.fd)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Say whether something was appended since the last sync."""
+        return any(file.is_dirty for file in self._files.values())
+
+    def close_old(self) -> None:
+        """Close files whose minute is over, so that they can be published for good."""
+        now = self._clock.monotonic()
+        for key, file in list(self._files.items()):
+            if now - file.opened_at >= ROTATE_S:
+                self._close(key)
+
+    def close(self) -> None:
+        """Close every file."""
+        for key in list(self._files):
+            self._close(key)
+
+    def stats(self) -> dict[str, Any]:
+        """Return what was recorded and what could not be."""
+        return {
+            "recorded": self._recorded,
+            "dropped": self._dropped,
+            "last_error": self._last_error,
+        }
+
+    def _file(self, target: CaptureTarget) -> _OpenFile:
+        key = target.id
+        file = self._files.get(key)
+        now = self._clock.now()
+        hour = (now.year, now.month, now.day, now.hour)
+        if file is not None:
+            is_old = self._clock.monotonic() - file.opened_at >= ROTATE_S
+            if not is_old and file.size < ROTATE_BYTES and file.hour == hour:
+                return file
+            self._close(key)
+        file = _OpenFile(self._open(target, now), 0, self._clock.monotonic(), hour)
+        self._files[key] = file
+        return file
+
+    def _open(self, target: CaptureTarget, now: dt.datetime) -> int:
+        folder = self._root / target.id
+        if not (folder / TARGET_FILE).exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write_target(folder, target)
+        stamp = now.strftime("%Y-%m-%d-%H-%M-%S-") + f"{now.microsecond // 1000:03d}"
+        path = folder / f"{stamp}-{ids.new_uuid()}.jsonl"
+        # Locked before it has its name: a file that can be seen is never taken for an orphan.
+        hidden = path.with_suffix(".new")
+        fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hidden.rename(path)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
+
+    def _close(self, key: str) -> None:
+        file = self._files.pop(key)
+        with contextlib.suppress(OSError):
+            if file.is_dirty:
+                os.fsync(file.fd)
+        os.close(file.fd)
+
+    def _drop(self, target: CaptureTarget, error: OSError) -> None:
+        self._dropped += 1
+        self._last_error = str(error)
+        # The first and then every thousandth, so that a full disk does not fill the log as well.
+        if self._dropped % 1000 == 1:
+            log.error(
+                "capture record dropped",
+                extra={
+                    "endpoint": target.endpoint,
+                    "variant": target.variant,
+                    "dropped": self._dropped,
+                    "error": error,
+                },
+            )
+
+
+def _write_target(folder: Path, target: CaptureTarget) -> None:
+    bucket, prefix = parse_s3_uri(target.destination)
+    text = msgspec.json.encode(
+        {
+            "bucket": bucket,
+            "prefix": prefix,
+            "endpoint": target.endpoint,
+            "variant": target.variant,
+            "kms_key_id": target.kms_key_id,
+        }
+    )
+    hidden = folder / f"{TARGET_FILE}.{ids.new_uuid()}"
+    hidden.write_bytes(text)
+    hidden.rename(folder / TARGET_FILE)

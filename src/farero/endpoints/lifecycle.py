@@ -1,0 +1,285 @@
+"""Moves endpoints from what was asked for to what runs.
+
+A turn looks at every replica of one endpoint, does for each what can be done without waiting (`upkeep.py`), and then
+decides about the endpoint: in service, failed, rolled back, gone. It asks for its next turn when it has to wait; a
+process that ends or becomes ready wakes it at once.
+
+An update is blue/green, all at once: the old fleet serves until each replica of the new one is ready, then one
+transaction gives the new fleet all requests and the old one drains. If the new fleet never gets there, the old one
+has not noticed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from farero.endpoints import failures, fleets
+from farero.endpoints.commands import KIND
+from farero.endpoints.upkeep import GaveUp, Upkeep
+from farero.records.endpoint import EndpointStatus, Fleet, Replica, ReplicaState, process_prefix
+from farero.store import endpoints as rows
+from farero.store import tags as tag_rows
+from farero.store import versions
+from farero.work import items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from farero.endpoints.upkeep import Workplace
+    from farero.records.endpoint import Endpoint, Variant
+    from farero.records.work import WorkItem
+
+log = logging.getLogger(__name__)
+
+#: How often /ping is asked while a replica starts, should its own word not arrive.
+PING_EVERY = dt.timedelta(milliseconds=200)
+#: A process whose exit was not heard of is looked at this often.
+LOOK_AGAIN = dt.timedelta(seconds=5)
+#: Between two looks at processes that were told to end.
+STOP_AGAIN = dt.timedelta(milliseconds=200)
+#: Gateways have long forgotten a draining replica when it is told to end.
+DRAIN = dt.timedelta(seconds=1)
+#: Replicas of an endpoint that is deleted get this long for what they are doing.
+DELETE_GRACE_S = 5.0
+
+
+class EndpointLifecycle:
+    """The handlers of `endpoint.reconcile` and `endpoint.prepare`."""
+
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+        self._store, self._clock, self._compute = place.store, place.clock, place.compute
+        self._upkeep = Upkeep(place)
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+
+    def reconcile(self, item: WorkItem) -> None:
+        """Take one turn for the endpoint `item.key`."""
+        self._once(item, lambda: self._turn(item.key))
+
+    def prepare(self, item: WorkItem) -> None:
+        """Fetch and make what one variant needs; `item.key` is `<endpoint>/<generation>/<variant>`."""
+        self._once(item, lambda: self._prepare(item.key))
+
+    def resume(self) -> int:
+        """Give every endpoint a turn; for the start of the worker."""
+        with self._store.begin() as db:
+            names = rows.names(db)
+            for name in names:
+                items.put(db, KIND, name, due=self._clock.now())
+        return len(names)
+
+    def _once(self, item: WorkItem, work: Callable[[], None]) -> None:
+        """Do `work` unless an earlier lease of the same item is still at it; then look again later."""
+        claim = f"{item.kind} {item.key}"
+        with self._lock:
+            is_busy = claim in self._busy
+            self._busy.add(claim)
+        if is_busy:
+            self._place.put(item.kind, item.key, self._clock.now() + LOOK_AGAIN)
+            return
+        try:
+            work()
+        finally:
+            with self._lock:
+                self._busy.discard(claim)
+
+    def _turn(self, name: str) -> None:
+        with self._store.read() as db:
+            endpoint, replicas = rows.find(db, name), rows.list_replicas(db, name)
+        if endpoint is None:
+            return
+        if endpoint.status in (EndpointStatus.DELETING, EndpointStatus.FAILED):
+            self._clear_away(endpoint, replicas)
+            return
+        replicas = self._match(endpoint, replicas)
+        try:
+            looked = [self._upkeep.look_after(endpoint, replica) for replica in replicas]
+        except GaveUp as error:
+            self._give_up(endpoint, error)
+            return
+        replicas = [replica for replica in looked if replica is not None]
+        if not self._settle(endpoint, replicas):
+            self._place.put(KIND, name, self._next_turn(replicas))
+
+    def _match(self, endpoint: Endpoint, replicas: list[Replica]) -> list[Replica]:
+        """Write rows for replicas that are missing, and let surplus ones drain; return all."""
+        now = self._clock.now()
+        new: list[Replica] = []
+        surplus: list[Replica] = [r for r in replicas if r.state is not ReplicaState.DRAINING]
+        for fleet, variant in _wanted(endpoint):
+            have = [
+                replica
+                for replica in surplus
+                if (replica.generation, replica.variant) == (fleet.generation, variant.name)
+            ]
+            # Of too many the ones that are not ready go first, then the youngest.
+            have.sort(
+                key=lambda replica: (replica.state is not ReplicaState.READY, replica.created_at)
+            )
+            surplus = [r for r in surplus if r not in have[: variant.desired_count]]
+            new += [
+                self._place.replicas.new(endpoint.name, variant.name, fleet.generation, now)
+                for _ in range(variant.desired_count - len(have))
+            ]
+        drained = {replica.id: _drain(replica, now) for replica in surplus}
+        if new or drained:
+            with self._store.begin() as db:
+                for replica in new:
+                    rows.insert_replica(db, replica)
+                for replica in drained.values():
+                    rows.update_replica(db, replica)
+                if drained:
+                    versions.raise_routing(db)
+        if drained:
+            self._place.stamp.touch()
+        return [drained.get(replica.id, replica) for replica in replicas] + new
+
+    def _settle(self, endpoint: Endpoint, replicas: list[Replica]) -> bool:
+        """Finish what is under way if the replicas allow it; True if the endpoint was changed."""
+        if endpoint.status is EndpointStatus.ROLLING_BACK:
+            kept = endpoint.current.generation if endpoint.current is not None else 0
+            if any(replica.generation > kept for replica in replicas):
+                return False
+            self._write(endpoint, lambda seen: _at(seen, EndpointStatus.IN_SERVICE))
+            return True
+        fleet = endpoint.pending or endpoint.current
+        if endpoint.status is EndpointStatus.IN_SERVICE or fleet is None:
+            return False
+        if not _is_ready(fleet, replicas):
+            return False
+        fleet = self._resolve(fleets.settle(fleet))
+        self._write(
+            endpoint,
+            lambda seen: dataclasses.replace(
+                seen, status=EndpointStatus.IN_SERVICE, current=fleet, pending=None
+            ),
+            routes=True,
+        )
+        seconds = (self._clock.now() - endpoint.modified_at).total_seconds()
+        facts = {"endpoint": endpoint.name, "config": fleet.config_name, "seconds": seconds}
+        log.info("endpoint in service", extra=facts)
+        return True
+
+    def _give_up(self, endpoint: Endpoint, error: GaveUp) -> None:
+        replicas, failure = self._place.replicas, error.failure
+        lines = replicas.last_lines(error.replica)
+        reason = failures.failure_reason(failure, error.replica.variant, lines)
+        replicas.say(error.replica, f"[farero] {failure}")
+
+        def decide(seen: Endpoint) -> Endpoint:
+            seen = dataclasses.replace(seen, failure_reason=reason)
+            if seen.current is None:
+                return _at(seen, EndpointStatus.FAILED)
+            if seen.pending is not None:
+                return _at(dataclasses.replace(seen, pending=None), EndpointStatus.ROLLING_BACK)
+            kept = fleets.give_way(seen.current)
+            return _at(dataclasses.replace(seen, current=kept), EndpointStatus.IN_SERVICE)
+
+        self._write(endpoint, decide)
+        log.warning("endpoint failed", extra={"endpoint": endpoint.name, "cause": failure.cause})
+
+    def _write(
+        self, seen: Endpoint, change: Callable[[Endpoint], Endpoint], *, routes: bool = False
+    ) -> None:
+        """Write what was decided about the endpoint as it was seen, unless a caller changed it meanwhile."""
+        now = self._clock.now()
+        with self._store.begin() as db:
+            items.put(db, KIND, seen.name, due=now)
+            endpoint = rows.find_locked(db, seen.name)
+            if endpoint is not None and endpoint.revision == seen.revision:
+                rows.update(db, dataclasses.replace(change(endpoint), modified_at=now))
+                if routes:
+                    versions.raise_routing(db)
+        if routes:
+            self._place.stamp.touch()
+        self._place.poke()
+
+    def _clear_away(self, endpoint: Endpoint, replicas: list[Replica]) -> None:
+        left = [
+            replica
+            for replica in replicas
+            if self._upkeep.stop(replica, grace_s=DELETE_GRACE_S) is not None
+        ]
+        if left:
+            self._place.put(KIND, endpoint.name, self._clock.now() + STOP_AGAIN)
+            return
+        if endpoint.status is EndpointStatus.FAILED:
+            return
+        for status in self._compute.list(process_prefix(endpoint.name)):
+            self._compute.stop(status.name, grace_s=0)
+        with self._store.begin() as db:
+            rows.delete(db, endpoint.name)
+            tag_rows.remove_all(db, endpoint.arn)
+        log.info("endpoint deleted", extra={"endpoint": endpoint.name})
+
+    def _prepare(self, key: str) -> None:
+        name, generation, variant = key.split("/", 2)
+        with self._store.read() as db:
+            endpoint, replicas = rows.find(db, name), rows.list_replicas(db, name)
+        waiting = [
+            replica
+            for replica in replicas
+            if (replica.generation, replica.variant) == (int(generation), variant)
+            and replica.state is ReplicaState.WAITING
+        ]
+        if endpoint is not None and waiting:
+            self._upkeep.prepare(endpoint, waiting)
+            self._place.put(KIND, name, self._clock.now())
+
+    def _resolve(self, fleet: Fleet) -> Fleet:
+        """Note what really runs behind each image."""
+        now = self._clock.now()
+        variants = tuple(
+            dataclasses.replace(
+                variant,
+                runs=self._upkeep.runs(variant) or variant.runs,
+                resolved_at=variant.resolved_at or now,
+            )
+            for variant in fleet.variants
+        )
+        return dataclasses.replace(fleet, variants=variants)
+
+    def _next_turn(self, replicas: list[Replica]) -> dt.datetime:
+        now = self._clock.now()
+        due = now + LOOK_AGAIN
+        for replica in replicas:
+            match replica.state:
+                case ReplicaState.STARTING:
+                    due = min(due, now + PING_EVERY)
+                case ReplicaState.WAITING if replica.start_after and replica.start_after > now:
+                    due = min(due, replica.start_after)
+                case ReplicaState.DRAINING if replica.stop_after and not replica.stop_sent:
+                    due = min(due, replica.stop_after)
+                case _:
+                    pass
+        return due
+
+
+def _wanted(endpoint: Endpoint) -> list[tuple[Fleet, Variant]]:
+    found = (endpoint.current, endpoint.pending)
+    return [(fleet, v) for fleet in found if fleet is not None for v in fleet.variants]
+
+
+def _is_ready(fleet: Fleet, replicas: list[Replica]) -> bool:
+    ready = [
+        replica.variant
+        for replica in replicas
+        if replica.generation == fleet.generation and replica.state is ReplicaState.READY
+    ]
+    return all(ready.count(variant.name) >= variant.desired_count for variant in fleet.variants)
+
+
+def _at(endpoint: Endpoint, status: EndpointStatus) -> Endpoint:
+    return dataclasses.replace(endpoint, status=status)
+
+
+def _drain(replica: Replica, now: dt.datetime) -> Replica:
+    has_served = replica.ready_at is not None
+    return dataclasses.replace(
+        replica, state=ReplicaState.DRAINING, stop_after=now + DRAIN if has_served else now
+    )

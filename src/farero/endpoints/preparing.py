@@ -1,0 +1,307 @@
+"""What a replica needs before it can start: model files on disk and a Python that can serve them.
+
+Everything is kept and found again: an archive is unpacked once per content into `work/models/<fingerprint>`, a Python
+is made once per framework version and set of requirements. So preparing again after a restart costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from farero.base import ids
+from farero.base.arns import parse_s3_uri
+from farero.base.errors import DomainError, NotFound
+from farero.endpoints import failures
+from farero.endpoints.definitions import pin_folder
+from farero.endpoints.failures import Failure, StartFailed
+from farero.records.endpoint import ModelData
+from farero.records.images import find_image, is_same_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from farero.base.config import Settings
+    from farero.objects.base import ObjectStore
+    from farero.records.endpoint import Variant
+    from farero.records.images import Image
+
+#: Unpacking is bounded by its own limits long before this.
+UNPACK_TIMEOUT_S = 600.0
+#: Framework → its distribution on the package index, first found counts.
+DISTRIBUTIONS = {
+    "xgboost": ("xgboost", "xgboost-cpu"),
+    "sklearn": ("scikit-learn",),
+    "pytorch": ("torch",),
+}
+SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
+
+
+class Environments(Protocol):
+    """What a replica needs of `compute/environments.py`."""
+
+    def ensure(
+        self, framework: str, version: str, on_progress: Callable[[str], None] | None = None
+    ) -> Path:
+        """Return the Python that has the framework. Raises a DomainError that says what to do."""
+        ...
+
+    def requirements(
+        self, python: Path, text: str, on_progress: Callable[[str], None] | None = None
+    ) -> Path:
+        """Return a Python that has these requirements besides."""
+        ...
+
+    def container_path(self) -> Path:
+        """Return the folder to put on PYTHONPATH."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """All that was fetched and made for one variant."""
+
+    python: Path
+    #: Unpacked model files; None for a container without model data.
+    model_dir: Path | None
+    #: Unpacked `SAGEMAKER_SUBMIT_DIRECTORY`; None unless it is an S3 URI.
+    source_dir: Path | None
+    framework: str
+    version_asked: str
+    #: E.g. `xgboost 3.0.5`.
+    runs: str
+    #: Lines for the endpoint's log.
+    warnings: tuple[str, ...] = ()
+
+
+class Preparer:
+    """Fetches models and picks Pythons."""
+
+    def __init__(
+        self, settings: Settings, objects: ObjectStore, environments: Environments
+    ) -> None:
+        self._models_dir = settings.work_dir / "models"
+        self._objects = objects
+        self._environments = environments
+        self._versions: dict[tuple[Path, str], str] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def container_path(self) -> Path:
+        """Folder for PYTHONPATH."""
+        return self._environments.container_path()
+
+    def prepare(self, variant: Variant, say: Callable[[str], None]) -> Prepared:
+        """Bring together what replicas of `variant` need; may take minutes the first time.
+
+        say: takes lines for the endpoint's log, as the work goes on.
+        Raises StartFailed.
+        """
+        image = _image(variant)
+        model_dir = self._fetch(variant.data) if variant.data is not None else None
+        source_dir = self._fetch_source(variant)
+        python = self._python(image, source_dir or model_dir, variant, say)
+        runs, warnings = self._versions_of(python, image)
+        return Prepared(
+            python=python,
+            model_dir=model_dir,
+            source_dir=source_dir,
+            framework=image.framework,
+            version_asked=image.version,
+            runs=runs,
+            warnings=warnings,
+        )
+
+    def _python(
+        self, image: Image, folder: Path | None, variant: Variant, say: Callable[[str], None]
+    ) -> Path:
+        try:
+            python = self._environments.ensure(image.framework, image.version, say)
+        except DomainError as error:
+            raise StartFailed(_environment_failure(error, "E-ENV")) from error
+        text = _requirements(folder, is_source="SAGEMAKER_PROGRAM" in _environment(variant))
+        if text is None:
+            return python
+        try:
+            return self._environments.requirements(python, text, say)
+        except DomainError as error:
+            failure = _environment_failure(error, "E-REQ-INSTALL")
+            raise StartFailed(failure) from error
+
+    def _versions_of(self, python: Path, image: Image) -> tuple[str, tuple[str, ...]]:
+        key = (python, image.framework)
+        if key not in self._versions:
+            self._versions[key] = find_version(python, image.framework)
+        version = self._versions[key]
+        runs = f"{image.framework} {version}".strip()
+        if not version or is_same_version(image.version, version):
+            return runs, ()
+        asked = f"image {image.repository}:{image.tag} asks for {image.framework} {image.version}"
+        return runs, (f"[farero] warning: {asked}; what runs here is {runs}.",)
+
+    def _fetch_source(self, variant: Variant) -> Path | None:
+        uri = _environment(variant).get(SUBMIT_DIRECTORY, "")
+        if not uri.startswith("s3://"):
+            return None
+        bucket, key = parse_s3_uri(uri)
+        try:
+            info = self._objects.head(bucket, key)
+        except NotFound as error:
+            raise StartFailed(failures.no_model_data(uri)) from error
+        return self._fetch(ModelData(uri=uri, etag=info.etag, size_bytes=info.size_bytes))
+
+    def _fetch(self, data: ModelData) -> Path:
+        """Return the folder of the model's files, fetched and unpacked on first need."""
+        name = hashlib.sha256(f"{data.uri}\0{data.etag}\0{data.size_bytes}".encode()).hexdigest()
+        target = self._models_dir / name[:32]
+        if target.is_dir():
+            # What lies here is what was pinned, whatever happened to the object since.
+            return target
+        self._check_unchanged(data)
+        self._models_dir.mkdir(parents=True, exist_ok=True)
+        scratch = self._models_dir / f".{ids.new_uuid()}"
+        scratch.mkdir()
+        try:
+            files = scratch / "files"
+            if data.is_folder:
+                self._download_folder(data, files)
+            else:
+                self._download_archive(data, scratch / "model.tar.gz", files)
+            with self._lock:
+                if not target.is_dir():
+                    files.rename(target)
+        except OSError as error:
+            raise StartFailed(Failure(cause="E-DISK", message=str(error))) from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return target
+
+    def _check_unchanged(self, data: ModelData) -> None:
+        bucket, key = parse_s3_uri(data.uri)
+        try:
+            pinned = pin_folder(self._objects, data.uri) if data.is_folder else None
+            found = pinned.etag if pinned else self._objects.head(bucket, key).etag
+        except NotFound as error:
+            raise StartFailed(failures.no_model_data(data.uri)) from error
+        if found != data.etag:
+            raise StartFailed(failures.changed_model_data(data.uri, data.etag, found))
+
+    def _download_archive(self, data: ModelData, archive: Path, files: Path) -> None:
+        bucket, key = parse_s3_uri(data.uri)
+        try:
+            info = self._objects.download(bucket, key, archive)
+        except NotFound as error:
+            raise StartFailed(failures.no_model_data(data.uri)) from error
+        if info.etag != data.etag or archive.stat().st_size != data.size_bytes:
+            raise StartFailed(failures.changed_model_data(data.uri, data.etag, info.etag))
+        report = unpack(archive, files)
+        if report.get("cause"):
+            raise StartFailed(failures.from_report(report))
+
+    def _download_folder(self, data: ModelData, files: Path) -> None:
+        bucket, prefix = parse_s3_uri(data.uri)
+        files.mkdir()
+        for info in self._objects.list(bucket, prefix):
+            relative = info.key.removeprefix(prefix).lstrip("/")
+            parts = relative.split("/")
+            if not relative or relative.endswith("/"):
+                continue
+            if any(part in ("", ".", "..") for part in parts):
+                raise StartFailed(
+                    Failure(cause="E-TAR-UNSAFE", message=f"the key '{info.key}' is no file name")
+                )
+            path = files.joinpath(*parts)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._objects.download(bucket, info.key, path)
+
+
+def unpack(archive: Path, target: Path) -> dict[str, Any]:
+    """Unpack an archive in a process of its own and return its report; `cause` is set if it failed."""
+    argv = [sys.executable, "-m", "farero_container", "unpack", str(archive), str(target)]
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, timeout=UNPACK_TIMEOUT_S, check=False, text=True
+        )
+    except subprocess.TimeoutExpired:
+        return {"cause": "E-TAR-BOMB", "message": f"unpacking took over {UNPACK_TIMEOUT_S:.0f} s"}
+    try:
+        report: Any = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except ValueError:
+        report = None
+    if isinstance(report, dict):
+        return report  # pyright: ignore[reportUnknownVariableType] - JSON, read with get()
+    tail = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
+    return {"cause": "E-TAR-GZIP", "message": f"the archive could not be unpacked: {tail}"}
+
+
+def find_version(python: Path, framework: str) -> str:
+    """Return the version of a framework in an environment, "" if it cannot be told."""
+    names = DISTRIBUTIONS.get(framework, ())
+    if str(python) == sys.executable:
+        return next((v for name in names if (v := _own_version(name))), "")
+    code = (
+        "import sys, importlib.metadata as m\n"
+        "for n in sys.argv[1:]:\n"
+        "    try: print(m.version(n)); break\n"
+        "    except m.PackageNotFoundError: pass\n"
+    )
+    done = subprocess.run(
+        [str(python), "-I", "-c", code, *names],
+        capture_output=True,
+        timeout=30,
+        check=False,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def _own_version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _image(variant: Variant) -> Image:
+    uri = variant.container.get("Image", "")
+    image = find_image(uri)
+    if image is None:
+        raise StartFailed(
+            Failure(cause="E-IMAGE", message=f"the image '{uri}' is not one that can run here")
+        )
+    return image
+
+
+def _environment(variant: Variant) -> dict[str, str]:
+    return variant.container.get("Environment", {})
+
+
+def _requirements(folder: Path | None, *, is_source: bool) -> str | None:
+    """Return the requirements that came with the model or its source, None if there are none."""
+    if folder is None:
+        return None
+    places = [folder / "code" / "requirements.txt"]
+    if is_source:
+        places.append(folder / "requirements.txt")
+    for path in places:
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            return text if text.strip() else None
+    return None
+
+
+def _environment_failure(error: DomainError, default: str) -> Failure:
+    """Return the cause that an environment's error names, or `default`."""
+    report: Any = getattr(error, "report", None)
+    if isinstance(report, dict):
+        return failures.from_report(report)  # pyright: ignore[reportUnknownArgumentType] - read with get()
+    cause: object = getattr(error, "cause", None)
+    return Failure(cause=cause if isinstance(cause, str) else default, message=str(error))

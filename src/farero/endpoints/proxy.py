@@ -1,0 +1,227 @@
+"""The hop from gateway to replica: choose one, send, retry once if it dies, wait for it to come back.
+
+Which replica: of those with an open connection the one with the fewest requests in flight, in turn among equals.
+A replica that died keeps its place and its socket path, so the gateway finds it again by itself: it tries to connect
+while requests wait (at most `RESPAWN_WAIT_S`; promise P3 of the reliability page).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from farero.base.errors import LimitExceeded, NotReady
+from farero.endpoints.frames import FramedConnection, ReplicaLost, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from farero.base.clock import Clock
+    from farero.endpoints.router import ReplicaRoute, VariantRoute
+
+#: How long a request waits for a replica to come back before it is refused.
+RESPAWN_WAIT_S = 10.0
+#: Pause between two tries to reach replicas of which none answers.
+CONNECT_PAUSE_S = 0.02
+#: How long a waiting request goes without a look at the routes.
+LOOK_AGAIN_S = 0.25
+#: Time for a local socket to take a connection.
+CONNECT_TIMEOUT_S = 2.0
+#: Most requests of one gateway for one endpoint's variant, waiting ones included.
+MOST_IN_FLIGHT = 2000
+
+
+class InvocationTimedOut(Exception):  # noqa: N818 - an event
+    """The replica did not answer in time."""
+
+
+class ReplicaDied(Exception):  # noqa: N818 - an event
+    """The request was sent twice and both times the replica died before it answered."""
+
+
+@dataclass(slots=True)
+class _Hop:
+    """The connection to one replica."""
+
+    socket_path: str
+    connection: FramedConnection | None = None
+    #: Tries to connect.
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.connection is not None and self.connection.is_open
+
+    @property
+    def is_busy(self) -> bool:
+        return self.connection is not None and self.connection.in_flight > 0
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Proxy:
+    """All connections of one gateway to replicas."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        timeout_s: float = 60.0,
+        respawn_wait_s: float = RESPAWN_WAIT_S,
+    ) -> None:
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._respawn_wait_s = respawn_wait_s
+        #: Set and replaced each time a connection opens or is given up.
+        self._opened = asyncio.Event()
+        self._hops: dict[str, _Hop] = {}
+        self._in_flight: dict[tuple[str, str], int] = {}
+        self._turn = 0
+
+    async def invoke(
+        self,
+        endpoint: str,
+        find_variant: Callable[[], Awaitable[VariantRoute]],
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> tuple[VariantRoute, Reply]:
+        """Send one request and return who answered, and what.
+
+        find_variant: returns where to send it; asked again for a retry, because routes may have changed.
+
+        Raises NotReady if no replica can be reached for `respawn_wait_s`, LimitExceeded if too many requests are
+        under way, InvocationTimedOut, or ReplicaDied.
+        """
+        variant = await find_variant()
+        key = (endpoint, variant.name)
+        count = self._in_flight.get(key, 0)
+        if variant.max_concurrency is not None and count >= variant.max_concurrency:
+            raise LimitExceeded(
+                f"Endpoint {endpoint} already handles {count} requests, as many as its MaxConcurrency allows."
+            )
+        if count >= MOST_IN_FLIGHT:
+            raise NotReady(
+                "endpoint", endpoint, f"Endpoint {endpoint} has {count} requests waiting."
+            )
+        self._in_flight[key] = count + 1
+        try:
+            return await self._send(endpoint, variant, find_variant, headers, body)
+        finally:
+            self._in_flight[key] -= 1
+
+    def close(self) -> None:
+        """Close every connection."""
+        for hop in self._hops.values():
+            hop.close()
+        self._hops.clear()
+
+    def forget_others(self, replica_ids: Iterable[str]) -> None:
+        """Close idle connections to replicas that are not among `replica_ids`."""
+        for stale in set(self._hops) - set(replica_ids):
+            if not self._hops[stale].is_busy:
+                self._hops.pop(stale).close()
+
+    async def _send(
+        self,
+        endpoint: str,
+        variant: VariantRoute,
+        find_variant: Callable[[], Awaitable[VariantRoute]],
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> tuple[VariantRoute, Reply]:
+        lost: str | None = None
+        for attempt in range(2):
+            if attempt:
+                variant = await find_variant()
+            connection, lost = await self._connection(endpoint, variant, find_variant, avoid=lost)
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    return variant, await connection.request("/invocations", headers, body)
+            except TimeoutError as error:
+                raise InvocationTimedOut from error
+            except ReplicaLost:
+                continue
+        raise ReplicaDied
+
+    async def _connection(
+        self,
+        endpoint: str,
+        variant: VariantRoute,
+        find_variant: Callable[[], Awaitable[VariantRoute]],
+        *,
+        avoid: str | None,
+    ) -> tuple[FramedConnection, str]:
+        """Return an open connection and its replica's id; wait for one up to the respawn limit."""
+        found = self._choose(variant, avoid)
+        if found is not None:
+            return found
+        deadline = self._clock.monotonic() + self._respawn_wait_s
+        while True:
+            opened = self._opened
+            for replica in variant.replicas:
+                self._keep_connecting(replica)
+            # The one that died under this request may serve again; another one is better.
+            found = self._choose(variant, avoid) or self._choose(variant, None)
+            if found is not None:
+                return found
+            if self._clock.monotonic() >= deadline:
+                raise NotReady(
+                    "endpoint", endpoint, f"No replica of endpoint {endpoint} can be reached."
+                )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await opened.wait()
+            variant = await find_variant()
+
+    def _choose(
+        self, variant: VariantRoute, avoid: str | None
+    ) -> tuple[FramedConnection, str] | None:
+        """Return the least busy open connection, in turn among equals, and see to those that are closed.
+
+        None if there is none, or if a replica was never seen: it is connected first, so that it gets its share.
+        """
+        best: tuple[FramedConnection, str] | None = None
+        replicas = variant.replicas
+        count = len(replicas)
+        self._turn += 1
+        for index in range(count):
+            replica = replicas[(self._turn + index) % count]
+            hop = self._hops.get(replica.id)
+            if hop is None:
+                return None
+            connection = hop.connection
+            if connection is None or not connection.is_open:
+                self._keep_connecting(replica)
+            elif replica.id != avoid and (best is None or connection.in_flight < best[0].in_flight):
+                best = (connection, replica.id)
+        return best
+
+    def _keep_connecting(self, replica: ReplicaRoute) -> None:
+        """Let one task try to reach the replica until it does, or for as long as a request would wait."""
+        hop = self._hops.get(replica.id)
+        if hop is None:
+            hop = self._hops[replica.id] = _Hop(replica.socket_path)
+        if not hop.is_open and (hop.task is None or hop.task.done()):
+            hop.task = asyncio.create_task(self._connect(hop))
+
+    async def _connect(self, hop: _Hop) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = self._clock.monotonic() + self._respawn_wait_s
+        while self._clock.monotonic() < deadline:
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    _, hop.connection = await loop.create_unix_connection(
+                        FramedConnection, hop.socket_path
+                    )
+            except OSError:  # TimeoutError is one
+                await asyncio.sleep(CONNECT_PAUSE_S)
+            else:
+                break
+        self._opened.set()
+        self._opened = asyncio.Event()

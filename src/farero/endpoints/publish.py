@@ -1,0 +1,150 @@
+"""Data capture, the worker's half: spool files → objects.
+
+A file becomes `<prefix>/<endpoint>/<variant>/<yyyy>/<mm>/<dd>/<HH>/<MM-SS-mmm>-<uuid4>.jsonl` below the destination.
+The file's name fixes the object's key, so putting it again replaces the same object: whatever dies when, each
+record ends in the bucket exactly once. While its gateway has the file locked the object grows with it; once the lock
+is free it is put a last time and the file is deleted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from farero.base.errors import DomainError
+from farero.endpoints.capture import TARGET_FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from farero.base.clock import Clock
+    from farero.objects.base import ObjectStore
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/x-ndjson"
+#: Pause after a put that failed, so that a missing bucket costs little.
+RETRY_S = 5.0
+
+
+class _Target(msgspec.Struct):
+    bucket: str
+    prefix: str
+    endpoint: str
+    variant: str
+
+
+@dataclass(slots=True)
+class _Published:
+    size: int = 0
+    next_at: float = 0.0
+
+
+class CapturePublisher:
+    """Moves spooled records into their buckets."""
+
+    def __init__(
+        self, spool_dir: Path, objects: ObjectStore, clock: Clock, *, every_s: float = 1.0
+    ) -> None:
+        self._root = spool_dir / "capture"
+        self._objects = objects
+        self._clock = clock
+        #: Shortest time between two puts of one growing file.
+        self._every_s = every_s
+        self._seen: dict[Path, _Published] = {}
+        self._failed = 0
+        self._torn = 0
+        self._last_error = ""
+
+    def publish_due(self) -> int:
+        """Put every file that has grown; return how many objects were put."""
+        paths = sorted(self._root.glob("*/*.jsonl"))
+        for gone in set(self._seen) - set(paths):
+            del self._seen[gone]
+        return sum(self._publish(path) for path in paths)
+
+    def stats(self) -> dict[str, Any]:
+        """Return what waits and what went wrong."""
+        waiting = sum(
+            max(0, _size(path) - self._seen.get(path, _Published()).size)
+            for path in self._root.glob("*/*.jsonl")
+        )
+        return {
+            "waiting_bytes": waiting,
+            "failed_puts": self._failed,
+            "torn_records": self._torn,
+            "last_error": self._last_error,
+        }
+
+    def _publish(self, path: Path) -> int:
+        state = self._seen.setdefault(path, _Published())
+        if self._clock.monotonic() < state.next_at:
+            return 0
+        try:
+            with path.open("rb") as file:
+                is_final = _try_lock(file.fileno())
+                if not is_final and os.fstat(file.fileno()).st_size == state.size:
+                    return 0
+                body = file.read()
+                return self._put(path, state, body, is_final=is_final)
+        except FileNotFoundError:
+            return 0
+        except (DomainError, OSError) as error:
+            self._fail(path, state, error)
+            return 0
+
+    def _put(self, path: Path, state: _Published, body: bytes, *, is_final: bool) -> int:
+        whole = body[: body.rfind(b"\n") + 1]
+        put = 0
+        if len(whole) > state.size:
+            target = msgspec.json.decode((path.parent / TARGET_FILE).read_bytes(), type=_Target)
+            key = object_key(target.prefix, target.endpoint, target.variant, path.stem)
+            self._objects.put(target.bucket, key, whole, content_type=CONTENT_TYPE)
+            state.size = len(whole)
+            put = 1
+        state.next_at = self._clock.monotonic() + self._every_s
+        if is_final:
+            if len(body) > len(whole):
+                self._torn += 1
+                log.warning("half-written capture record left out", extra={"file": path.name})
+            path.unlink()
+            del self._seen[path]
+        return put
+
+    def _fail(self, path: Path, state: _Published, error: Exception) -> None:
+        self._failed += 1
+        self._last_error = f"{path.parent.name}/{path.name}: {error}"
+        state.next_at = self._clock.monotonic() + RETRY_S
+        log.error("captured records not published", extra={"file": path.name, "error": error})
+
+
+def object_key(prefix: str, endpoint: str, variant: str, stem: str) -> str:
+    """Return the key of a spool file's object.
+
+    stem: `yyyy-mm-dd-HH-MM-SS-mmm-<uuid4>`.
+    """
+    year, month, day, hour, rest = stem.split("-", 4)
+    folder = f"{endpoint}/{variant}/{year}/{month}/{day}/{hour}/{rest}.jsonl"
+    prefix = prefix.strip("/")
+    return f"{prefix}/{folder}" if prefix else folder
+
+
+def _try_lock(fd: int) -> bool:
+    """Take the file's lock; False while its gateway holds it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,182 @@
+"""A replica as a process: its folder (`/opt/ml`), its environment, its socket, its health and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+from typing import TYPE_CHECKING, Any
+
+from farero.endpoints.commands import KIND
+from farero.records.compute import ProcessSpec
+from farero.records.endpoint import Replica
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from farero.base.config import Settings
+    from farero.endpoints.preparing import Prepared
+    from farero.records.endpoint import Endpoint, Variant
+
+#: Each attempt of SageMaker at /ping times out after 2 s ("Use Your Own Inference Code with Hosting Services").
+PING_TIMEOUT_S = 2.0
+#: Lines of the log that may go into a FailureReason.
+LAST_LINES = 20
+#: More of a log or a report than this is never read.
+READ_LIMIT_BYTES = 64 * 1024
+#: Requests in flight get their full time before a stopped replica is killed.
+STOP_GRACE_S = 65.0
+
+
+class Replicas:
+    """Everything about one replica except when it happens."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        container_path: Callable[[], Path],
+        credentials: Callable[[str], Mapping[str, str]] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._container_path = container_path
+        #: Role ARN → the AWS_… variables with which the model's own calls are signed.
+        self._credentials = credentials
+
+    def new(self, endpoint: str, variant: str, generation: int, now: dt.datetime) -> Replica:
+        """Return a replica that has no process yet."""
+        replica_id = secrets.token_hex(6)
+        return Replica(
+            id=replica_id,
+            endpoint=endpoint,
+            variant=variant,
+            generation=generation,
+            # A Unix socket's path holds at most 107 bytes (unix(7)).
+            socket_path=str(self._settings.run_dir / "r" / f"{replica_id}.sock"),
+            created_at=now,
+        )
+
+    def folder(self, replica: Replica) -> Path:
+        """Return what the process sees as /opt/ml."""
+        return self._settings.work_dir / "replicas" / replica.id
+
+    def log_path(self, replica: Replica) -> Path:
+        """Return where the process writes its output; one file for all its attempts."""
+        return self._settings.logs_dir / "endpoints" / replica.endpoint / f"{replica.id}.log"
+
+    def lay_out(self, replica: Replica, prepared: Prepared) -> None:
+        """Make the folder anew, without what an earlier attempt left in it."""
+        base = self.folder(replica)
+        shutil.rmtree(base, ignore_errors=True)
+        for name in ("input/config", "output", "tmp"):
+            (base / name).mkdir(parents=True)
+        if prepared.model_dir is not None:
+            (base / "model").symlink_to(prepared.model_dir)
+        else:
+            (base / "model").mkdir()
+        (self._settings.run_dir / "r").mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.log_path(replica).parent.mkdir(parents=True, exist_ok=True)
+
+    def spec(
+        self, endpoint: Endpoint, variant: Variant, replica: Replica, prepared: Prepared
+    ) -> ProcessSpec:
+        """Return what to run."""
+        memory = (variant.serverless or {}).get("MemorySizeInMB")
+        return ProcessSpec(
+            name=replica.process_name,
+            argv=(str(prepared.python), "-u", "-m", "farero_container", "serve"),
+            env=self._env(endpoint, variant, replica, prepared),
+            cwd=self.folder(replica),
+            opt_ml=self.folder(replica),
+            log_path=self.log_path(replica),
+            memory_bytes=memory * 1024 * 1024 if memory else None,
+            wake=f"{KIND} {endpoint.name}",
+            grace_s=STOP_GRACE_S,
+        )
+
+    def say(self, replica: Replica, line: str) -> None:
+        """Write a line of the platform into the replica's log."""
+        path = self.log_path(replica)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line.rstrip("\n") + "\n")
+
+    def report(self, replica: Replica) -> dict[str, Any] | None:
+        """Return the failure.json that the present attempt left, if it did."""
+        path = self.folder(replica) / "output" / "failure.json"
+        try:
+            with path.open("rb") as file:
+                value: Any = json.loads(file.read(READ_LIMIT_BYTES))
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType] - JSON
+
+    def last_lines(self, replica: Replica) -> list[str]:
+        """Return the end of the log."""
+        path = self.log_path(replica)
+        try:
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - READ_LIMIT_BYTES))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        return text.splitlines()[-LAST_LINES:]
+
+    def clear(self, replica: Replica) -> None:
+        """Remove folder and socket; the log stays."""
+        shutil.rmtree(self.folder(replica), ignore_errors=True)
+        (self._settings.run_dir / "r" / f"{replica.id}.sock").unlink(missing_ok=True)
+
+    def _env(
+        self, endpoint: Endpoint, variant: Variant, replica: Replica, prepared: Prepared
+    ) -> dict[str, str]:
+        settings, base = self._settings, self.folder(replica)
+        container = str(self._container_path())
+        users: dict[str, str] = dict(variant.container.get("Environment", {}))
+        users_path = users.pop("PYTHONPATH", "")
+        if prepared.source_dir is not None:
+            users["SAGEMAKER_SUBMIT_DIRECTORY"] = str(prepared.source_dir)
+        return {
+            "PATH": f"{prepared.python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(base),
+            "TMPDIR": str(base / "tmp"),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            "AWS_ENDPOINT_URL": settings.url,
+            "AWS_REGION": settings.region,
+            "AWS_DEFAULT_REGION": settings.region,
+            "SAGEMAKER_REGION": settings.region,
+            **(self._credentials(variant.role_arn) if self._credentials else {}),
+            **users,
+            "PYTHONPATH": f"{container}:{users_path}" if users_path else container,
+            "SAGEMAKER_BASE_DIR": str(base),
+            "SM_MODEL_DIR": str(base / "model"),
+            "FARERO_SOCKET": replica.socket_path,
+            "FARERO_NOTIFY_SOCKET": str(settings.run_dir / "worker.sock"),
+            "FARERO_NOTIFY_MESSAGE": f"{KIND} {endpoint.name}",
+            "FARERO_IMAGE": str(variant.container.get("Image", "")),
+            "FARERO_FRAMEWORK": prepared.framework,
+            "FARERO_FRAMEWORK_VERSION": prepared.version_asked,
+        }
+
+
+def ping(socket_path: str) -> int | None:
+    """Ask /ping over HTTP and return its status; None if nothing answers."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(PING_TIMEOUT_S)
+            client.connect(socket_path)
+            client.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            head = b""
+            while b"\r\n" not in head and len(head) < 1024:
+                piece = client.recv(1024)
+                if not piece:
+                    break
+                head += piece
+    except OSError:
+        return None
+    words = head.split(b" ", 2)
+    return int(words[1]) if len(words) > 1 and words[1][:3].isdigit() else None

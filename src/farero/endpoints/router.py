@@ -1,0 +1,190 @@
+"""Where a request goes: a snapshot of all routes in memory, renewed when the routing version has changed.
+
+The hot path reads no SQL. What changes routes lets a stamp file grow by a byte after its commit; a router compares
+the file's size with that at its last look before each request (a stat of about a microsecond), so a caller that has
+seen InService never meets an older route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from farero.base.errors import Invalid, NotFound
+from farero.records.endpoint import EndpointStatus, ReplicaState
+from farero.store import endpoints as rows
+from farero.store import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from farero.endpoints.capture import CaptureTarget
+    from farero.records.endpoint import Endpoint, Replica
+    from farero.store.engine import Store
+
+_ROUTED = (EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING, EndpointStatus.ROLLING_BACK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaRoute:
+    """One place to send a request to."""
+
+    id: str
+    socket_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantRoute:
+    """One production variant."""
+
+    name: str
+    weight: float
+    replicas: tuple[ReplicaRoute, ...]
+    #: Most requests at a time; None for no limit of the caller's.
+    max_concurrency: int | None = None
+    capture: CaptureTarget | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRoute:
+    """One endpoint that is in service."""
+
+    name: str
+    variants: tuple[VariantRoute, ...]
+    #: Running sums of the weights, for the draw.
+    sums: tuple[float, ...]
+    is_serverless: bool = False
+
+
+class RoutingStamp:
+    """A file whose growth says that routes have changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = os.fspath(path)
+
+    def touch(self) -> None:
+        """Tell every router to look at the store again; after the commit, not before."""
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(file, b".")
+        finally:
+            os.close(file)
+
+    def read(self) -> int:
+        """Return a number that differs after each touch; 0 before the first."""
+        try:
+            return os.stat(self._path).st_size  # noqa: PTH116 - half the cost of Path.stat, on the hot path
+        except OSError:
+            return 0
+
+
+class Router:
+    """The routing table of one gateway."""
+
+    def __init__(
+        self,
+        store: Store,
+        stamp: RoutingStamp,
+        *,
+        capture_of: Callable[[Endpoint, str], CaptureTarget | None] | None = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._stamp = stamp
+        self._capture_of = capture_of
+        self._draw = draw
+        self._table: Mapping[str, EndpointRoute] = {}
+        self._version = -1
+        self._seen = -1
+
+    def refresh(self) -> bool:
+        """Load the routes if they have changed; say whether they had. Blocks on SQL."""
+        seen = self._stamp.read()
+        with self._store.read() as db:
+            version = versions.get(db, versions.ROUTING)
+            if version == self._version:
+                self._seen = seen
+                return False
+            endpoints, replicas = rows.routed(db), rows.list_replicas(db)
+        self._table = {
+            endpoint.name: self._route(endpoint, replicas)
+            for endpoint in endpoints
+            if endpoint.status in _ROUTED and endpoint.current is not None
+        }
+        self._version, self._seen = version, seen
+        return True
+
+    async def get(self, name: str) -> EndpointRoute:
+        """Return the route of an endpoint. Raises NotFound if it is not in service."""
+        if self._stamp.read() != self._seen:
+            await asyncio.to_thread(self.refresh)
+        route = self._table.get(name)
+        if route is None:
+            raise NotFound("endpoint", name)
+        return route
+
+    def pick(self, route: EndpointRoute, target: str | None = None) -> VariantRoute:
+        """Choose a variant: the one that was asked for, or one at random by weight.
+
+        Raises Invalid for a target that the endpoint does not have.
+        """
+        if target is not None:
+            for variant in route.variants:
+                if variant.name == target:
+                    return variant
+            raise Invalid(f"Variant {target} of endpoint {route.name} not found")
+        return pick_by_weight(route, self._draw())
+
+    def names(self) -> list[str]:
+        """Return the endpoints in service, as this gateway sees them."""
+        return sorted(self._table)
+
+    def _route(self, endpoint: Endpoint, replicas: Sequence[Replica]) -> EndpointRoute:
+        assert endpoint.current is not None
+        variants = tuple(
+            VariantRoute(
+                name=variant.name,
+                weight=variant.current_weight,
+                replicas=_replicas_of(endpoint, variant.name, replicas),
+                max_concurrency=(variant.serverless or {}).get("MaxConcurrency"),
+                capture=self._capture_of(endpoint, variant.name) if self._capture_of else None,
+            )
+            for variant in endpoint.current.variants
+        )
+        return EndpointRoute(
+            name=endpoint.name,
+            variants=variants,
+            sums=tuple(itertools.accumulate(variant.weight for variant in variants)),
+            is_serverless=any(variant.serverless for variant in endpoint.current.variants),
+        )
+
+
+def pick_by_weight(route: EndpointRoute, draw: float) -> VariantRoute:
+    """Return the variant in whose share `draw`, from 0 up to but without 1, falls; weight 0 gets nothing."""
+    if len(route.variants) == 1:
+        return route.variants[0]
+    point = draw * route.sums[-1]
+    for variant, upper in zip(route.variants, route.sums, strict=True):
+        if point < upper:
+            return variant
+    return next(v for v in reversed(route.variants) if v.weight > 0)
+
+
+def _replicas_of(
+    endpoint: Endpoint, variant: str, replicas: Sequence[Replica]
+) -> tuple[ReplicaRoute, ...]:
+    assert endpoint.current is not None
+    return tuple(
+        ReplicaRoute(id=replica.id, socket_path=replica.socket_path)
+        for replica in replicas
+        if replica.endpoint == endpoint.name
+        and replica.variant == variant
+        and replica.generation == endpoint.current.generation
+        and replica.ready_at is not None
+        and replica.state is not ReplicaState.DRAINING
+    )
