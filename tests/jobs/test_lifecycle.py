@@ -3,10 +3,12 @@ import json
 import tarfile
 
 import pytest
+from sqlalchemy import event
 
 from farero.base.errors import Conflict, Invalid, NotFound
 from farero.records.job import Channel, MetricDefinition
 from farero.records.tag import Tag
+from farero.records.work import WorkItem
 from farero.store import tags as tag_rows
 
 TRAIN = """
@@ -316,6 +318,55 @@ def test_worker_that_died_at_any_step_goes_on_where_it_was(platform):
     assert job.status == "Completed"
     assert platform.messages(job) == ["rows 1"]
     assert phases[0] == "prepare"
+
+
+class Crash(BaseException):
+    """The worker's death: no handler catches it."""
+
+
+def test_worker_killed_at_any_commit_runs_the_process_once(platform):
+    platform.objects.put("data", "in/a.csv", b"1\n")
+    crashes = iter(range(100))
+    survived = False
+
+    while not survived:
+        at = next(crashes)
+        name = f"iris-{at}"
+        channel = Channel(name="train", s3_uri="s3://data/in")
+        platform.create(name, code=TRAIN, channels=(channel,))
+        survived = not crash_at_commit(platform, name, at)
+        job = platform.finished(name)
+
+        assert (job.status, job.attempt) == ("Completed", 1)
+        assert platform.messages(job) == ["rows 1"]
+        assert len(job.transitions) == 5
+    assert at > 8
+
+
+def crash_at_commit(platform, name, at):
+    """Run the job's handler until its commit number `at`, which never happens; return whether it came so far."""
+    count = iter(range(1000))
+
+    def before_commit(_):
+        if next(count) == at:
+            raise Crash
+
+    event.listen(platform.store.engine, "commit", before_commit)
+    try:
+        for _ in range(200):
+            if platform.job(name).phase == "done":
+                return False
+            platform.lifecycle.reconcile(
+                WorkItem(
+                    kind="job.reconcile", key=name, due=platform.clock.now(), attempts=0, version=1
+                )
+            )
+            platform.wake.wait(0.05)
+    except Crash:
+        return True
+    finally:
+        event.remove(platform.store.engine, "commit", before_commit)
+    raise AssertionError
 
 
 def test_names_are_unique_until_the_job_is_deleted(platform):

@@ -56,7 +56,7 @@ class JobCommands:
         job = Job(
             name=name, arn=arn, spec=spec, given=given, created_at=ctx.now, modified_at=ctx.now
         )
-        job = enter(job, Secondary.STARTING, ctx.now, message="Starting the training job")
+        job = enter(job, Secondary.STARTING, ctx.now, message=_first_message(spec))
         with self._store.begin() as db:
             if rows.find(db, name) is not None:
                 raise Conflict("training job", name, _taken(arn))
@@ -145,3 +145,10 @@ def _taken(arn: str) -> str:
         "Training job names must be unique within an AWS account and region, and a training job with this name "
         f"already exists ({arn})"
     )
+
+
+def _first_message(spec: TrainingSpec) -> str:
+    text = "Starting the training job"
+    if spec.instance_count == 1:
+        return text
+    return f"{text} on 1 host of the {spec.instance_count} asked for: this machine is one host"

@@ -6,6 +6,7 @@ not contain on SageMaker (a folder and a file of one name) is refused with a rea
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import shutil
@@ -161,6 +162,12 @@ def _fetch(objects: ObjectStore, source: Source, folder: Path, *, unpack: bool) 
         raise InputError(
             f"Failed to download data. Cannot download {uri}, a previously downloaded file/folder clashes with it. "
             "Please check your s3 objects and ensure that there is no object that is both a folder as well as a file."
+        ) from error
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise InputError(
+            f"No space left on device, {uri}. Free some space and run the job again"
         ) from error
     if unpack:
         _unpack(path, uri)

@@ -86,4 +86,9 @@ def _commit_or_roll_back(db: Connection) -> Generator[None]:
     except BaseException:
         db.rollback()
         raise
-    db.commit()
+    try:
+        db.commit()
+    except BaseException:
+        # SQLAlchemy takes a failed commit (a full disk) for an ended transaction; SQLite may still be in it.
+        db.invalidate()
+        raise

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     #: A wire dict with AWS's member names.
     Value = dict[str, Any]
 
+_SWITCHES = (
+    "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
+)
 #: Members of CreateTrainingJob that DescribeTrainingJob returns as they came.
 _GIVEN = (
     "HyperParameters",
@@ -46,6 +51,7 @@ _GIVEN = (
     "RetryStrategy",
     "RemoteDebugConfig",
     "InfraCheckConfig",
+    *_SWITCHES,
 )
 #: "The default value is 1 day" (StoppingCondition API reference).
 _MAX_RUNTIME_S = 86_400
@@ -61,7 +67,8 @@ class TrainingRoom:
 
     def create_training_job(self, ctx: Context, req: Value) -> Value:
         """Accept a job; it starts at once."""
-        given = {name: req[name] for name in _GIVEN if name in req}
+        # An empty structure is left out: the SageMaker SDK 3.x checks every answer against the model.
+        given = {name: req[name] for name in _GIVEN if req.get(name) not in (None, {}, [])}
         given["StoppingCondition"] = {"MaxRuntimeInSeconds": _MAX_RUNTIME_S} | req.get(
             "StoppingCondition", {}
         )
@@ -190,7 +197,7 @@ def _channel(item: Value, mode: str) -> Channel:
 
 
 def _describe(job: Job) -> Value:
-    answer: Value = dict(job.given)
+    answer: Value = dict.fromkeys(_SWITCHES, False) | job.given
     answer |= {
         "TrainingJobName": job.name,
         "TrainingJobArn": job.arn,
@@ -210,9 +217,6 @@ def _describe(job: Job) -> Value:
             )
             for item in job.transitions
         ],
-        "EnableNetworkIsolation": False,
-        "EnableInterContainerTrafficEncryption": False,
-        "EnableManagedSpotTraining": False,
     }
     if job.given.get("ProfilerConfig"):
         is_off = bool(job.given["ProfilerConfig"].get("DisableProfiler"))
