@@ -1,0 +1,178 @@
+"""What a requirements.txt asks for, whether that is there already, and which line pip complains about.
+
+The file format is pip's ("Requirements File Format"); names and versions follow the packaging specifications, read
+with the copy of `packaging` that pip carries, so that no dependency is added.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pip._vendor.packaging.utils import NormalizedName
+
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+_INCLUDE = re.compile(r"^(?:-r|-c|--requirement|--constraint)[=\s]*(\S+)$")
+#: How pip names a line: in a chain of requirements, and of the file itself.
+_CHAINED = re.compile(r"-r (?P<path>.+?) \(line (?P<number>\d+)\)")
+_DIRECT = re.compile(r"\(from line (?P<number>\d+) of (?P<path>.+?)\)")
+#: Where pip names the package, most telling first.
+_NAMES = (
+    re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)"),
+    re.compile(r"Could not find a version that satisfies the requirement ([A-Za-z0-9._-]+)"),
+    re.compile(r"Cannot install (?:-r \S+ \(line \d+\) and )?([A-Za-z0-9._-]+)"),
+    re.compile(
+        r"Failed (?:building wheel|to build)(?: for)?(?: installable wheels for some)? '?([A-Za-z0-9._-]+)"
+    ),
+)
+_STARTED = ("Collecting ", "Processing ", "Obtaining ", "Downloading ")
+_LAST_OF_BUILD = re.compile(r"^\s*(\S.*)\n\s*\[end of output\]", re.MULTILINE)
+_CONFLICT = re.compile(r"^The conflict is caused by:\n((?:[ \t]+.+\n?)+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One requirement or option."""
+
+    #: Of its first line in the file, from 1.
+    number: int
+    text: str
+    #: What it asks for; None for an option, a URL or a path.
+    wanted: Requirement | None
+
+
+def read(text: str) -> list[Line]:
+    """Return the lines that mean something; comments go, continued lines are joined."""
+    return [
+        Line(number=number, text=line, wanted=_wanted(line))
+        for number, line in _logical(text)
+        if line
+    ]
+
+
+def whole_text(path: Path) -> str:
+    """Return what decides the result: the meaningful lines of the file and of all that it includes."""
+    parts: list[str] = []
+    _collect(path, parts, set())
+    return "\n".join(parts)
+
+
+def are_satisfied(lines: Sequence[Line], search: Sequence[str]) -> bool:
+    """Say whether every line is met by a distribution in `search`; no for what cannot be told cheaply.
+
+    search: folders as in sys.path.
+    """
+    versions = {
+        canonicalize_name(one.metadata["Name"]): one.version
+        for one in metadata.distributions(path=list(search))
+        if one.metadata["Name"]
+    }
+    return all(_is_met(line.wanted, versions) for line in lines)
+
+
+def explain(lines: Sequence[Line], output: str, path: Path) -> tuple[Line | None, str]:
+    """Return the line of `path` that pip's output blames, None if none can be told, and what pip says of it."""
+    start = re.search(r"^ERROR: ", output, re.MULTILINE)
+    errors = output[start.start() :] if start else ""
+    blamed = (
+        _blamed_by_number(lines, errors, path)
+        or _blamed_by_name(lines, errors)
+        or _last_started(lines, output, path)
+    )
+    return blamed, _message(lines, output, errors, path)
+
+
+def _logical(text: str) -> Iterator[tuple[int, str]]:
+    start, joined = 0, ""
+    for number, raw in enumerate(text.splitlines(), 1):
+        start = start or number
+        if raw.endswith("\\") and not raw.lstrip().startswith("#"):
+            joined += raw[:-1] + " "
+            continue
+        yield start, _COMMENT.sub("", joined + raw).strip()
+        start, joined = 0, ""
+    if joined:
+        yield start, _COMMENT.sub("", joined).strip()
+
+
+def _wanted(line: str) -> Requirement | None:
+    try:
+        # Options of one requirement (--hash=…) follow it after a blank.
+        return Requirement(re.split(r"\s+--", line, maxsplit=1)[0])
+    except InvalidRequirement:
+        return None
+
+
+def _collect(path: Path, parts: list[str], seen: set[Path]) -> None:
+    if path in seen or not path.is_file():
+        return
+    seen.add(path)
+    for line in read(path.read_text(encoding="utf-8-sig", errors="replace")):
+        parts.append(line.text)
+        if included := _INCLUDE.match(line.text):
+            _collect((path.parent / included[1]).resolve(), parts, seen)
+
+
+def _is_met(wanted: Requirement | None, versions: Mapping[NormalizedName, str]) -> bool:
+    if wanted is None or wanted.url or wanted.extras:
+        return False
+    if wanted.marker is not None and not wanted.marker.evaluate():
+        return True
+    found = versions.get(canonicalize_name(wanted.name))
+    return found is not None and wanted.specifier.contains(found, prereleases=True)
+
+
+def _message(lines: Sequence[Line], output: str, errors: str, path: Path) -> str:
+    """Choose what says most: pip starts with the telling error and ends with a general one."""
+    if not errors:
+        return next((line for line in reversed(output.splitlines()) if line.strip()), "pip failed")
+    said = errors.splitlines()[0].removeprefix("ERROR: ")
+    if found := _CONFLICT.search(errors):
+        said += " " + "; ".join(line.strip() for line in found[1].splitlines())
+    elif "build" in said and (found := _LAST_OF_BUILD.search(output)):
+        said += f": {found[1]}"
+
+    def in_words(match: re.Match[str]) -> str:
+        line = _at(lines, match, path)
+        return line.text if line else match[0]
+
+    return _CHAINED.sub(in_words, said)
+
+
+def _blamed_by_number(lines: Sequence[Line], errors: str, path: Path) -> Line | None:
+    found = _DIRECT.search(errors) or _CHAINED.search(errors)
+    return _at(lines, found, path) if found else None
+
+
+def _blamed_by_name(lines: Sequence[Line], errors: str) -> Line | None:
+    for pattern in _NAMES:
+        if found := pattern.search(errors):
+            name = canonicalize_name(found[1])
+            for line in lines:
+                if line.wanted and canonicalize_name(line.wanted.name) == name:
+                    return line
+    return None
+
+
+def _last_started(lines: Sequence[Line], output: str, path: Path) -> Line | None:
+    for line in reversed(output.splitlines()):
+        if line.startswith(_STARTED) and (found := _CHAINED.search(line)):
+            return _at(lines, found, path)
+    return None
+
+
+def _at(lines: Sequence[Line], place: re.Match[str], path: Path) -> Line | None:
+    """Return the line that pip means, unless it lies in an included file."""
+    if place["path"] != str(path):
+        return None
+    number = int(place["number"])
+    return next((line for line in reversed(lines) if line.number <= number), None)
