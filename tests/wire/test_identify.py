@@ -321,3 +321,20 @@ def test_streams_are_for_streaming_payloads_only():
     assert not protocol.identify(
         request("POST", "/", x_amz_target="AmazonSQS.ListQueues")
     ).streams_in
+
+
+def test_a_form_with_a_file_goes_to_a_bucket_not_a_key():
+    kind = "multipart/form-data; boundary=x"
+
+    assert refused("POST", "/b/k", content_type=kind) == ("MethodNotAllowed", 405)
+
+
+def test_arguments_of_s3_outside_the_body_are_named():
+    asked = request("PUT", "/b/k?partNumber=one&uploadId=u", scope="s3")
+    target = protocol.identify(asked)
+
+    with pytest.raises(AwsError) as caught:
+        protocol.read(target, asked)
+
+    assert (caught.value.code, caught.value.status) == ("InvalidArgument", 400)
+    assert caught.value.message == "PartNumber: 'one' is not an integer"

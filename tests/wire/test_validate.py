@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from botocore.model import ServiceModel
 
 from farero.aws.wire import models, protocol, validate
 from farero.aws.wire.messages import AwsError
@@ -207,3 +208,54 @@ def test_patterns_without_a_safe_translation_are_left_out(pattern):
 
 def test_explosive_patterns_are_left_out():
     assert validate.compile_pattern("[a-z0-9]([-a-z0-9]*[a-z0-9]){0,39}?") is None
+
+
+RULES = ServiceModel(
+    {
+        "metadata": {},
+        "shapes": {
+            "In": {
+                "type": "structure",
+                "members": {
+                    "Flags": {"shape": "Flags"},
+                    "Boxes": {"shape": "Boxes"},
+                    "Free": {"shape": "Free"},
+                    "Data": {"shape": "Data"},
+                    "Count": {"shape": "Count"},
+                    "Long": {"shape": "Long"},
+                },
+            },
+            "Flags": {"type": "list", "member": {"shape": "Flag"}},
+            "Flag": {"type": "string", "enum": ["A", "B"]},
+            "Boxes": {"type": "map", "key": {"shape": "Text"}, "value": {"shape": "Box"}, "max": 1},
+            "Box": {
+                "type": "structure",
+                "required": ["Side"],
+                "members": {"Side": {"shape": "Text"}},
+            },
+            "Text": {"type": "string"},
+            "Free": {"type": "structure", "document": True, "members": {}},
+            "Data": {"type": "blob", "max": 2},
+            "Count": {"type": "double", "min": 0, "max": 1},
+            "Long": {"type": "string", "pattern": "a+"},
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("params", "texts"),
+    [
+        ({"Flags": ["A", "C"]}, ["Value '[A, C]' at 'flags' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [A, B], Member must not be null]"]),
+        ({"Flags": ["A", "B"]}, []),
+        ({"Boxes": {"a": {}}}, ["Value null at 'boxes.a.member.side' failed to satisfy constraint: Member must not be null"]),
+        ({"Boxes": {"a": None}}, []),
+        ({"Boxes": {"a": {"Side": "s"}, "b": None}}, ["Value '{a={Side=s}, b=null}' at 'boxes' failed to satisfy constraint: Member must have length less than or equal to 1"]),
+        ({"Free": {"x": [True]}}, []),
+        ({"Data": b"abc"}, ["Value 'java.nio.HeapByteBuffer' at 'data' failed to satisfy constraint: Member must have length less than or equal to 2"]),
+        ({"Count": 1.5}, ["Value '1.5' at 'count' failed to satisfy constraint: Member must have value less than or equal to 1"]),
+        ({"Long": "a" * 10_000}, []),
+    ],
+)  # fmt: skip
+def test_rules_of_every_kind(params, texts):
+    assert list(validate._structure(RULES.shape_for("In"), params, "")) == texts

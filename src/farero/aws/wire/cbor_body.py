@@ -161,7 +161,7 @@ def from_plain(shape: Shape, value: Value) -> Value:
         if kind == "timestamp" and _is_a("double", value):
             return scalars.read_timestamp(value)
         if kind in ("integer", "long") and isinstance(value, float) and value.is_integer():
-            return int(value)
+            return scalars.read_integer(kind, value)
         raise Malformed(f"A {type(value).__name__} can not be converted to a {kind}")
     if kind == "structure":
         members = cast("StructureShape", shape).members
@@ -173,7 +173,13 @@ def from_plain(shape: Shape, value: Value) -> Value:
     if kind == "map":
         item = cast("MapShape", shape).value
         return {k: None if v is None else from_plain(item, v) for k, v in value.items()}
-    return float(value) if kind in ("float", "double") else value
+    return _number(kind, value)
+
+
+def _number(kind: str, value: Value) -> Value:
+    if kind in ("integer", "long"):
+        return scalars.read_integer(kind, value)
+    return scalars.read_float(value) if kind in ("float", "double") else value
 
 
 def _is_a(kind: str, value: Value) -> bool:

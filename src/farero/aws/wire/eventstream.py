@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import TYPE_CHECKING, cast
 
 from farero.aws.wire import cbor_body, json_body, scalars, xml_body
@@ -57,6 +57,9 @@ async def write(
                 yield _event(members, event, protocol)
     except AwsError as error:
         yield _exception(members, error, protocol)
+    finally:
+        if isinstance(events, AsyncGenerator):
+            await cast("AsyncGenerator[object, None]", events).aclose()
 
 
 def _event(members: dict[str, Shape], event: dict[str, Value], protocol: str) -> bytes:

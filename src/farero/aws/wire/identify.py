@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from botocore import xform_name
 
 from farero.aws.wire import form_body, models
+from farero.aws.wire.compression import plain_body
 from farero.aws.wire.messages import AwsError
 from farero.aws.wire.models import SERVICES, wire_name
 from farero.aws.wire.scalars import Malformed
@@ -140,7 +141,7 @@ def _action(request: HttpRequest) -> tuple[str, str] | None:
     text = request.query
     is_form = request.headers.get("content-type").startswith("application/x-www-form-urlencoded")
     if request.method == "POST" and is_form:
-        text = f"{text}&{request.body.decode('latin-1')}"
+        text = f"{text}&{plain_body(request).decode('latin-1')}"
     if "Action=" not in text:
         return None
     fields = dict(form_body.parse_pairs(text))

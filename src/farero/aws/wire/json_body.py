@@ -132,13 +132,11 @@ def _scalar(kind: str, value: Value) -> Value:
         return scalars.read_timestamp(value)
     if kind == "blob" and isinstance(value, str):
         return scalars.read_blob(value)
-    if kind in ("float", "double") and not isinstance(value, bool):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind in ("float", "double") and (is_number or value in scalars.SPECIAL_FLOATS):
         return scalars.read_float(value)
-    if kind in ("integer", "long") and not isinstance(value, bool):
-        if isinstance(value, int):
-            return value
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
+    if kind in ("integer", "long") and is_number and value == value // 1:
+        return scalars.read_integer(kind, value)
     if (kind == "boolean" and isinstance(value, bool)) or (
         kind in ("string", "character") and isinstance(value, str)
     ):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
 from farero.aws.wire import cbor_body, errors, form_body, json_body, models, rest, xml_body
+from farero.aws.wire.compression import plain_body
 from farero.aws.wire.eventstream import CONTENT_TYPE
 from farero.aws.wire.eventstream import write as write_events
 from farero.aws.wire.identify import Target, guess_service, identify
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from farero.aws.wire.messages import HttpRequest, Value
 
 __all__ = ["Target", "identify", "read", "validate", "write", "write_error"]
+
+
+_BREAKS = re.compile(r"[\r\n\0]")
 
 
 def read(target: Target, request: HttpRequest) -> dict[str, Value]:
@@ -41,16 +46,15 @@ def read_operation(
     if protocol.startswith("rest-"):
         return rest.read(operation, protocol, request, target.labels)
     shape = operation.input_shape
+    body = plain_body(request)
     if protocol == "query":
-        text = request.query
-        if request.body:
-            text = f"{text}&{request.body.decode('latin-1')}"
+        text = f"{request.query}&{body.decode('latin-1')}"
         pairs = [p for p in form_body.parse_pairs(text) if not p[0].startswith("X-Amz-")]
         return form_body.read(shape, pairs)
     if shape is None:
         return {}
     codec = cbor_body if protocol == "smithy-rpc-v2-cbor" else json_body
-    return cast("dict[str, Value]", codec.read(shape, request.body))
+    return cast("dict[str, Value]", codec.read(shape, body))
 
 
 def write(target: Target, result: dict[str, Value] | None, request_id: str) -> HttpResponse:
@@ -68,7 +72,7 @@ def write(target: Target, result: dict[str, Value] | None, request_id: str) -> H
     response.status = extra.get("HTTPStatusCode", response.status)
     response.headers.extend(extra.get("HTTPHeaders", {}).items())
     response.headers.extend(errors.id_headers(target.service, request_id))
-    return response
+    return _sealed(response)
 
 
 def write_operation(
@@ -116,7 +120,16 @@ def write_error(
         service, protocol = guess_service(request)
     else:
         service, protocol = "sagemaker", "json"
-    return errors.write(service, protocol, error, request_id, request)
+    return _sealed(errors.write(service, protocol, error, request_id, request))
+
+
+def _sealed(response: HttpResponse) -> HttpResponse:
+    """Make sure that no value from outside can end a header and begin another."""
+    if any(_BREAKS.search(name + value) for name, value in response.headers):
+        response.headers = [
+            (_BREAKS.sub("-", name), _BREAKS.sub(" ", value)) for name, value in response.headers
+        ]
+    return response
 
 
 def _write_query(

