@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-import farero
 from farero.base.clock import SystemClock
 from farero.base.config import Settings
 from farero.base.context import Context, Principal
+from farero.compute.environments import Environments
 from farero.compute.local import LocalCompute
+from farero.compute.pythons import Pythons
 from farero.jobs.commands import JobCommands
 from farero.jobs.lifecycle import KIND, JobLifecycle
 from farero.jobs.training import Training
@@ -29,22 +30,8 @@ from farero.work import items
 from farero.work.wake import WakeSocket, poke
 from farero.work.worker import Worker
 
-SOURCES = Path(farero.__file__).parent.parent
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 PRINCIPAL = Principal(access_key_id="AKIA", arn="arn:aws:iam::123456789012:root", user_id="1")
-
-
-class ThisPython:
-    """Environments as they are on a machine where all frameworks stand beside Farero."""
-
-    def ensure(self, *_):
-        return Path(sys.executable)
-
-    def requirements(self, python, *_):
-        return python
-
-    def container_path(self):
-        return SOURCES
 
 
 class Platform:
@@ -63,7 +50,7 @@ class Platform:
         self.training = Training(
             self.settings,
             self.objects,
-            ThisPython(),
+            Pythons(Environments(self.settings.envs_dir)),
             logs=self.logs,
             credentials=lambda role: {"AWS_ACCESS_KEY_ID": "AKIA", "ROLE": role},
         )

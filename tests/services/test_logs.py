@@ -4,7 +4,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from farero.aws.services.logs import LogsRoom
+from farero.aws.services.logs import CloudWatchLogs
 from farero.telemetry.logs import Logs
 
 GROUP = "/aws/sagemaker/Endpoints/iris"
@@ -18,7 +18,7 @@ def domain(store, clock):
 
 @pytest.fixture
 def logs(domain, client_of):
-    return client_of(LogsRoom(domain))
+    return client_of(CloudWatchLogs(domain))
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_events_older_than_the_retention_are_rejected_hidden_and_deleted(
     expired = put(logs, stream, [(now_ms - 2 * DAY_MS, "gone")])
     clock.advance(hours=25)
     hidden = logs.get_log_events(**stream, startFromHead=True)
-    deleted = domain.expire()
+    deleted = domain.apply_retention()
     logs.delete_retention_policy(logGroupName=GROUP)
     after = logs.get_log_events(**stream, startFromHead=True)
     group = logs.describe_log_groups()["logGroups"][0]

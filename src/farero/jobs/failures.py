@@ -37,6 +37,12 @@ def download_failed(text: str) -> str:
     return cut(f"ClientError: Data download failed:{text}")
 
 
+def environment_failed(cause: str, detail: str, fix: str) -> str:
+    """Return the reason for a Python environment that could not be made."""
+    told = "" if not fix or fix in detail else f" ({fix})"
+    return cut(f"ClientError: {cause}: {detail}{told}")
+
+
 def exit_reason(
     exit_code: int, failure: dict[str, Any] | None, text: str, last_lines: list[str]
 ) -> str:

@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from farero.base.errors import DomainError
+from farero.compute.failures import EnvironmentFailed
 from farero.jobs import failures
 from farero.jobs.inputs import InputError
 from farero.jobs.transitions import enter, finish
@@ -130,6 +131,10 @@ class JobLifecycle:
                 spec = self._make_ready(job)
             except InputError as error:
                 return self._fail(job, failures.download_failed(str(error)))
+            except EnvironmentFailed as error:
+                return self._fail(
+                    job, failures.environment_failed(error.cause, error.detail, error.fix)
+                )
             except DomainError as error:
                 return self._fail(job, failures.cut(f"ClientError: {error}"))
             if spec is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from farero.base.arns import parse_s3_uri
 from farero.base.errors import Invalid, NotFound
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farero.base.config import Settings
+    from farero.compute.pythons import Pythons
     from farero.objects.base import ObjectStore
     from farero.records.job import FinalMetric, Job, TrainingSpec
     from farero.telemetry.logs import Logs
@@ -32,26 +33,6 @@ LAST_LINES = 20
 FAILURE_LIMIT_BYTES = 64 * 1024
 
 
-class Environments(Protocol):
-    """What a job needs of `compute/environments.py`."""
-
-    def ensure(
-        self, framework: str, version: str, on_progress: Callable[[str], None] | None = None
-    ) -> Path:
-        """Return the Python that has the framework. Raises a DomainError that says what to do."""
-        ...
-
-    def requirements(
-        self, python: Path, text: str, on_progress: Callable[[str], None] | None = None
-    ) -> Path:
-        """Return a Python that has these requirements besides."""
-        ...
-
-    def container_path(self) -> Path:
-        """Return the folder to put on PYTHONPATH."""
-        ...
-
-
 class Training:
     """Everything about one attempt of one training job except when it happens."""
 
@@ -59,14 +40,14 @@ class Training:
         self,
         settings: Settings,
         objects: ObjectStore,
-        environments: Environments,
+        pythons: Pythons,
         *,
         logs: Logs,
         credentials: Callable[[str], Mapping[str, str]],
     ) -> None:
         self._settings = settings
         self._objects = objects
-        self._environments = environments
+        self._pythons = pythons
         self._logs = logs
         #: Role ARN → the AWS_… variables with which the job's own calls are signed.
         self._credentials = credentials
@@ -85,12 +66,13 @@ class Training:
         Raises Invalid for an image that cannot run here, a DomainError if the environment cannot be made.
         """
         image = _image(job.spec)
-        python = self._environments.ensure(image.framework, image.version, say)
+        framework = "none" if image.framework == "custom" else image.framework
+        python = self._pythons.ensure(framework, image.version, say)
         if _source_uri(job.spec) is None:
             return python
         archive = self._fetch_source(job)
         text = sources.read_requirements(archive)
-        return python if text is None else self._environments.requirements(python, text, say)
+        return python if text is None else self._pythons.requirements(python, text, say)
 
     def download(self, job: Job) -> None:
         """Lay the folder out anew: data, checkpoints, configuration. Raises InputError."""
@@ -191,7 +173,7 @@ class Training:
     def _env(self, job: Job, python: Path) -> dict[str, str]:
         settings, image = self._settings, _image(job.spec)
         base = self.folder(job)
-        container = str(self._environments.container_path())
+        container = str(self._pythons.container_path())
         users = dict(job.spec.environment)
         users_path = users.pop("PYTHONPATH", "")
         env = {

@@ -267,7 +267,7 @@ class Logs:
                 lambda query: rows.select_events(db, query, names), query, matches, search.window
             )
 
-    def expire(self) -> int:
+    def apply_retention(self) -> int:
         """Delete what is older than its group's retention; return how many events went."""
         now_ms = _ms(self._clock.now())
         with self._store.read() as db:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import pytest
 from botocore.exceptions import ClientError
 
-from farero.aws.services.sagemaker.training import TrainingRoom
+from farero.aws.services.sagemaker.training import Training
 from farero.base.errors import NotFound
 from farero.jobs.commands import JobCommands
 from farero.jobs.transitions import enter, finish
@@ -52,7 +52,7 @@ REQUEST = {
 }
 
 
-class Room(TrainingRoom):
+class Room(Training):
     """The room with the part of the service's error table that these operations meet."""
 
     errors: ClassVar = {NotFound: ("ValidationException", 400)}

@@ -28,7 +28,7 @@ _NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
 _SEQUENCE_TOKEN = "49590302526372820000000000000000000000000000000000000000"  # noqa: S105 - ignored since 2023
 
 
-class LogsRoom:
+class CloudWatchLogs:
     """Operations of the service `logs`."""
 
     service = "logs"

@@ -58,7 +58,7 @@ _MAX_RUNTIME_S = 86_400
 _PAGE = 10
 
 
-class TrainingRoom:
+class Training:
     """The operations on training jobs of the service `sagemaker`."""
 
     def __init__(self, commands: JobCommands, store: Store) -> None:
