@@ -277,7 +277,9 @@ def _route(path: str, operations: list[OperationModel]) -> _Route:
         pattern = pattern.removesuffix("/") + "/?"
     choices = [_choice(operation) for operation in operations]
     bare = [c for c in choices if not c.literals]
-    if len(bare) == 1:
+    # S3 refuses what no operation fits; elsewhere a missing parameter is for validation to report.
+    is_s3 = operations[0].service_model.service_name == "s3"
+    if len(bare) == 1 and not is_s3:
         choices[choices.index(bare[0])] = _alone(bare[0])
     choices.sort(
         key=lambda c: (
