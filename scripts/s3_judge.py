@@ -53,11 +53,12 @@ def serve() -> Generator[str]:
     config.write_text(json.dumps(_identities()), encoding="utf-8")
     argv = [
         str(program), "-logtostderr=true", "server", f"-dir={folder}", "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1", "-s3", f"-s3.port={port}", f"-s3.config={config}",
+        "-ip.bind=127.0.0.1", "-s3", "-s3.allowDeleteBucketNotEmpty=false", f"-s3.port={port}", f"-s3.config={config}",
         f"-master.port={others[0]}", f"-volume.port={others[1]}", f"-filer.port={others[2]}",
         f"-s3.port.grpc={_free_ports(1)[0]}", f"-master.port.grpc={others[3]}",
         f"-volume.port.grpc={_free_ports(1)[0]}", f"-filer.port.grpc={_free_ports(1)[0]}",
-        "-master.volumeSizeLimitMB=256", "-volume.max=5000", "-master.telemetry=false", "-master.volumePreallocate=false",
+        "-master.volumeSizeLimitMB=256", "-volume.max=5000", "-master.telemetry=false",
+        "-master.volumePreallocate=false",
     ]  # fmt: skip
     log = (folder / "log").open("wb")
     process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
@@ -104,7 +105,9 @@ def _free_ports(count: int) -> list[int]:
 
 if __name__ == "__main__":
     with serve() as address:
-        print(f"AWS_ENDPOINT_URL={address} AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}")
+        print(
+            f"AWS_ENDPOINT_URL={address} AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}"
+        )
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
     sys.exit(0)

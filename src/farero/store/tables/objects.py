@@ -5,7 +5,16 @@ Keys are compared as UTF-8 bytes, as S3 lists them: SQLite's BINARY and PostgreS
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects import postgresql
 
 from farero.store.tables.base import UtcTime, metadata
@@ -42,6 +51,7 @@ objects = Table(
     Column("key", KeyText, nullable=False),
     #: `null` while versioning is off.
     Column("version_id", String(64), nullable=False),
+    #: One version a key; writers hold the bucket's row, so that they agree which.
     Column("is_latest", Boolean, nullable=False),
     Column("is_delete_marker", Boolean, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -53,15 +63,9 @@ objects = Table(
     #: JSON object of tags.
     Column("tags", Text, nullable=False),
 )
-Index(
-    "objects_latest",
-    objects.c.bucket,
-    objects.c.key,
-    unique=True,
-    sqlite_where=objects.c.is_latest,
-    postgresql_where=objects.c.is_latest,
-)
-Index("objects_versions", objects.c.bucket, objects.c.key, objects.c.id)
+# Listing reads this one alone, in key order, whatever lies below in older versions.
+Index("objects_latest", objects.c.bucket, objects.c.is_latest, objects.c.key)
+Index("objects_versions", objects.c.bucket, objects.c.key, objects.c.id.desc())
 Index("objects_version_id", objects.c.bucket, objects.c.key, objects.c.version_id, unique=True)
 
 uploads = Table(

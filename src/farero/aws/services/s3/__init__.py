@@ -33,21 +33,22 @@ class S3:
     """Object storage."""
 
     service = "s3"
+    FAMILIES = (
+        BucketOperations,
+        Configurations,
+        Reads,
+        Writes,
+        Copies,
+        Multipart,
+        Listings,
+        PostObject,
+    )
     #: Domain errors are told by `errors.translate`, which needs the request; nothing is left for a table.
     errors: dict[type[DomainError], tuple[str, int]] = {}  # noqa: RUF012 - read only
 
     def __init__(self, objects: LocalObjects) -> None:
         self._objects = objects
-        self._families = (
-            BucketOperations(objects),
-            Configurations(objects),
-            Reads(objects),
-            Writes(objects),
-            Copies(objects),
-            Multipart(objects),
-            Listings(objects),
-            PostObject(objects),
-        )
+        self._families = tuple(family(objects) for family in self.FAMILIES)
 
     def find_operation(self, name: str) -> Operation | None:
         """Return the method for an operation, e.g. `get_object`, with the checks all of them share; or None."""
