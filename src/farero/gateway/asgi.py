@@ -80,7 +80,7 @@ class Gateway:
             if not is_read:
                 request = (
                     body.stream(request)
-                    if target.service == "s3" and target.has_streaming_input
+                    if target.service == "s3" and target.streams_in
                     else await body.read(request)
                 )
             principal, request = self._authenticator.check(request, target)
