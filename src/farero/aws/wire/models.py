@@ -105,15 +105,10 @@ def error_code(shape: Shape) -> str:
     return cast("str", shape.metadata.get("error", {}).get("code") or shape.name)
 
 
-_ERRORS: dict[int, tuple[ServiceModel, dict[str, Shape]]] = {}
-
-
+@cache
 def _errors(model: ServiceModel) -> dict[str, Shape]:
-    # Keyed by identity (a ServiceModel has no hash of its own) and kept alive with its model.
-    if id(model) not in _ERRORS:
-        table: dict[str, Shape] = {}
-        for shape in model.error_shapes:
-            table.setdefault(error_code(shape), shape)
-            table[shape.name] = shape
-        _ERRORS[id(model)] = (model, table)
-    return _ERRORS[id(model)][1]
+    table: dict[str, Shape] = {}
+    for shape in model.error_shapes:
+        table.setdefault(error_code(shape), shape)
+        table[shape.name] = shape
+    return table
