@@ -7,18 +7,18 @@ is made once per framework version and set of requirements. So preparing again a
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import shutil
 import subprocess
 import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from farero.base import ids
 from farero.base.arns import parse_s3_uri
-from farero.base.errors import DomainError, NotFound
+from farero.base.errors import NotFound
+from farero.compute.failures import EnvironmentFailed
 from farero.endpoints import failures
 from farero.endpoints.definitions import pin_folder
 from farero.endpoints.failures import Failure, StartFailed
@@ -30,39 +30,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farero.base.config import Settings
+    from farero.compute.environments import Environment, Environments
     from farero.objects.base import ObjectStore
     from farero.records.endpoint import Variant
     from farero.records.images import Image
 
 #: Unpacking is bounded by its own limits long before this.
 UNPACK_TIMEOUT_S = 600.0
-#: Framework → its distribution on the package index, first found counts.
-DISTRIBUTIONS = {
-    "xgboost": ("xgboost", "xgboost-cpu"),
-    "sklearn": ("scikit-learn",),
-    "pytorch": ("torch",),
-}
 SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
-
-
-class Environments(Protocol):
-    """What a replica needs of `compute/environments.py`."""
-
-    def ensure(
-        self, framework: str, version: str, on_progress: Callable[[str], None] | None = None
-    ) -> Path:
-        """Return the Python that has the framework. Raises a DomainError that says what to do."""
-        ...
-
-    def requirements(
-        self, python: Path, text: str, on_progress: Callable[[str], None] | None = None
-    ) -> Path:
-        """Return a Python that has these requirements besides."""
-        ...
-
-    def container_path(self) -> Path:
-        """Return the folder to put on PYTHONPATH."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +66,6 @@ class Preparer:
         self._models_dir = settings.work_dir / "models"
         self._objects = objects
         self._environments = environments
-        self._versions: dict[tuple[Path, str], str] = {}
         self._lock = threading.Lock()
 
     @property
@@ -108,47 +82,35 @@ class Preparer:
         image = _image(variant)
         model_dir = self._fetch(variant.data) if variant.data is not None else None
         source_dir = self._fetch_source(variant)
-        python = self._python(image, source_dir or model_dir, variant, say)
-        runs, warnings = self._versions_of(python, image)
+        found = self._environment(image, source_dir or model_dir, variant, say)
+        runs = f"{image.framework} {found.framework_version}".strip()
         return Prepared(
-            python=python,
+            python=found.python,
             model_dir=model_dir,
             source_dir=source_dir,
             framework=image.framework,
             version_asked=image.version,
             runs=runs,
-            warnings=warnings,
+            warnings=_warnings(image, runs, found.framework_version),
         )
 
-    def _python(
+    def _environment(
         self, image: Image, folder: Path | None, variant: Variant, say: Callable[[str], None]
-    ) -> Path:
+    ) -> Environment:
         try:
-            python = self._environments.ensure(image.framework, image.version, say)
-        except DomainError as error:
-            raise StartFailed(_environment_failure(error, "E-ENV")) from error
-        text = _requirements(folder, is_source="SAGEMAKER_PROGRAM" in _environment(variant))
-        if text is None:
-            return python
-        try:
-            return self._environments.requirements(python, text, say)
-        except DomainError as error:
-            failure = _environment_failure(error, "E-REQ-INSTALL")
+            found = self._environments.ensure(image.framework, image.version, say)
+            is_source = "SAGEMAKER_PROGRAM" in _variables(variant)
+            path = _requirements(folder, is_source=is_source)
+            return found if path is None else self._environments.requirements(found, path, say)
+        except EnvironmentFailed as error:
+            file = "code/requirements.txt" if error.cause.startswith("E-REQ") else ""
+            failure = Failure(
+                cause=error.cause, message=str(error), fix=error.fix, file=file, line=error.line
+            )
             raise StartFailed(failure) from error
 
-    def _versions_of(self, python: Path, image: Image) -> tuple[str, tuple[str, ...]]:
-        key = (python, image.framework)
-        if key not in self._versions:
-            self._versions[key] = find_version(python, image.framework)
-        version = self._versions[key]
-        runs = f"{image.framework} {version}".strip()
-        if not version or is_same_version(image.version, version):
-            return runs, ()
-        asked = f"image {image.repository}:{image.tag} asks for {image.framework} {image.version}"
-        return runs, (f"[farero] warning: {asked}; what runs here is {runs}.",)
-
     def _fetch_source(self, variant: Variant) -> Path | None:
-        uri = _environment(variant).get(SUBMIT_DIRECTORY, "")
+        uri = _variables(variant).get(SUBMIT_DIRECTORY, "")
         if not uri.startswith("s3://"):
             return None
         bucket, key = parse_s3_uri(uri)
@@ -242,34 +204,6 @@ def unpack(archive: Path, target: Path) -> dict[str, Any]:
     return {"cause": "E-TAR-GZIP", "message": f"the archive could not be unpacked: {tail}"}
 
 
-def find_version(python: Path, framework: str) -> str:
-    """Return the version of a framework in an environment, "" if it cannot be told."""
-    names = DISTRIBUTIONS.get(framework, ())
-    if str(python) == sys.executable:
-        return next((v for name in names if (v := _own_version(name))), "")
-    code = (
-        "import sys, importlib.metadata as m\n"
-        "for n in sys.argv[1:]:\n"
-        "    try: print(m.version(n)); break\n"
-        "    except m.PackageNotFoundError: pass\n"
-    )
-    done = subprocess.run(
-        [str(python), "-I", "-c", code, *names],
-        capture_output=True,
-        timeout=30,
-        check=False,
-        text=True,
-    )
-    return done.stdout.strip()
-
-
-def _own_version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
 def _image(variant: Variant) -> Image:
     uri = variant.container.get("Image", "")
     image = find_image(uri)
@@ -280,28 +214,22 @@ def _image(variant: Variant) -> Image:
     return image
 
 
-def _environment(variant: Variant) -> dict[str, str]:
+def _variables(variant: Variant) -> dict[str, str]:
     return variant.container.get("Environment", {})
 
 
-def _requirements(folder: Path | None, *, is_source: bool) -> str | None:
-    """Return the requirements that came with the model or its source, None if there are none."""
+def _requirements(folder: Path | None, *, is_source: bool) -> Path | None:
+    """Return the requirements.txt that came with the model or its source, None if there is none."""
     if folder is None:
         return None
     places = [folder / "code" / "requirements.txt"]
     if is_source:
         places.append(folder / "requirements.txt")
-    for path in places:
-        if path.is_file():
-            text = path.read_text(encoding="utf-8", errors="replace")
-            return text if text.strip() else None
-    return None
+    return next((path for path in places if path.is_file()), None)
 
 
-def _environment_failure(error: DomainError, default: str) -> Failure:
-    """Return the cause that an environment's error names, or `default`."""
-    report: Any = getattr(error, "report", None)
-    if isinstance(report, dict):
-        return failures.from_report(report)  # pyright: ignore[reportUnknownArgumentType] - read with get()
-    cause: object = getattr(error, "cause", None)
-    return Failure(cause=cause if isinstance(cause, str) else default, message=str(error))
+def _warnings(image: Image, runs: str, version: str) -> tuple[str, ...]:
+    if not version or is_same_version(image.version, version):
+        return ()
+    asked = f"image {image.repository}:{image.tag} asks for {image.framework} {image.version}"
+    return (f"[farero] warning: {asked}; what runs here is {runs}.",)

@@ -7,12 +7,34 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from farero.records.tag import Tag
+from farero.store.tables.endpoints import endpoint_configs, endpoints, models
+from farero.store.tables.jobs import jobs
 from farero.store.tables.tags import tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import Connection
+
+
+#: Kind in the ARN → the table whose rows have such ARNs.
+_TAGGED = {
+    "endpoint": endpoints,
+    "endpoint-config": endpoint_configs,
+    "model": models,
+    "training-job": jobs,
+}
+
+
+def can_be_tagged(arn: str) -> bool:
+    """Say whether the ARN is of a kind that can carry tags."""
+    return _kind(arn) in _TAGGED
+
+
+def exists(db: Connection, arn: str) -> bool:
+    """Say whether there is something with this ARN."""
+    table = _TAGGED[_kind(arn)]
+    return db.execute(sa.select(table.c.name).where(table.c.arn == arn)).first() is not None
 
 
 def put(db: Connection, arn: str, new: Iterable[Tag]) -> None:
@@ -39,3 +61,7 @@ def remove(db: Connection, arn: str, keys: Iterable[str]) -> None:
 def remove_all(db: Connection, arn: str) -> None:
     """Take away every tag of `arn`."""
     db.execute(sa.delete(tags).where(tags.c.arn == arn))
+
+
+def _kind(arn: str) -> str:
+    return arn.rpartition(":")[2].partition("/")[0]

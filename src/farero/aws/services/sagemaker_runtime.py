@@ -1,0 +1,221 @@
+"""The room `sagemaker-runtime`: InvokeEndpoint, the hot path. No SQL, no thread, no copy of the body."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from farero.aws.wire.messages import AwsError
+from farero.base import ids
+from farero.base.arns import log_group_arn
+from farero.base.errors import Invalid, LimitExceeded, NotFound, NotReady
+from farero.endpoints.capture import Invocation, Payload, is_sampled, make_record
+from farero.endpoints.proxy import InvocationTimedOut, ReplicaDied
+from farero.records.endpoint import log_group
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from farero.base.clock import Clock
+    from farero.base.config import Settings
+    from farero.base.context import Context
+    from farero.endpoints.capture import CaptureSpool, CaptureTarget
+    from farero.endpoints.frames import Reply
+    from farero.endpoints.proxy import Proxy
+    from farero.endpoints.router import EndpointRoute, Router, VariantRoute
+
+    Value = dict[str, Any]
+
+#: Largest body of a serverless endpoint ("Invoke a serverless endpoint": 4 MB).
+SERVERLESS_LIMIT = 4 * 1024 * 1024
+#: A longer answer of a failing container is not repeated in the error (observed wording below).
+EMBED_LIMIT = 16 * 1024
+#: Request member → the header that the container gets.
+_FORWARDED = (
+    ("ContentType", "content-type"),
+    ("Accept", "accept"),
+    ("CustomAttributes", "x-amzn-sagemaker-custom-attributes"),
+    ("TargetModel", "x-amzn-sagemaker-target-model"),
+    ("TargetVariant", "x-amzn-sagemaker-target-variant"),
+    ("TargetContainerHostname", "x-amzn-sagemaker-target-container-hostname"),
+    ("InferenceId", "x-amzn-sagemaker-inference-id"),
+    ("EnableExplanations", "x-amzn-sagemaker-enable-explanations"),
+    ("SessionId", "x-amzn-sagemaker-session-id"),
+    ("PrefixAwareId", "x-amzn-sagemaker-prefix-aware-id"),
+)
+#: Header of the container's answer → result member.
+_RETURNED = (
+    ("content-type", "ContentType"),
+    ("x-amzn-sagemaker-custom-attributes", "CustomAttributes"),
+    ("x-amzn-sagemaker-new-session-id", "NewSessionId"),
+    ("x-amzn-sagemaker-closed-session-id", "ClosedSessionId"),
+)
+#: Headers of Farero's own model servers that pass through to the caller.
+_OWN = "x-farero-"
+
+
+class SageMakerRuntime:
+    """Sends a request to a replica and returns its answer."""
+
+    service = "sagemaker-runtime"
+
+    def __init__(
+        self,
+        router: Router,
+        proxy: Proxy,
+        spool: CaptureSpool,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._router = router
+        self._proxy = proxy
+        self._spool = spool
+        self._clock = clock
+        self._max_body_bytes = settings.max_body_bytes
+        self._durability = settings.capture_durability
+        self._syncing: asyncio.Task[None] | None = None
+
+    async def invoke_endpoint(self, ctx: Context, req: Value) -> Value:
+        """Send Body to one replica of EndpointName and return its answer.
+
+        Raises AwsError: ValidationError, ModelError, ThrottlingException or ServiceUnavailable.
+        """
+        name: str = req["EndpointName"]
+        body: bytes = req.get("Body", b"")
+        route = await self._find(ctx, name)
+        self._check_size(name, body, is_serverless=route.is_serverless)
+        target: str | None = req.get("TargetVariant")
+
+        async def find_variant() -> VariantRoute:
+            fresh = await self._find(ctx, name)
+            try:
+                return self._router.pick(fresh, target)
+            except Invalid as error:
+                raise AwsError("ValidationError", str(error)) from error
+
+        headers = {header: req[member] for member, header in _FORWARDED if req.get(member)}
+        reply: Reply | None = None
+        try:
+            variant, reply = await self._proxy.invoke(name, find_variant, headers, body)
+        except InvocationTimedOut as error:
+            await self._capture_failed(req, body, await find_variant())
+            raise _model_error(ctx, name, 0, TIMED_OUT) from error
+        except ReplicaDied as error:
+            await self._capture_failed(req, body, await find_variant())
+            raise _model_error(ctx, name, 0, DIED) from error
+        except LimitExceeded as error:
+            raise AwsError("ThrottlingException", str(error), 429) from error
+        except NotReady as error:
+            headers_out = [("Retry-After", "1")]
+            raise AwsError("ServiceUnavailable", str(error), 503, headers=headers_out) from error
+        is_success = 200 <= reply.status < 300
+        if variant.capture is not None:
+            await self._capture(variant.capture, req, body, reply if is_success else None)
+        if not is_success:
+            raise _model_error_of(ctx, name, reply)
+        return _answer(variant, reply)
+
+    async def _find(self, ctx: Context, name: str) -> EndpointRoute:
+        try:
+            return await self._router.get(name)
+        except NotFound as error:
+            message = f"Endpoint {name} of account {ctx.account} not found."
+            raise AwsError("ValidationError", message) from error
+
+    def _check_size(self, name: str, body: bytes, *, is_serverless: bool) -> None:
+        limit = SERVERLESS_LIMIT if is_serverless else self._max_body_bytes
+        if len(body) > limit:
+            kind = "serverless" if is_serverless else "real-time"
+            raise AwsError(
+                "ValidationError",
+                f"The request to endpoint {name} has {len(body):,} bytes; a {kind} endpoint takes at most "
+                f"{limit:,} bytes. Send fewer rows at a time, or use a batch transform job.",
+            )
+
+    async def _capture_failed(self, req: Value, body: bytes, variant: VariantRoute) -> None:
+        if variant.capture is not None:
+            await self._capture(variant.capture, req, body, None)
+
+    async def _capture(
+        self, target: CaptureTarget, req: Value, body: bytes, reply: Reply | None
+    ) -> None:
+        """Write the record before the reply is sent; as durable as the settings say."""
+        if not is_sampled(target):
+            return
+        response = None
+        if reply is not None:
+            response = Payload(content_type=reply.headers.get("content-type"), body=reply.body)
+        invocation = Invocation(
+            event_id=ids.new_uuid(),
+            at=self._clock.now(),
+            request=Payload(content_type=req.get("ContentType"), body=body),
+            response=response,
+            inference_id=req.get("InferenceId"),
+            custom_attributes=req.get("CustomAttributes"),
+        )
+        if not self._spool.append(target, make_record(target, invocation)):
+            return
+        if self._durability == "always":
+            await asyncio.to_thread(self._spool.sync)
+        elif self._durability == "1s" and (self._syncing is None or self._syncing.done()):
+            self._syncing = asyncio.create_task(self._sync_soon())
+
+    async def _sync_soon(self) -> None:
+        # Half a second of waiting leaves the other half of the promise to the disk.
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(self._spool.sync)
+
+
+TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+DIED = (
+    "The model process died while it worked on this request, and once more when the request was tried again; the "
+    "log of the endpoint says why."
+)
+
+
+def _answer(variant: VariantRoute, reply: Reply) -> Value:
+    answer: Value = {"Body": reply.body, "InvokedProductionVariant": variant.name}
+    for header, member in _RETURNED:
+        if header in reply.headers:
+            answer[member] = reply.headers[header]
+    own = {name: value for name, value in reply.headers.items() if name.startswith(_OWN)}
+    if own:
+        answer["ResponseMetadata"] = {"HTTPHeaders": own}
+    return answer
+
+
+def _model_error_of(ctx: Context, endpoint: str, reply: Reply) -> AwsError:
+    if len(reply.body) > EMBED_LIMIT:
+        return _model_error(ctx, endpoint, reply.status, None)
+    return _model_error(ctx, endpoint, reply.status, reply.body.decode("utf-8", "replace"))
+
+
+def _model_error(ctx: Context, endpoint: str, status: int, message: str | None) -> AwsError:
+    """Return ModelError with AWS's sentence.
+
+    status: 0 when the container gave none. message: None if it is too long to repeat.
+    """
+    group = log_group(endpoint)
+    kind = "client" if 400 <= status < 500 else "server"
+    said = (
+        " and could not load the entire response body"
+        if message is None
+        else f' with message "{message}"'
+    )
+    see = (
+        f"https://{ctx.region}.console.aws.amazon.com/cloudwatch/home?region={ctx.region}#logEventViewer:"
+        f"group={group} in account {ctx.account} for more information."
+    )
+    return AwsError(
+        "ModelError",
+        f"Received {kind} error ({status}) from primary{said}. See {see}",
+        424,
+        members={
+            "OriginalStatusCode": status,
+            "OriginalMessage": message or "",
+            "LogStreamArn": log_group_arn(ctx.region, ctx.account, group),
+        },
+    )
