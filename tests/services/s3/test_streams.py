@@ -5,15 +5,9 @@ import base64
 import zlib
 
 import pytest
-from tests.services.s3.conftest import PRINCIPAL
 
-from farero.aws.services.s3 import S3, bodies
+from farero.aws.services.s3 import bodies
 from farero.aws.wire.messages import AwsError
-from farero.base.clock import SystemClock
-from farero.base.context import Context
-from farero.objects.local import LocalObjects
-from farero.store.engine import Store
-from farero.store.migrations import upgrade
 
 MIB = 1024 * 1024
 
@@ -31,37 +25,6 @@ class Stream:
         for piece in self._pieces:
             yield piece
         self.trailers = self._coming
-
-
-@pytest.fixture
-def objects(tmp_path):
-    """Objects with one bucket."""
-    store = Store(f"sqlite:///{tmp_path / 'state.db'}")
-    upgrade(store)
-    made = LocalObjects(store, tmp_path / "objects", SystemClock())
-    made.ensure_bucket("things")
-    yield made
-    store.close()
-
-
-@pytest.fixture
-def call(objects):
-    """Calls one operation of the room."""
-    room = S3(objects)
-    context = Context(
-        account="123456789012",
-        region="us-east-1",
-        request_id="id",
-        now=SystemClock().now(),
-        principal=PRINCIPAL,
-    )
-
-    def run(name, **req):
-        return asyncio.run(
-            room.find_operation(name)(context, {"Bucket": "things", "Key": "k", **req})
-        )
-
-    return run
 
 
 def crc32(data):
