@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -36,6 +37,8 @@ TICK_S = 0.5
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 5.0
 #: A child that lived as long starts again at once when it dies.
 QUICK_DEATH_S = 5.0
+#: Files of the data directory that models and jobs see empty, as they do keys and spool.
+SECRET = ("state.db", "state.db-wal", "telemetry.db", "telemetry.db-wal")
 #: What ends after what, by name of process, and the longest grace each step gets in seconds.
 DRAIN = (("gateway-", 10.0), ("worker", 10.0), ("", 5.0), ("endpoint/", 3.0))
 
@@ -49,11 +52,12 @@ class Supervisor:
         self._run = settings.run_dir
         self._commands = commands
         self._selector = selectors.DefaultSelector()
-        self._children = Children(hidden=(settings.keys_dir,))
+        secrets = [settings.data_dir / name for name in SECRET]
+        self._children = Children(hidden=(settings.keys_dir, settings.spool_dir, *secrets))
         self._listening: socket.socket | None = None
         self._port = settings.port
         self._ready: set[str] = set()
-        self._requests = Requests(self._selector, self._do)
+        self._requests = Requests(self._selector, self._do, self._children.is_confined)
         #: When each fixed child that is down starts again (monotonic), and how long the next wait is.
         self._due = dict.fromkeys(commands, 0.0)
         self._backoff: dict[str, float] = {}
@@ -65,6 +69,8 @@ class Supervisor:
     def run(self) -> int:
         """Run until told to end; return the exit code. Raises Invalid if another one holds the data or the port."""
         os.umask(0o077)
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self._run.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             stack.enter_context(claims.hold_lock(self._run / "lock"))
@@ -102,9 +108,7 @@ class Supervisor:
         pid_path = self._run / "supervisor.pid"
         pid_path.write_text(f"{os.getpid()}\n", encoding="ascii")
         stack.callback(pid_path.unlink, missing_ok=True)
-        log.info(
-            "supervisor started", extra={"pid": os.getpid(), "isolation": self._children.level}
-        )
+        log.info("supervisor started, isolation: %s", self._children.level)
 
     def _watch(self, one: socket.socket, act: Callable[[socket.socket], None]) -> None:
         one.setblocking(False)
@@ -131,7 +135,12 @@ class Supervisor:
             self._born[name] = time.monotonic()
             passed = self._listening if name.startswith("gateway-") else None
             spec = self._fixed_spec(name)
-            self._children.start(spec, passed=passed and passed.fileno(), is_trusted=True)
+            try:
+                self._children.start(spec, passed=passed and passed.fileno(), is_trusted=True)
+            except (OSError, Invalid) as error:
+                if name not in self._backoff:  # it never ran: a mistake of the user's
+                    raise Invalid(f"cannot start {name}: {error}") from error
+                self._schedule(name, error)
 
     def _fixed_spec(self, name: str) -> ProcessSpec:
         env = {
@@ -151,21 +160,21 @@ class Supervisor:
 
     def _reap(self) -> None:
         for child in self._children.reap():
-            name, code = child.spec.name, child.status.exit_code
+            name = child.spec.name
             if name in self._commands:
                 self._ready.discard(name)
                 if self._drain is None:
-                    self._schedule(name, code)
+                    self._schedule(name, f"code {child.status.exit_code}")
             elif child.spec.wake:
                 poke(self._run / "worker.sock", child.spec.wake)
 
-    def _schedule(self, name: str, code: int | None) -> None:
+    def _schedule(self, name: str, why: object) -> None:
         wait = self._backoff.get(name, FIRST_BACKOFF_S)
         if time.monotonic() - self._born[name] >= QUICK_DEATH_S:
             wait = FIRST_BACKOFF_S
         self._due[name] = time.monotonic() + wait
         self._backoff[name] = min(wait * 2, LONGEST_BACKOFF_S)
-        log.warning("%s ended with code %s; again in %.2f s", name, code, wait)
+        log.warning("%s ended (%s); again in %.2f s", name, why, wait)
 
     def _on_note(self, notes: socket.socket) -> None:
         data, ancillary, _, _ = notes.recvmsg(256, socket.CMSG_SPACE(12))
@@ -222,12 +231,9 @@ class Supervisor:
         match request["op"]:
             case "start":
                 if self._drain is not None:
-                    raise NotReady(
-                        "supervisor", "", "Farero is ending; nothing is started any more"
-                    )
-                return control.status_to_wire(
-                    children.start(control.spec_from_wire(request["spec"]))
-                )
+                    raise NotReady("Farero", "", "Farero is ending")
+                spec = control.spec_from_wire(request["spec"])
+                return control.status_to_wire(children.start(spec))
             case "status":
                 return control.status_to_wire(children.status(request["name"]))
             case "list":
@@ -270,9 +276,10 @@ def fixed_commands(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return the programs of the gateways and the worker."""
     python = (sys.executable, "-P", "-m")  # -P: the folder we stand in gives no modules
     gateways = {
-        f"gateway-{i}": (*python, "farero.gateway", "--fd", "3") for i in range(settings.gateways)
+        f"gateway-{i}": (*python, "farero.processes", "gateway", "--fd", "3")
+        for i in range(settings.gateways)
     }
-    return {**gateways, "worker": (*python, "farero.work")}
+    return {**gateways, "worker": (*python, "farero.processes", "worker")}
 
 
 def main(arguments: Sequence[str] = ()) -> int:

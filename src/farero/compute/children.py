@@ -131,6 +131,12 @@ class Children:
         """Return the children that run and whose name begins with `prefix`."""
         return [child for name, child in self._by_name.items() if name.startswith(prefix)]
 
+    def is_confined(self, pid: int) -> bool:
+        """Say whether `pid` lives in a namespace made for one of the children: a model or a job, or started by one."""
+        space = processes.mount_namespace(pid)
+        pinned = [child.namespace for child in self._by_name.values() if child.namespace >= 0]
+        return any(os.fstat(one).st_ino == space for one in pinned)
+
     def stop(self, name: str, grace_s: float | None = None) -> None:
         """Send SIGTERM to the child's group and remember when to kill; a shorter grace wins."""
         if (child := self._by_name.get(name)) is None:

@@ -42,6 +42,9 @@ class Control:
                 connection.sendall(line)
                 with connection.makefile("rb") as answers:
                     answer = answers.readline(LINE_LIMIT)
+        except TimeoutError as error:
+            detail = f"the supervisor did not answer '{op}' within {timeout_s:g} s"
+            raise NotReady("supervisor", str(self._path), detail) from error
         except OSError as error:
             raise NotReady(
                 "supervisor", str(self._path), f"Farero is not running ({error})"

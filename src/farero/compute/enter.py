@@ -26,13 +26,16 @@ MOUNTS = "process + mount namespace"
 USER_MOUNTS = "process + user and mount namespaces"
 
 OPT_ML = Path("/opt/ml")
+#: What root keeps: what Docker leaves to a container by default (moby, `caps/defaults.go`), so that a model can
+#: neither undo its mounts nor look into the platform's processes. Numbers from <linux/capability.h>.
+KEPT_CAPABILITIES = frozenset((0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31))
 #: More entries than that in /opt are not rebuilt; the folder is then told by environment only.
 MOST_OPT_ENTRIES = 64
 CANNOT_RUN = 127
 OPEN_FILES = 65536
 
 # <linux/prctl.h>, <sched.h>, <linux/mount.h>
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT = 1, 2, 4, 32
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
@@ -53,7 +56,7 @@ class Entry:
     #: One of the levels; with `PLAIN` no namespace is made.
     level: str = PLAIN
     opt_ml: Path | None = None
-    #: Folders that shall look empty.
+    #: Files and folders that shall look empty.
     hidden: tuple[Path, ...] = ()
     #: The platform's own processes keep their privileges and their place in the memory killer's list.
     is_trusted: bool = False
@@ -100,7 +103,7 @@ def isolation_level() -> str:
 
 def be_subreaper() -> None:
     """Make orphaned grandchildren children of this process, so that they can be seen and ended."""
-    _check(_libc().prctl(36, 1, 0, 0, 0))  # PR_SET_CHILD_SUBREAPER
+    _check(_libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
 def _leave_parent() -> None:
@@ -142,6 +145,9 @@ def _die_with(parent: int) -> None:
 
 def _limit() -> None:
     _check(_libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    for capability in range(64) if os.geteuid() == 0 else ():
+        if capability not in KEPT_CAPABILITIES:
+            _libc().prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # takes effect with the program
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -153,9 +159,11 @@ def _limit() -> None:
 
 def _isolate(entry: Entry) -> None:
     _new_namespaces(entry.level)
-    for folder in entry.hidden:
-        if folder.is_dir():
-            _mount("tmpfs", folder, "tmpfs", _MS_RDONLY | _MS_NOSUID | _MS_NODEV, "size=4k")
+    for path in entry.hidden:
+        if path.is_dir():
+            _mount("tmpfs", path, "tmpfs", _MS_RDONLY | _MS_NOSUID | _MS_NODEV, "size=4k")
+        elif path.exists():
+            _mount(os.devnull, path, None, _MS_BIND)
     if entry.opt_ml is not None:
         # Always told by environment too, so a host where this fails still runs the program.
         with contextlib.suppress(OSError):

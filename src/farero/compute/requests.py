@@ -34,18 +34,27 @@ class Requests:
     LATER = object()
 
     def __init__(
-        self, selector: selectors.BaseSelector, do: Callable[[Mapping[str, Value]], Value]
+        self,
+        selector: selectors.BaseSelector,
+        do: Callable[[Mapping[str, Value]], Value],
+        is_refused: Callable[[int], bool],
     ) -> None:
+        """is_refused: says of a pid whether it may not ask, whoever its user is."""
         self._selector = selector
         self._do = do
+        self._is_refused = is_refused
         self._waiting: list[socket.socket] = []
 
     def accept(self, listening: socket.socket) -> None:
         """Take a connection of this user or of root; anybody else's is closed."""
-        connection, _ = listening.accept()
-        _, uid, _ = peer(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid not in (0, os.geteuid()):
-            log.warning("control socket: user %d refused", uid)
+        try:
+            connection, _ = listening.accept()
+        except OSError as error:  # gone already, or no descriptor is free
+            log.warning("control socket: %s", error)
+            return
+        pid, uid, _ = peer(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid not in (0, os.geteuid()) or self._is_refused(pid):
+            log.warning("control socket: process %d of user %d refused", pid, uid)
             connection.close()
             return
         connection.setblocking(False)
