@@ -50,8 +50,9 @@ class Platform:
         self.training = Training(
             self.settings,
             self.objects,
-            Pythons(Environments(self.settings.envs_dir)),
+            Pythons(Environments(self.settings.envs_dir, pip_options=("--no-index",))),
             logs=self.logs,
+            memory_bytes=400 * 1024 * 1024,
             credentials=lambda role: {"AWS_ACCESS_KEY_ID": "AKIA", "ROLE": role},
         )
         self.lifecycle = JobLifecycle(

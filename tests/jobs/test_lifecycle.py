@@ -220,6 +220,78 @@ def test_program_that_cannot_be_run_fails_the_job(platform):
     assert "/no/such/program" in job.failure_reason
 
 
+def test_job_that_needs_too_much_memory_says_so(platform):
+    platform.create("iris", code="import time; x = b'x' * 900_000_000; time.sleep(60)")
+
+    job = platform.finished("iris")
+
+    assert job.failure_reason == (
+        "AlgorithmError: OutOfMemory: the training process needed more memory than there is for ml.m5.large, "
+        "exit code: 137. Use less data at a time, or a machine with more memory."
+    )
+
+
+def put_source(platform, key, files):
+    body = io.BytesIO()
+    with tarfile.open(fileobj=body, mode="w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text))
+    platform.objects.put("data", key, body.getvalue())
+
+
+def test_requirements_that_cannot_be_had_name_their_line(platform):
+    put_source(platform, "src.tar.gz", {"requirements.txt": b"\nfarero-no-such-thing==1\n"})
+    platform.create(
+        "iris",
+        code="pass",
+        hyperparameters={"sagemaker_submit_directory": '"s3://data/src.tar.gz"'},
+    )
+
+    job = platform.finished("iris", 60)
+
+    assert job.status == "Failed"
+    assert job.failure_reason.startswith("ClientError: E-")
+    assert "requirements.txt line 2 (farero-no-such-thing==1)" in job.failure_reason
+
+
+def test_source_archive_is_fetched_for_the_process(platform):
+    put_source(platform, "src.tar.gz", {"train.py": b"print(1)"})
+    code = "import os, tarfile; print(tarfile.open(os.environ['FARERO_SOURCE_ARCHIVE']).getnames())"
+    uri = '"s3://data/src.tar.gz"'
+    platform.create("iris", code=code, hyperparameters={"sagemaker_submit_directory": uri})
+    missing = '"s3://data/none.tar.gz"'
+    platform.create("lost", code=code, hyperparameters={"sagemaker_submit_directory": missing})
+
+    assert platform.messages(platform.finished("iris")) == ["['train.py']"]
+    assert platform.finished("lost").failure_reason == (
+        "ClientError: Data download failed:NoSuchKey (404): The specified key does not exist., "
+        "s3://data/none.tar.gz of hyperparameter sagemaker_submit_directory"
+    )
+
+
+def test_image_that_is_not_known_fails_with_what_is(platform):
+    platform.create("iris", entrypoint=())
+
+    assert platform.finished("iris").failure_reason.startswith(
+        "ClientError: Image '123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1' cannot run here."
+    )
+
+
+def test_step_that_keeps_failing_is_given_up(platform):
+    platform.create("iris", code="pass")
+    item = WorkItem(
+        kind="job.reconcile", key="iris", due=platform.clock.now(), attempts=6, version=1
+    )
+
+    platform.lifecycle.reconcile(item)
+
+    job = platform.job("iris")
+    assert job.failure_reason.startswith("InternalServerError: We encountered an internal error.")
+    assert job.phase == "done"
+
+
 def test_data_that_went_away_fails_as_on_aws(platform):
     platform.objects.put("data", "in/a.csv", b"1\n")
     platform.create("iris", channels=(Channel(name="train", s3_uri="s3://data/in/"),))

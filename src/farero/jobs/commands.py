@@ -58,8 +58,6 @@ class JobCommands:
         )
         job = enter(job, Secondary.STARTING, ctx.now, message=_first_message(spec))
         with self._store.begin() as db:
-            if rows.find(db, name) is not None:
-                raise Conflict("training job", name, _taken(arn))
             rows.insert(db, job)
             tag_rows.put(db, arn, tags)
             items.put(db, KIND, name, due=ctx.now)
@@ -138,13 +136,6 @@ class JobCommands:
                 "Please ensure that the bucket exists in the selected region, that objects exist under that S3 "
                 f'prefix, and that the role "{role_arn}" has "s3:ListBucket" permissions on bucket "{bucket}".'
             )
-
-
-def _taken(arn: str) -> str:
-    return (
-        "Training job names must be unique within an AWS account and region, and a training job with this name "
-        f"already exists ({arn})"
-    )
 
 
 def _first_message(spec: TrainingSpec) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ FAILURE_LIMIT_BYTES = 64 * 1024
 class Training:
     """Everything about one attempt of one training job except when it happens."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by name
         self,
         settings: Settings,
         objects: ObjectStore,
@@ -44,13 +45,16 @@ class Training:
         *,
         logs: Logs,
         credentials: Callable[[str], Mapping[str, str]],
+        memory_bytes: int | None = None,
     ) -> None:
+        """memory_bytes: what one job may take; None means nine tenths of the machine's."""
         self._settings = settings
         self._objects = objects
         self._pythons = pythons
         self._logs = logs
         #: Role ARN → the AWS_… variables with which the job's own calls are signed.
         self._credentials = credentials
+        self._memory_bytes = memory_bytes or _machine_memory_bytes() * 9 // 10
 
     def folder(self, job: Job) -> Path:
         """Return what the process sees as /opt/ml."""
@@ -102,6 +106,7 @@ class Training:
             cwd=base,
             opt_ml=base,
             log_path=log_path,
+            memory_bytes=self._memory_bytes,
             wake=f"job.reconcile {job.name}",
         )
 
@@ -226,6 +231,10 @@ def _source_uri(spec: TrainingSpec) -> str | None:
     text = spec.hyperparameters.get("sagemaker_submit_directory", "")
     uri = text.strip().strip('"')
     return uri if uri.startswith("s3://") else None
+
+
+def _machine_memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
-from farero.base.errors import NotFound
+from farero.base.errors import Conflict, NotFound
 from farero.records.job import (
     FINISHED,
     FinalMetric,
@@ -51,8 +52,16 @@ class JobQuery:
 
 
 def insert(db: Connection, job: Job) -> None:
-    """Add a new job; its name must be free."""
-    db.execute(sa.insert(jobs).values(name=job.name, arn=job.arn, **_columns(job)))
+    """Add a new job. Raises Conflict with AWS's words if there is one of that name."""
+    try:
+        db.execute(sa.insert(jobs).values(name=job.name, arn=job.arn, **_columns(job)))
+    except IntegrityError as error:
+        raise Conflict(
+            "training job",
+            job.name,
+            "Training job names must be unique within an AWS account and region, and a training job with this name "
+            f"already exists ({job.arn})",
+        ) from error
 
 
 def update(db: Connection, job: Job) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
-from farero.base.errors import NotFound
+from farero.base.errors import Conflict, NotFound
 from farero.records.telemetry import FollowedFile, LogEvent, LogGroup, LogStream, Position
 from farero.store.tables.logs import log_events, log_files, log_groups, log_streams
 
@@ -43,10 +44,12 @@ class EventQuery:
 
 
 def insert_group(db: Connection, name: str, now: dt.datetime, tags: dict[str, str]) -> None:
-    """Add a group; its name must be free."""
-    db.execute(
-        sa.insert(log_groups).values(name=name, created_at=now, tags=_json(tags), stored_bytes=0)
-    )
+    """Add a group. Raises Conflict with AWS's words if there is one of that name."""
+    values = {"name": name, "created_at": now, "tags": _json(tags), "stored_bytes": 0}
+    try:
+        db.execute(sa.insert(log_groups).values(**values))
+    except IntegrityError as error:
+        raise Conflict("log group", name, "The specified log group already exists") from error
 
 
 def find_group(db: Connection, name: str) -> LogGroup | None:
@@ -100,8 +103,11 @@ def delete_group(db: Connection, group: LogGroup) -> None:
 
 
 def insert_stream(db: Connection, group: LogGroup, name: str, now: dt.datetime) -> None:
-    """Add an empty stream; its name must be free in the group."""
-    db.execute(sa.insert(log_streams).values(group_id=group.id, name=name, created_at=now))
+    """Add an empty stream. Raises Conflict with AWS's words if the group has one of that name."""
+    try:
+        db.execute(sa.insert(log_streams).values(group_id=group.id, name=name, created_at=now))
+    except IntegrityError as error:
+        raise Conflict("log stream", name, "The specified log stream already exists") from error
 
 
 def find_stream(db: Connection, group: LogGroup, name: str) -> LogStream | None:

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from farero.base.errors import Conflict, Invalid, LimitExceeded
+from farero.base.errors import Invalid, LimitExceeded
 from farero.records.telemetry import Position
 from farero.store import logs as rows
 from farero.telemetry import filter_patterns
@@ -122,8 +122,6 @@ class Logs:
     def create_group(self, name: str, tags: dict[str, str]) -> None:
         """Add an empty group. Raises Conflict if there is one of that name."""
         with self._store.begin() as db:
-            if rows.find_group(db, name) is not None:
-                raise Conflict("log group", name, "The specified log group already exists")
             rows.insert_group(db, name, self._clock.now(), tags)
 
     def delete_group(self, name: str) -> None:
@@ -134,10 +132,7 @@ class Logs:
     def create_stream(self, group_name: str, name: str) -> None:
         """Add an empty stream. Raises NotFound for the group, Conflict if the stream exists."""
         with self._store.begin() as db:
-            group = rows.get_group(db, group_name)
-            if rows.find_stream(db, group, name) is not None:
-                raise Conflict("log stream", name, "The specified log stream already exists")
-            rows.insert_stream(db, group, name, self._clock.now())
+            rows.insert_stream(db, rows.get_group(db, group_name), name, self._clock.now())
 
     def delete_stream(self, group_name: str, name: str) -> None:
         """Remove the stream and its events. Raises NotFound."""

@@ -53,6 +53,8 @@ class LogShipper:
         self._store = store
         self._clock = clock
         self._budgets: dict[str, _Budget] = {}
+        #: The line at the head of each file that says how it was cut, as last seen.
+        self._cuts: dict[str, bytes | None] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -106,8 +108,11 @@ class LogShipper:
             file = rows.find_file(db, path)
             if file is None or size == file.offset:
                 return 0
-            if size < file.offset:
-                self._follow_cut(db, file)
+            cut = _CUT_MARKER.match(_read(path, 0, limit=64))
+            seen = self._cuts.setdefault(path, cut and cut[0])
+            if size < file.offset or (cut and cut[0] != seen):
+                self._cuts[path] = cut and cut[0]
+                self._follow_cut(db, file, cut)
                 return 1
             dropped = self._flood(file, size)
             data = _read(path, file.offset + dropped)
@@ -122,13 +127,12 @@ class LogShipper:
         self._spend(path, whole)
         return dropped + whole
 
-    def _follow_cut(self, db: Connection, file: FollowedFile) -> None:
+    def _follow_cut(self, db: Connection, file: FollowedFile, cut: re.Match[bytes] | None) -> None:
         """Find the place again in a file that was cut short; say what was lost, repeat nothing.
 
         A cut by the platform keeps the last lines and says in the first one how many bytes stood before them.
         """
-        found = _CUT_MARKER.match(_read(file.path, 0))
-        gone, start = (int(found[1]), found.end()) if found else (file.offset, 0)
+        gone, start = (int(cut[1]), cut.end()) if cut else (file.offset, 0)
         if gone > file.offset:
             self._insert(db, file, [f"farero: dropped {gone - file.offset} bytes"])
         log.warning("log file was cut", extra={"path": file.path})
@@ -182,6 +186,7 @@ class LogShipper:
         with self._guard:
             self._locks.pop(path, None)
             self._budgets.pop(path, None)
+            self._cuts.pop(path, None)
 
 
 def _size(path: str) -> int | None:
@@ -191,9 +196,9 @@ def _size(path: str) -> int | None:
         return None
 
 
-def _read(path: str, offset: int) -> bytes:
+def _read(path: str, offset: int, *, limit: int = READ_BYTES) -> bytes:
     with Path(path).open("rb") as file:
-        return os.pread(file.fileno(), READ_BYTES, offset)
+        return os.pread(file.fileno(), limit, offset)
 
 
 def _whole_lines(data: bytes, *, is_last: bool) -> int:
