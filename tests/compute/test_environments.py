@@ -328,6 +328,16 @@ def test_the_line_to_blame_is_named(environments, asked, tmp_path, text, line, w
     assert not [one for one in (tmp_path / "envs").iterdir() if one.is_dir()]
 
 
+def test_paths_with_blanks_are_fine(make, tmp_path):
+    folder = tmp_path / "año uno"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("tinyextra==1.0\ntinynew\n")
+    environments = make()
+
+    with pytest.raises(EnvironmentFailed, match=r"line 2 \(tinynew\)"):
+        environments.requirements(environments.ensure("none"), folder / "requirements.txt", silent)
+
+
 def test_a_line_of_an_included_file_is_not_mistaken_for_one_of_ours(environments, asked):
     path = asked("tinyextra\n-r more.txt\n")
     (path.parent / "more.txt").write_text("nonsense nonsense\n")

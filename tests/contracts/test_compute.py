@@ -205,6 +205,25 @@ def test_the_folder_is_seen_as_opt_ml_or_told_by_the_environment(
     assert in_opt() == before
 
 
+def test_blanks_and_letters_beyond_ascii_are_fine_everywhere(spec, finish, tmp_path):
+    folder = tmp_path / "año de ñandúes"
+    folder.mkdir()
+    one = spec(
+        "cat /opt/ml/file || cat file; echo $GREETING",
+        name="job/señal",
+        cwd=folder,
+        opt_ml=folder,
+        log_path=folder / "el registro.log",
+        env={**SCRIPT_ENV, "GREETING": "¿qué tal?"},
+    )
+    (folder / "file").write_text("hola\n", encoding="utf-8")
+
+    status = finish(one)
+
+    assert status.name == "job/señal"
+    assert one.log_path.read_text(encoding="utf-8") == "hola\n¿qué tal?\n"
+
+
 def test_what_lies_in_opt_is_still_there_beside_opt_ml(spec, finish, tmp_path):
     one = spec("ls /opt", opt_ml=tmp_path)
 
