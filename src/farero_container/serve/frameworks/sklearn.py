@@ -1,0 +1,72 @@
+"""scikit-learn's defaults: `predict` of a joblib or pickle file; AWS itself wants a model_fn for it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from farero_container.contract import StartUpError
+from farero_container.serve import content
+from farero_container.serve.handler import Defaults, UnsupportedFormat, decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = ("model.joblib", "model.pkl", "model.pickle")
+SUFFIXES = (".joblib", ".pkl", ".pickle")
+
+
+class Sklearn(Defaults):
+    """What is done where inference.py says nothing."""
+
+    def __init__(self) -> None:
+        try:
+            import sklearn  # heavy
+        except ImportError as error:
+            raise StartUpError(
+                "E-NO-FRAMEWORK",
+                f"scikit-learn cannot be imported: {error}",
+                fix="pip install 'farero[sklearn]'",
+            ) from error
+        self.name = f"scikit-learn {sklearn.__version__}"
+
+    def load(self, model_dir: Path) -> Any:
+        """Load the one joblib or pickle file."""
+        found = [model_dir / name for name in NAMES if (model_dir / name).is_file()]
+        found = found or sorted(p for p in model_dir.iterdir() if p.suffix in SUFFIXES)
+        if len(found) != 1:
+            raise StartUpError(
+                "E-NO-MODEL-FILE",
+                f"model.tar.gz has {len(found)} scikit-learn files; expected one of {', '.join(NAMES)}",
+                fix="Save it with joblib.dump(model, 'model.joblib'), or add code/inference.py with a model_fn.",
+            )
+        import joblib  # comes with scikit-learn
+
+        with warnings.catch_warnings(record=True) as noticed:
+            warnings.simplefilter("always")
+            try:
+                model = joblib.load(found[0])
+            except ImportError as error:
+                raise StartUpError(
+                    "E-IMPORT", f"{found[0].name} needs a package that is not here: {error}", file=found[0].name,
+                    fix=f"Add {error.name or 'it'} to code/requirements.txt.",
+                ) from error  # fmt: skip
+            except Exception as error:
+                raise StartUpError(
+                    "E-MODEL-LOAD", f"{found[0].name}: {type(error).__name__}: {error}", file=found[0].name,
+                    fix="Save it again with the scikit-learn version that serves it.",
+                ) from error  # fmt: skip
+        for _warning in noticed:
+            pass
+        return model
+
+    def decode(self, body: bytes, content_type: str) -> Any:
+        """Return rows as float32, as AWS's container does for JSON and CSV."""
+        try:
+            if content_type in ("application/json", "text/csv", ""):
+                return content.decode(body, content_type)
+            return np.atleast_2d(decode(body, content_type))
+        except content.Undecodable as error:
+            raise UnsupportedFormat(f"Unable to read the payload: {error}.") from error

@@ -1,0 +1,331 @@
+"""A user's inference.py: model_fn, input_fn, predict_fn, output_fn or transform_fn, as SageMaker's inference toolkit calls them.
+
+The number of parameters decides whether `context` is passed; any other number is an error at start. What the user does
+not define is done by the framework's defaults. Facts: sagemaker-inference-toolkit 1.10.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import io
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from farero_container.contract import StartUpError, user_frame
+from farero_container.serve import content
+from farero_container.serve.http import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+#: Function → the parameters it takes without `context`.
+FUNCTIONS = {
+    "model_fn": 1,
+    "input_fn": 2,
+    "predict_fn": 2,
+    "output_fn": 2,
+    "transform_fn": 4,
+}
+TEXT_TYPES = ("application/json", "text/csv")
+SUPPORTED = ("application/json", "text/csv", "application/x-npy")
+
+
+class UnsupportedFormat(Exception):  # noqa: N818 - the caller's fault
+    """A content type or Accept that nobody decodes or encodes."""
+
+
+class Context:
+    """What handlers that ask for it get: the request's headers and the model's folder."""
+
+    def __init__(self, model_dir: Path) -> None:
+        self.system_properties = {"model_dir": str(model_dir), "gpu_id": None}
+        self.request_headers: dict[str, str] = {}
+        self.response_headers: dict[str, str] = {}
+
+    def get_request_header(self, _index: int, name: str) -> str | None:
+        """Return a header of the request."""
+        return self.request_headers.get(name.lower())
+
+    def get_all_request_header(self, _index: int) -> dict[str, str]:
+        """Return every header of the request."""
+        return dict(self.request_headers)
+
+    def set_response_content_type(self, _index: int, value: str) -> None:
+        """Set the answer's content type."""
+        self.response_headers["content-type"] = value
+
+
+class Defaults:
+    """What a framework does where the user's code says nothing; frameworks override."""
+
+    name = "the toolkit"
+
+    def load(self, model_dir: Path) -> Any:
+        """Load the model, or say that the user must."""
+        _ = model_dir
+        raise StartUpError(
+            "E-MODEL-FN",
+            "Please provide a model_fn implementation.",
+            file="code/inference.py",
+            fix="Define model_fn(model_dir) in code/inference.py; it returns the loaded model.",
+        )
+
+    def decode(self, body: bytes, content_type: str) -> Any:
+        """Turn a body into what predict takes."""
+        return decode(body, content_type)
+
+    def predict(self, data: Any, model: Any) -> Any:
+        """Run the model."""
+        return model.predict(data)
+
+    def encode(self, prediction: Any, accept: str) -> bytes | str:
+        """Turn a prediction into a body."""
+        return encode(prediction, accept)
+
+
+class UserModel:
+    """A model served by the user's functions over a framework's defaults."""
+
+    def __init__(self, model_dir: Path, script: Path | None, defaults: Defaults) -> None:
+        self._dir = model_dir
+        self._defaults = defaults
+        self._context = Context(model_dir)
+        self._script = script
+        module = import_script(script) if script else None
+        self._functions = {name: self._bind(module, name) for name in FUNCTIONS}
+        if self._functions["transform_fn"] and any(
+            self._functions[name] for name in ("input_fn", "predict_fn", "output_fn")
+        ):
+            raise StartUpError(
+                "E-HANDLER-ARITY",
+                "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, and/or "
+                "output_fn implementation",
+                file=_shown(script),
+            )
+        self._model = self._load()
+
+    def describe(self) -> str:
+        """Say what is served, for the log."""
+        own = [name for name, function in self._functions.items() if function]
+        where = (
+            f"{_shown(self._script)} ({', '.join(own) or 'no functions'})"
+            if self._script
+            else "no script"
+        )
+        return f"{self._defaults.name}, {where}"
+
+    def warm_up(self) -> None:
+        """Nothing is known about the user's input, so nothing is tried."""
+
+    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Response:
+        """Answer one request; a failure of the user's code is told with its traceback, as the toolkit does."""
+        self._context.request_headers = dict(headers)
+        self._context.response_headers = {}
+        content_type = headers.get("content-type", "application/json")
+        accept = choose_accept(headers.get("accept"))
+        try:
+            result = self._transform(body, content_type, accept)
+        except UnsupportedFormat as error:
+            return _told(415, str(error), error)
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+            return _told(500, str(error), error)
+        kind = accept
+        if isinstance(result, tuple) and len(result) == 2:
+            result, kind = result
+        kind = self._context.response_headers.get("content-type", kind)
+        if not isinstance(result, (bytes, bytearray, str)):
+            result = encode(result, kind)
+        data = result.encode() if isinstance(result, str) else bytes(result)
+        return Response(200, {"content-type": kind}, data)
+
+    def _transform(self, body: bytes, content_type: str, accept: str) -> Any:
+        kind = content.media_type(content_type)
+        payload: Any = body.decode("utf-8") if kind in TEXT_TYPES else body
+        transform = self._functions["transform_fn"]
+        if transform:
+            return transform(self._model, payload, content_type, accept)
+        take = self._functions["input_fn"]
+        data = take(payload, content_type) if take else self._defaults.decode(body, kind)
+        run = self._functions["predict_fn"]
+        prediction = run(data, self._model) if run else self._defaults.predict(data, self._model)
+        give = self._functions["output_fn"]
+        return give(prediction, accept) if give else self._defaults.encode(prediction, accept)
+
+    def _load(self) -> Any:
+        load = self._functions["model_fn"]
+        before = Path.cwd()
+        os.chdir(self._dir)  # the toolkit's workers stand in the model's folder
+        try:
+            return load(str(self._dir)) if load else self._defaults.load(self._dir)
+        except StartUpError:
+            raise
+        except ImportError as error:
+            raise _import_failure(error) from error
+        except Exception as error:
+            file, line = user_frame(error.__traceback__)
+            cause = "E-MODEL-FN" if load else "E-MODEL-LOAD"
+            traceback.print_exc()
+            raise StartUpError(
+                cause,
+                f"{type(error).__name__}: {error}",
+                file=file,
+                line=line,
+                fix="" if load else "Add code/inference.py with a model_fn that loads it.",
+            ) from error
+        finally:
+            os.chdir(before)
+
+    def _bind(self, module: ModuleType | None, name: str) -> Callable[..., Any] | None:
+        function = getattr(module, name, None)
+        if function is None:
+            return None
+        wanted = FUNCTIONS[name]
+        given = len(inspect.signature(function).parameters)
+        if given == wanted:
+            return function
+        if given == wanted + 1:
+            return lambda *arguments: function(*arguments, self._context)
+        raise StartUpError(
+            "E-HANDLER-ARITY",
+            f"{name} takes {wanted} arguments but {given} were given.",
+            file=_shown(self._script),
+            line=function.__code__.co_firstlineno,
+            fix=f"Define {name} with {wanted} parameters (or {wanted + 1} for context).",
+        )
+
+
+def find_script(model_dir: Path) -> Path | None:
+    """Return the user's script: SAGEMAKER_PROGRAM, else code/inference.py if it is there.
+
+    Raises StartUpError if SAGEMAKER_PROGRAM names a file that is not there.
+    """
+    program = os.environ.get("SAGEMAKER_PROGRAM", "")
+    submitted = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    folders = [model_dir / "code", model_dir]
+    if submitted and "://" not in submitted and submitted != "/opt/ml/model/code":
+        folders.insert(0, Path(submitted))
+    name = program or "inference.py"
+    name = name if name.endswith(".py") else f"{name}.py"
+    for folder in folders if program else folders[:-1]:
+        if (folder / name).is_file():
+            return folder / name
+    if program:
+        raise StartUpError(
+            "E-NO-SCRIPT",
+            f"SAGEMAKER_PROGRAM names {name}, which is not in code/ of model.tar.gz",
+            fix=f"Put it at code/{name}: farero pack MODEL --code {name}",
+        )
+    return None
+
+
+def import_script(script: Path) -> ModuleType:
+    """Import the user's script with its folder first on the path."""
+    sys.path.insert(0, str(script.parent))
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(script.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[script.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise StartUpError(
+            "E-SYNTAX", error.msg, file=_shown(Path(error.filename or script)), line=error.lineno,
+            fix="Mend the line; python -m py_compile shows it.",
+        ) from error  # fmt: skip
+    except ImportError as error:
+        raise _import_failure(error) from error
+    except Exception as error:
+        file, line = user_frame(error.__traceback__)
+        traceback.print_exc()
+        raise StartUpError(
+            "E-IMPORT", f"{type(error).__name__}: {error}", file=file or _shown(script), line=line,
+            fix="The script fails while it is imported.",
+        ) from error  # fmt: skip
+    return module
+
+
+def _import_failure(error: ImportError) -> StartUpError:
+    file, line = user_frame(error.__traceback__)
+    module = (error.name or "").partition(".")[0]
+    fix = f"Add {module} to code/requirements.txt." if module else ""
+    return StartUpError("E-IMPORT", str(error), file=file, line=line, fix=fix)
+
+
+def choose_accept(header: str | None) -> str:
+    """Return the first supported type of an Accept header; the default for none or `*/*`."""
+    default = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json")
+    kinds = [content.media_type(part) for part in (header or "*/*").split(",")]
+    for kind in kinds:
+        if kind in ("", "*/*"):
+            return default
+        if kind in SUPPORTED:
+            return kind
+    return kinds[0]
+
+
+def decode(body: bytes, content_type: str) -> Any:
+    """The toolkit's default decoders. Raises UnsupportedFormat for other types."""
+    if content_type == "application/json":
+        return np.array(json.loads(body))
+    if content_type == "text/csv":
+        return np.genfromtxt(io.StringIO(body.decode("utf-8")), dtype=np.float32, delimiter=",")
+    if content_type == "application/x-npy":
+        return np.load(io.BytesIO(body), allow_pickle=False)
+    raise UnsupportedFormat(
+        f"Content type {content_type} is not supported by this framework.\n\nPlease implement input_fn to "
+        "deserialize the request data or an output_fn to serialize the response."
+    )
+
+
+def encode(prediction: Any, accept: str) -> bytes | str:
+    """The toolkit's default encoders. Raises UnsupportedFormat for other types."""
+    if accept == "application/json":
+        return json.dumps(_plain(prediction))
+    if accept == "text/csv":
+        lines = np.atleast_1d(np.asarray(_plain(prediction)))
+        buffer = io.StringIO()
+        np.savetxt(buffer, lines, delimiter=",", fmt="%s")
+        return buffer.getvalue()
+    if accept == "application/x-npy":
+        stream = io.BytesIO()
+        np.save(stream, np.asarray(_plain(prediction)), allow_pickle=False)
+        return stream.getvalue()
+    raise UnsupportedFormat(
+        f"Accept type {accept} is not supported by this framework.\n\nPlease implement output_fn to serialize "
+        "the response."
+    )
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _told(status: int, message: str, error: Exception) -> Response:
+    trace = "".join(traceback.format_exception(error))
+    return Response(
+        status, {"content-type": "text/plain; charset=utf-8"}, f"{message}\n{trace}".encode()
+    )
+
+
+def _shown(script: Path | None) -> str:
+    return f"code/{script.name}" if script else ""
