@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from farero.records.objects import Segment
 
 PIECE_BYTES = 1024 * 1024
-MOST_OPEN = 64
+MOST_OPEN = 256
 
 
 class SegmentReader(io.RawIOBase):
     """The bytes of some files in a row, as one read-only file.
 
-    Up to 64 files are opened at once, so that deleting the object meanwhile disturbs no reader; of a longer row
+    Up to 256 files are opened at once, so that deleting the object meanwhile disturbs no reader; of a longer row
     each file is opened when it is reached. Raises FileNotFoundError if a file is gone.
     """
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from urllib3.filepost import encode_multipart_formdata
 
-from farero.aws.services.s3.post import check_policy
+from farero.aws.services.s3.post import check_policy, refuse_form
 from farero.aws.wire.messages import AwsError
 
 NOW = dt.datetime(2026, 1, 5, 10, 0, tzinfo=dt.UTC)
@@ -182,3 +182,9 @@ def test_a_truncated_form_is_malformed(call, objects):
 
     assert caught.value.code == "MalformedPOSTRequest"
     assert list(objects.list("things")) == []
+
+
+def test_nobody_gets_in_where_signatures_cannot_be_checked():
+    with pytest.raises(AwsError) as caught:
+        refuse_form({"key": "k"})
+    assert caught.value.status == 403

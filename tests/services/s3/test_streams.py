@@ -60,6 +60,12 @@ def test_a_promised_trailer_must_come(call):
     assert caught.value.code == "MalformedTrailerError"
 
 
+def test_a_trailer_nobody_named_is_refused(call):
+    with pytest.raises(AwsError) as caught:
+        call("put_object", Body=Stream([b"x"], {"x-amz-checksum-sha256": "A" * 43 + "="}))
+    assert caught.value.code == "InvalidRequest"
+
+
 def test_a_client_that_leaves_leaves_nothing(call, objects, tmp_path):
     class LeftError(Exception):
         pass

@@ -13,7 +13,7 @@ from farero.aws.services.s3.copies import Copies
 from farero.aws.services.s3.errors import translate
 from farero.aws.services.s3.listing import Listings
 from farero.aws.services.s3.multipart import Multipart
-from farero.aws.services.s3.post import PostObject
+from farero.aws.services.s3.post import PostObject, refuse_form
 from farero.aws.services.s3.reads import Reads
 from farero.aws.services.s3.writes import Writes
 from farero.aws.wire.messages import AwsError
@@ -22,6 +22,7 @@ from farero.base.errors import DomainError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from farero.aws.services.s3.post import CheckForm
     from farero.aws.wire.messages import Value
     from farero.base.context import Context
     from farero.objects.local import LocalObjects
@@ -46,9 +47,19 @@ class S3:
     #: Domain errors are told by `errors.translate`, which needs the request; nothing is left for a table.
     errors: dict[type[DomainError], tuple[str, int]] = {}  # noqa: RUF012 - read only
 
-    def __init__(self, objects: LocalObjects) -> None:
+    def __init__(self, objects: LocalObjects, check_form: CheckForm = refuse_form) -> None:
+        """check_form: raises AwsError unless the fields of an upload form hold a good signature of their policy."""
         self._objects = objects
-        self._families = tuple(family(objects) for family in self.FAMILIES)
+        self._families = (
+            BucketOperations(objects),
+            Configurations(objects),
+            Reads(objects),
+            Writes(objects),
+            Copies(objects),
+            Multipart(objects),
+            Listings(objects),
+            PostObject(objects, check_form),
+        )
 
     def find_operation(self, name: str) -> Operation | None:
         """Return the method for an operation, e.g. `get_object`, with the checks all of them share; or None."""

@@ -1,6 +1,7 @@
 """PostObject: an upload by an HTML form (S3 API reference: "POST Object", "Creating a POST policy").
 
-The gateway has checked the form's signature; here the fields become an object if the policy allows them.
+A form carries its signature in its fields, so `check_form` looks at it as soon as they are read; then the policy is
+checked against them, and only then the file is read.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from farero.aws.wire.xml_body import DECLARATION, element
 from farero.records.objects import NULL_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from farero.aws.wire.messages import Value
     from farero.base.context import Context
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from farero.records.objects import StoredObject
 
     Req = dict[str, Value]
+    #: Raises AwsError unless the form's fields (names in lower case) hold a good signature of their policy.
+    CheckForm = Callable[[Mapping[str, str]], None]
 
 #: Form fields that a policy need not name ("Creating a POST policy": "Condition matching").
 _FREE_FIELDS = {"x-amz-signature", "signature", "awsaccesskeyid", "file", "policy"}
@@ -56,8 +59,9 @@ _FIELD_MEMBERS = {
 class PostObject:
     """The one operation botocore does not model."""
 
-    def __init__(self, objects: LocalObjects) -> None:
+    def __init__(self, objects: LocalObjects, check_form: CheckForm) -> None:
         self._objects = objects
+        self._check_form = check_form
 
     async def post_object(self, ctx: Context, req: Req) -> Req:
         """Store the file of a form under its field `key`.
@@ -66,6 +70,7 @@ class PostObject:
         """
         form = FormReader(str(req["ContentType"]), req["Body"])
         fields = await form.read_fields()
+        self._check_form(fields)
         limits = check_policy(fields, bucket=str(req["Bucket"]), now=ctx.now)
         key = fields.get("key", "").replace("${filename}", form.filename)
         if not key:
@@ -91,6 +96,12 @@ class PostObject:
             self._objects.commit, writer, str(req["Bucket"]), key, draft=draft, checksum=checksum
         )
         return _answer(ctx, fields, stored)
+
+
+def refuse_form(fields: Mapping[str, str]) -> None:
+    """Let no form in: what stands where nobody can check its signature."""
+    _ = fields
+    raise AwsError("AccessDenied", "Access Denied", 403)
 
 
 def check_policy(

@@ -168,7 +168,7 @@ async def receive_checked(
     writer = await asyncio.to_thread(objects.begin_write, algorithms)
     try:
         trailers = bodies.trailer_checksums(await bodies.receive(body, writer))
-        _check_complete(req, trailers, in_trailer)
+        _check_complete(req, trailers, promised=in_trailer, computed=algorithms)
         await asyncio.to_thread(writer.check, announced | trailers)
     except BaseException:
         writer.abort()
@@ -197,7 +197,9 @@ def owner_acl(ctx: Context) -> Req:
     return {"Owner": owner, "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]}
 
 
-def _check_complete(req: Req, trailers: dict[str, str], promised: dict[str, str]) -> None:
+def _check_complete(
+    req: Req, trailers: dict[str, str], *, promised: dict[str, str], computed: set[str]
+) -> None:
     for name, value in trailers.items():
         members.check_checksum(name, value)
     if promised.keys() - trailers.keys():
@@ -205,6 +207,11 @@ def _check_complete(req: Req, trailers: dict[str, str], promised: dict[str, str]
             "MalformedTrailerError",
             "The request contained trailing data that was not well-formed or did not conform to our published "
             "schema.",
+        )
+    if trailers.keys() - computed:
+        raise AwsError(
+            "InvalidRequest",
+            "x-amz-trailer or x-amz-sdk-checksum-algorithm must name the checksum that the trailer holds.",
         )
     body, length = req.get("Body"), req.get("ContentLength")
     if isinstance(body, bytes) and length is not None and int(length) > len(body):
