@@ -177,7 +177,7 @@ class JobLifecycle:
         deadline = (job.started_at or now) + dt.timedelta(seconds=job.spec.max_runtime_s)
         must_stop = job.stop_requested_at is not None or now >= deadline
         if must_stop and not job.stop_sent:
-            self._compute.stop(job.process_name, grace_s=STOP_GRACE_S)
+            # Written before it is done: an exit that we caused must never look like one that the platform caused.
             self._update(
                 job.name,
                 lambda now, old: _stopping(
@@ -187,6 +187,8 @@ class JobLifecycle:
                     now,
                 ),
             )
+        if must_stop:
+            self._compute.stop(job.process_name, grace_s=STOP_GRACE_S)
         self._put(job.name, now + LOOK_AGAIN if must_stop else min(deadline, now + LOOK_AGAIN))
         return False
 
