@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,8 +70,10 @@ def write_failure(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "failure.json").write_text(json.dumps(report), encoding="utf-8")
-    except OSError:
-        pass
+    except OSError as error:
+        print(f"farero: could not write failure.json: {error}", file=sys.stderr, flush=True)
+    place = f"{file} line {line}: " if file and line else ""
+    print(f"farero: {cause} {place}{message} {fix}".rstrip(), file=sys.stderr, flush=True)
 
 
 def user_frame(trace: TracebackType | None) -> tuple[str, int | None]:

@@ -322,6 +322,7 @@ def _plain(value: Any) -> Any:
 
 def _told(status: int, message: str, error: Exception) -> Response:
     trace = "".join(traceback.format_exception(error))
+    print(trace, file=sys.stderr, flush=True)
     return Response(
         status, {"content-type": "text/plain; charset=utf-8"}, f"{message}\n{trace}".encode()
     )

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -95,7 +96,8 @@ class Application:
             return await loop.run_in_executor(
                 self._thread, self._model.invoke, request.body, request.headers
             )
-        except Exception:  # noqa: BLE001 - one of three places: the container's request loop
+        except Exception as error:  # noqa: BLE001 - one of three places: the container's request loop
+            print(f"farero: internal error: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             return Response(
                 500, {"content-type": "text/plain"}, b"the model server met an error of its own\n"
             )
@@ -116,6 +118,7 @@ async def serve(model: Served, started: float) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    print(f"farero: serving {model.describe()} after {time.monotonic() - started:.2f} s", flush=True)
     tell_ready()
     await stop.wait()
     server.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ class Sklearn(Defaults):
                 f"model.tar.gz has {len(found)} scikit-learn files; expected one of {', '.join(NAMES)}",
                 fix="Save it with joblib.dump(model, 'model.joblib'), or add code/inference.py with a model_fn.",
             )
+        print("farero: lenient: no model_fn; AWS's scikit-learn container needs one", flush=True)
+        print("farero: warning: the model is a pickle; unpickling runs code", flush=True)
         import joblib  # comes with scikit-learn
 
         with warnings.catch_warnings(record=True) as noticed:
@@ -58,8 +61,8 @@ class Sklearn(Defaults):
                     "E-MODEL-LOAD", f"{found[0].name}: {type(error).__name__}: {error}", file=found[0].name,
                     fix="Save it again with the scikit-learn version that serves it.",
                 ) from error  # fmt: skip
-        for _warning in noticed:
-            pass
+        for warning in noticed:
+            print(f"farero: warning: {warning.message}", file=sys.stderr, flush=True)
         return model
 
     def decode(self, body: bytes, content_type: str) -> Any:

@@ -197,6 +197,7 @@ class XGBoostServer:
         with path.open("rb") as file:
             if file.read(1) != b"\x80":
                 return None
+        print("farero: warning: the model is a pickle; unpickling runs code", flush=True)
         try:
             with path.open("rb") as file:
                 found = pickle.load(file)  # noqa: S301 - AWS's own images of 0.90 to 1.2 wrote pickles
