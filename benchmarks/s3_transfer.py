@@ -2,8 +2,8 @@
 
     python benchmarks/s3_transfer.py [--mib 1024] [--rounds 2]
 
-Prints MiB/s each way for both, Farero's share of SeaweedFS's throughput, and the peak resident memory of Farero's gateway.
-Exit status 1 if Farero reaches less than half, or its gateway 150 MiB or more (issue, section 3, S3).
+Prints MiB/s each way for both, Farero's share of SeaweedFS's throughput, and the peak resident memory of Farero's
+gateway. Exit status 1 if Farero reaches less than half, or its gateway 150 MiB or more (issue, section 3, S3).
 """
 
 from __future__ import annotations
@@ -94,21 +94,16 @@ def _wait(s3):
             return
 
 
-class PeakMemory:
-    """The largest resident size of the gateways below a process, as the kernel recorded it."""
-
-    def __init__(self, pid):
-        self._pid = pid
-
-    def mib(self):
-        found = []
-        for child in psutil.Process(self._pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error, OSError):
-                if any("gateway" in word for word in child.cmdline()):
-                    status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
-                    (line,) = [text for text in status.splitlines() if text.startswith("VmHWM")]
-                    found.append(int(line.split()[1]) / 1024)
-        return max(found)
+def gateway_peak_mib(supervisor_pid):
+    """Return the largest resident size of a gateway below a process, as the kernel recorded it."""
+    found = []
+    for child in psutil.Process(supervisor_pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error, OSError):
+            if any("gateway" in word for word in child.cmdline()):
+                status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
+                (line,) = [text for text in status.splitlines() if text.startswith("VmHWM")]
+                found.append(int(line.split()[1]) / 1024)
+    return max(found)
 
 
 def measure(s3, source, target, rounds):
@@ -148,7 +143,7 @@ def main():
                 file.write(number.to_bytes(8, "big") + block[8:])
         with farero() as (s3, pid):
             ours = measure(s3, source, target, options.rounds)
-            peak = PeakMemory(pid).mib()
+            peak = gateway_peak_mib(pid)
         with judge.serve() as url:
             s3 = client(url, judge.ACCESS_KEY, judge.SECRET_KEY)
             theirs = measure(s3, source, target, options.rounds)

@@ -230,7 +230,7 @@ class LocalObjects:
         *,
         choose: Callable[[StoredObject], tuple[int, int]] | None = None,
     ) -> tuple[StoredObject, Iterator[bytes]]:
-        """Return a version and its bytes in pieces of 1 MiB, with its files already open.
+        """Return a version and its bytes in pieces of half a MiB, with its files already open.
 
         choose: given the version, returns which bytes (start, stop) are wanted, or raises; it may be asked twice.
         """

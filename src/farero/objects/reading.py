@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from farero.objects.files import Files
     from farero.records.objects import Segment
 
-PIECE_BYTES = 1024 * 1024
+PIECE_BYTES = 512 * 1024
 MOST_OPEN = 256
 
 

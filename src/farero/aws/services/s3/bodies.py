@@ -1,4 +1,4 @@
-"""Bodies in and out: pieces of about 1 MiB, read, hashed and written in threads.
+"""Bodies in and out: pieces of half a MiB, read, hashed and written in threads.
 
 Resident memory stays at a few pieces a request, whatever the object's size: one piece is written (or read) while the
 next one is collected (or sent).
