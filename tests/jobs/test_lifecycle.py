@@ -62,7 +62,7 @@ def test_job_runs_through_all_states_to_its_model(platform):
     ]
     assert members(platform.read("out/iris/output/model.tar.gz")) == {"weights.txt": b"1,2\n3,4\n"}
     assert platform.messages(job) == ["rows 2"]
-    assert not platform.training.folder(job).exists()
+    assert not platform.training.folder(job).parent.exists()
     assert platform.compute.status(job.process_name).state == "unknown"
 
 
@@ -292,6 +292,31 @@ def test_step_that_keeps_failing_is_given_up(platform):
     assert job.phase == "done"
 
 
+def test_job_cannot_make_the_platform_read_or_write_through_links(platform):
+    secret = platform.settings.data_dir / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("TOPSECRET")
+    code = f"""
+import os, pathlib, shutil
+base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+shutil.rmtree(base / "model")
+(base / "model").symlink_to({str(secret)!r})
+shutil.rmtree(base / "output/data")
+(base / "output/data").symlink_to({str(secret)!r})
+(base / "output/failure").symlink_to({str(secret / "key")!r})
+(base / "checkpoints").rmdir()
+(base / "checkpoints").symlink_to({str(secret)!r})
+raise SystemExit(1)
+"""
+    platform.create("iris", code=code, checkpoint_uri="s3://data/ckpt")
+
+    job = platform.finished("iris")
+
+    assert job.failure_reason == "AlgorithmError: the process said nothing, exit code: 1"
+    assert [item.key for item in platform.objects.list("data")] == []
+    assert [path.name for path in secret.iterdir()] == ["key"]
+
+
 def test_data_that_went_away_fails_as_on_aws(platform):
     platform.objects.put("data", "in/a.csv", b"1\n")
     platform.create("iris", channels=(Channel(name="train", s3_uri="s3://data/in/"),))
@@ -349,6 +374,31 @@ def test_run_time_limit_ends_the_job(platform):
         "Training job runtime exceeded MaxRuntimeInSeconds provided",
     )
     assert platform.objects.head("data", "out/iris/output/model.tar.gz")
+
+
+def test_second_attempt_keeps_the_checkpoints_of_the_first(platform):
+    code = """
+import os, pathlib, sys, time
+base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+mark = base / "checkpoints/1.ckpt"
+print("again" if mark.exists() else "ready", (base / "model/half").exists(), flush=True)
+if not mark.exists():
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_text("1")
+    (base / "model/half").write_text("half")
+    time.sleep(60)
+"""
+    platform.create("iris", code=code, checkpoint_uri="s3://data/ckpt")
+    half = platform.training.folder(platform.job("iris")) / "model" / "half"
+    platform.settle(half.exists)
+
+    platform.kill()
+    platform.start()
+    platform.lifecycle.resume()
+    job = platform.finished("iris")
+
+    assert (job.status, job.attempt, platform.messages(job)) == ("Completed", 2, ["again False"])
+    assert platform.read("ckpt/1.ckpt") == b"1"
 
 
 def test_job_whose_process_went_down_with_the_platform_runs_again_once(platform):

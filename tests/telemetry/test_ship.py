@@ -150,6 +150,17 @@ def test_carriage_returns_keep_the_last_state_of_a_line(logs, shipper, path):
     assert messages(logs) == ["100%", "plain"]
 
 
+def test_link_is_not_followed(logs, shipper, path, tmp_path):
+    (tmp_path / "key").write_text("TOPSECRET\n")
+    shipper.follow(path, GROUP, STREAM)
+    path.symlink_to(tmp_path / "key")
+
+    shipper.ship_due()
+    shipper.finish(path)
+
+    assert messages(logs) == []
+
+
 def test_clock_that_is_set_back_keeps_lines_in_order(store, clock, logs, shipper, path):
     shipper.follow(path, GROUP, STREAM)
     append(path, b"first\n")

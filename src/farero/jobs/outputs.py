@@ -1,8 +1,8 @@
 """What a job leaves behind: folders become archives or plain objects below the job's output path.
 
-An archive of the same files is the same bytes, whenever and wherever it is made. A symbolic link is stored as the
-file that it points to, if that lies inside the folder; otherwise it is left out, since a job may not carry away files
-of the platform.
+An archive of the same files is the same bytes, whenever and wherever it is made. The folder was a stranger's: a
+symbolic link is stored as the file that it points to if that lies inside, and left out otherwise; a folder that became
+a link itself holds nothing; and nothing is written where the job could have laid a link before.
 """
 
 from __future__ import annotations
@@ -35,21 +35,28 @@ def publish(objects: ObjectStore, spec: TrainingSpec, job_name: str, base: Path)
     """Upload model, output data and checkpoints, as far as the job wrote any; repeating it changes nothing."""
     root = f"{spec.output_uri.rstrip('/')}/{job_name}/output"
     for folder, name in ((base / "model", "model"), (base / "output" / "data", "output")):
-        if not has_files(folder):
+        if not is_real(folder, base) or not has_files(folder):
             continue
         if spec.output_compression == "NONE":
             inner = "model" if name == "model" else "data"
             upload_tree(objects, folder, f"{root}/{inner}")
         else:
-            _upload_archive(objects, folder, f"{root}/{name}.tar.gz", base / f"{name}.tar.gz")
+            _upload_archive(
+                objects, folder, f"{root}/{name}.tar.gz", base.parent / f"{name}.tar.gz"
+            )
     checkpoints = checkpoint_folder(spec, base)
-    if spec.checkpoint_uri is not None and has_files(checkpoints):
+    if spec.checkpoint_uri is not None and is_real(checkpoints, base) and has_files(checkpoints):
         upload_tree(objects, checkpoints, spec.checkpoint_uri)
 
 
 def checkpoint_folder(spec: TrainingSpec, base: Path) -> Path:
     """Return where the container's checkpoint folder lies."""
     return base / spec.checkpoint_path.removeprefix("/opt/ml/").strip("/")
+
+
+def is_real(folder: Path, base: Path) -> bool:
+    """Say whether `folder` lies where its path says: no link leads from `base` to it."""
+    return folder.is_dir() and folder.resolve() == base.resolve() / folder.relative_to(base)
 
 
 def has_files(folder: Path) -> bool:
@@ -68,8 +75,9 @@ def upload_tree(objects: ObjectStore, folder: Path, uri: str) -> None:
 def pack(folder: Path, archive: Path) -> None:
     """Write a tar.gz of the folder's files: sorted, without owner and times."""
     part = archive.with_name(archive.name + ".part")
+    part.unlink(missing_ok=True)
     with (
-        part.open("wb") as raw,
+        part.open("xb") as raw,
         gzip.GzipFile(
             filename="", fileobj=raw, mode="wb", compresslevel=COMPRESS_LEVEL, mtime=0
         ) as packed,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from farero.telemetry.logs import Logs
 
 HOST = "algo-1"
+#: Name of the script's archive.
+SOURCE = "sourcedir.tar.gz"
 #: Frameworks whose images train.
 TRAINING = ("xgboost", "sklearn", "pytorch")
 #: Lines of the log that may serve as a failure's last word.
@@ -58,7 +60,7 @@ class Training:
 
     def folder(self, job: Job) -> Path:
         """Return what the process sees as /opt/ml."""
-        return self._settings.work_dir / "jobs" / job.name
+        return self._settings.work_dir / "jobs" / job.name / "ml"
 
     def log_path(self, job: Job) -> Path:
         """Return where the present attempt writes its output."""
@@ -81,8 +83,7 @@ class Training:
     def download(self, job: Job) -> None:
         """Lay the folder out anew: data, checkpoints, configuration. Raises InputError."""
         base = self.folder(job)
-        for name in ("input/data", "input/config", "model", "output"):
-            shutil.rmtree(base / name, ignore_errors=True)
+        self._clear(job)
         for name in ("input/data", "input/config", "model", "output/data", "tmp"):
             (base / name).mkdir(parents=True, exist_ok=True)
         self._write_config(job, base / "input" / "config")
@@ -130,17 +131,38 @@ class Training:
             job.exit_code if job.exit_code is not None else 1,
             _read_json(output / "failure.json"),
             _read_text(output / "failure"),
-            _tail(self.log_path(job)),
+            _read_text(self.log_path(job)).splitlines()[-LAST_LINES:],
         )
 
     def remove_folder(self, job: Job) -> None:
         """Delete the job's folder; its log stays."""
-        shutil.rmtree(self.folder(job), ignore_errors=True)
+        shutil.rmtree(self.folder(job).parent, ignore_errors=True)
+
+    def _clear(self, job: Job) -> None:
+        """Take everything out of the folder but the script's archive and the checkpoints of an attempt before.
+
+        Whole and by renaming: an attempt before may have laid links anywhere.
+        """
+        base = self.folder(job)
+        kept = base.parent / "kept"
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        checkpoints = outputs.checkpoint_folder(job.spec, base)
+        if outputs.is_real(checkpoints, base):
+            checkpoints.rename(kept / "checkpoints")
+        shutil.rmtree(base, ignore_errors=True)
+        base.mkdir()
+        if (kept / "checkpoints").exists():
+            checkpoints.parent.mkdir(parents=True, exist_ok=True)
+            (kept / "checkpoints").rename(checkpoints)
+        if (base.parent / SOURCE).exists():
+            (base / "input").mkdir()
+            shutil.copyfile(base.parent / SOURCE, self._source_archive(job))
 
     def _fetch_source(self, job: Job) -> Path:
         uri = _source_uri(job.spec)
         assert uri is not None
-        archive = self._source_archive(job)
+        archive = self.folder(job).parent / SOURCE
         archive.parent.mkdir(parents=True, exist_ok=True)
         archive.unlink(missing_ok=True)
         try:
@@ -154,7 +176,7 @@ class Training:
         return archive
 
     def _source_archive(self, job: Job) -> Path:
-        return self.folder(job) / "input" / "sourcedir.tar.gz"
+        return self.folder(job) / "input" / SOURCE
 
     def _write_config(self, job: Job, folder: Path) -> None:
         spec = job.spec
@@ -242,11 +264,21 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def _read_text(path: Path) -> str:
+    return _read_end(path).decode("utf-8", "replace")
+
+
+def _read_end(path: Path) -> bytes:
+    """Return the end of a file, b"" if there is none. A link is none: the job could point it at the platform's keys."""
     try:
-        with path.open("rb") as file:
-            return file.read(FAILURE_LIMIT_BYTES).decode("utf-8", "replace")
+        with open(path, "rb", opener=_open_no_link) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - FAILURE_LIMIT_BYTES))
+            return file.read(FAILURE_LIMIT_BYTES)
     except OSError:
-        return ""
+        return b""
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
@@ -255,12 +287,3 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType] - read with get()
-
-
-def _tail(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - FAILURE_LIMIT_BYTES))
-            return file.read().decode("utf-8", "replace").splitlines()[-LAST_LINES:]
-    except OSError:
-        return []

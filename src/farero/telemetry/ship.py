@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,14 +192,19 @@ class LogShipper:
 
 def _size(path: str) -> int | None:
     try:
-        return Path(path).stat().st_size
+        status = Path(path).lstat()
     except OSError:
         return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _read(path: str, offset: int, *, limit: int = READ_BYTES) -> bytes:
-    with Path(path).open("rb") as file:
-        return os.pread(file.fileno(), limit, offset)
+    """Read a part of the file. Never through a link: a process could lay one to the platform's keys."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        return os.pread(file, limit, offset)
+    finally:
+        os.close(file)
 
 
 def _whole_lines(data: bytes, *, is_last: bool) -> int:
