@@ -1,0 +1,246 @@
+"""The hop to a replica: multiplexed, retried, patient, and indifferent to callers that leave."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from farero.base.clock import SystemClock
+from farero.base.errors import LimitExceeded, NotReady
+from farero.endpoints.proxy import InvocationTimedOut, Proxy, ReplicaDied
+from farero.endpoints.router import ReplicaRoute, VariantRoute
+
+PROGRAM = Path(__file__).parent / "program"
+
+
+class Server:
+    """The small model server as a process on a socket; can be killed and started again."""
+
+    def __init__(self, path, name):
+        self.path, self.name, self.process = path, name, None
+
+    def start(self):
+        env = {
+            "PYTHONPATH": str(PROGRAM),
+            "FARERO_SOCKET": str(self.path),
+            "MODEL_NAME": self.name,
+            "PATH": os.environ["PATH"],
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "farero_container", "serve"],
+            env=env,
+            stdout=subprocess.DEVNULL,
+        )
+        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def route(self):
+        return ReplicaRoute(id=self.name, socket_path=str(self.path))
+
+
+@pytest.fixture
+def servers(tmp_path):
+    made = [Server(tmp_path / f"{name}.sock", name).start() for name in ("a", "b")]
+    yield made
+    for server in made:
+        server.kill()
+
+
+def finder(*servers, **changes):
+    facts = {"name": "AllTraffic", "weight": 1.0, "replicas": tuple(s.route for s in servers)}
+    route = VariantRoute(**(facts | changes))
+
+    async def find():
+        return route
+
+    return find
+
+
+def run(work, **settings):
+    async def main():
+        proxy = Proxy(clock=SystemClock(), **settings)
+        try:
+            return await work(proxy)
+        finally:
+            proxy.close()
+
+    return asyncio.run(main())
+
+
+async def say(proxy, find, body, headers=None):
+    _, reply = await proxy.invoke("iris", find, headers or {}, body)
+    return reply
+
+
+def test_body_and_headers_arrive_and_come_back(servers):
+    async def work(proxy):
+        find = finder(servers[0])
+        echoed = await say(proxy, find, b"\x00\xff body", {"content-type": "text/csv"})
+        told = await say(proxy, find, b"headers", {"accept": "text/csv"})
+        return echoed, told
+
+    echoed, told = run(work)
+
+    assert (echoed.status, echoed.body, echoed.headers) == (
+        200,
+        b"\x00\xff body",
+        {"content-type": "text/csv"},
+    )
+    assert told.body == b'{"accept": "text/csv"}'
+
+
+def test_many_requests_share_a_connection_and_each_gets_its_own_answer(servers):
+    async def work(proxy):
+        find = finder(servers[0])
+        bodies = [f"{number} {'x' * (number * 37 % 5000)}".encode() for number in range(300)]
+        replies = await asyncio.gather(*(say(proxy, find, body) for body in bodies))
+        return bodies, [reply.body for reply in replies]
+
+    bodies, answers = run(work)
+
+    assert answers == bodies
+
+
+def test_large_bodies_pass_both_ways(servers):
+    body = os.urandom(6 * 1024 * 1024)
+
+    async def work(proxy):
+        find = finder(servers[0])
+        return await asyncio.gather(*(say(proxy, find, body) for _ in range(4)))
+
+    assert all(reply.body == body for reply in run(work))
+
+
+def test_a_fast_answer_overtakes_a_slow_one(servers):
+    async def work(proxy):
+        find = finder(servers[0])
+        slow = asyncio.create_task(say(proxy, find, b"sleep 1"))
+        await say(proxy, find, b"first")
+        was_done = slow.done()
+        return was_done, (await slow).body
+
+    assert run(work) == (False, b"slept")
+
+
+def test_requests_are_spread_over_replicas(servers):
+    async def work(proxy):
+        find = finder(*servers)
+        return [(await say(proxy, find, b"name")).body.split()[0] for _ in range(20)]
+
+    answers = run(work)
+
+    assert (answers.count(b"a"), answers.count(b"b")) == (10, 10)
+
+
+def test_a_replica_that_dies_under_a_request_costs_nobody_anything(servers):
+    async def work(proxy):
+        find = finder(*servers)
+        await asyncio.gather(*(say(proxy, find, b"warm") for _ in range(4)))
+        slow = [asyncio.create_task(say(proxy, find, b"sleep 0.5")) for _ in range(10)]
+        await say(proxy, find, b"warm")
+        servers[0].kill()
+        return [reply.body for reply in await asyncio.gather(*slow)]
+
+    assert run(work) == [b"slept"] * 10
+
+
+def test_the_only_replica_is_waited_for(servers, tmp_path):
+    async def work(proxy):
+        find = finder(servers[0])
+        await say(proxy, find, b"warm")
+        slow = asyncio.create_task(say(proxy, find, b"sleep 0.3"))
+        await say(proxy, find, b"warm")
+        servers[0].kill()
+        await asyncio.sleep(0)
+        later = asyncio.create_task(say(proxy, find, b"name"))
+        await asyncio.sleep(0.1)
+        servers[0].start()
+        return (await slow).body, (await later).status
+
+    assert run(work) == (b"slept", 200)
+
+
+def test_a_replica_that_came_back_gets_its_share_again(servers):
+    async def work(proxy):
+        find = finder(*servers)
+        await say(proxy, find, b"warm")
+        servers[0].kill()
+        await say(proxy, find, b"name")
+        servers[0].start()
+        deadline = asyncio.get_running_loop().time() + 10
+        while (await say(proxy, find, b"name")).body.split()[0] != b"a":
+            assert asyncio.get_running_loop().time() < deadline
+        return True
+
+    assert run(work)
+
+
+def test_a_request_that_kills_twice_is_not_tried_a_third_time(servers):
+    async def work(proxy):
+        await say(proxy, finder(*servers), b"die")
+
+    with pytest.raises(ReplicaDied):
+        run(work)
+
+
+def test_no_replica_at_all_is_refused_after_the_wait(tmp_path):
+    nobody = Server(tmp_path / "nobody.sock", "nobody")
+
+    async def work(proxy):
+        await say(proxy, finder(nobody), b"x")
+
+    with pytest.raises(NotReady):
+        run(work, respawn_wait_s=0.3)
+
+
+def test_a_slow_answer_is_given_up_and_the_connection_lives_on(servers):
+    async def work(proxy):
+        find = finder(servers[0])
+        first = (await say(proxy, find, b"name")).body
+        with pytest.raises(InvocationTimedOut):
+            await say(proxy, find, b"sleep 2")
+        return first == (await say(proxy, find, b"name")).body
+
+    assert run(work, timeout_s=0.3)
+
+
+def test_callers_that_leave_do_not_hurt_others(servers):
+    async def work(proxy):
+        find = finder(servers[0])
+        leaving = [asyncio.create_task(say(proxy, find, b"sleep 0.2")) for _ in range(50)]
+        staying = [asyncio.create_task(say(proxy, find, b"sleep 0.4")) for _ in range(50)]
+        await say(proxy, find, b"warm")
+        for task in leaving:
+            task.cancel()
+        return [reply.body for reply in await asyncio.gather(*staying)]
+
+    assert run(work) == [b"slept"] * 50
+
+
+def test_no_more_requests_than_max_concurrency_at_a_time(servers):
+    async def work(proxy):
+        find = finder(servers[0], max_concurrency=2)
+        busy = [asyncio.create_task(say(proxy, find, b"sleep 0.5")) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(LimitExceeded):
+            await say(proxy, find, b"x")
+        await asyncio.gather(*busy)
+        return (await say(proxy, find, b"room again")).status
+
+    assert run(work) == 200
+
+
+def test_connections_to_replicas_that_are_gone_are_closed(servers):
+    async def work(proxy):
+        await asyncio.gather(*(say(proxy, finder(*servers), b"x") for _ in range(4)))
+        proxy.forget_others(["b"])
+        return sorted(proxy._hops)
+
+    assert run(work) == ["b"]
