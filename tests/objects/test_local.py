@@ -164,6 +164,26 @@ def test_a_copy_shares_the_bytes_on_disk(objects, files):
     objects.verify("things", "c")
 
 
+def test_a_copy_of_what_was_replaced_meanwhile_is_a_copy_of_what_is_there(objects):
+    objects.put("things", "k", b"old")
+    seen = objects.get("things", "k")
+    objects.put("things", "k", b"new")
+
+    objects.copy(seen, "things", "c", draft=Draft())
+
+    assert objects.open("things", "c").read() == b"new"
+
+
+def test_a_copy_of_what_was_deleted_meanwhile_is_refused(objects, files):
+    objects.put("things", "k", b"old")
+    seen = objects.get("things", "k")
+    objects.delete("things", "k")
+
+    with pytest.raises(NotFound):
+        objects.copy(seen, "things", "c", draft=Draft())
+    assert files() == []
+
+
 def test_readers_never_meet_a_gap_while_the_object_is_replaced(objects):
     stop = threading.Event()
     objects.put("things", "k", b"0" * 1000)

@@ -25,6 +25,10 @@ ID_LENGTH = 32
 _SWEEP_BATCH = 256
 
 
+class CannotShare(Exception):  # noqa: N818 - a fact about the file system
+    """The file cannot have a further name; its bytes must be copied."""
+
+
 class Files:
     """The folder of object files; `root/a/b/ab…` after the id's first two hex digits."""
 
@@ -57,14 +61,19 @@ class Files:
     def shared(self, file_id: str) -> Generator[str]:
         """Give the same bytes a second id without copying them; the block commits the row that names it.
 
-        Raises OSError where the file system has no hard links.
+        Raises FileNotFoundError, or CannotShare where the file system has no (more) hard links.
         """
         new_id = secrets.token_hex(ID_LENGTH // 2)
         path = self.path(new_id)
         self._make(path.parent)
         with self.path(file_id).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH)
-            os.link(self.path(file_id), path)
+            try:
+                os.link(self.path(file_id), path)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                raise CannotShare from error
             _sync_folder(path.parent)
             try:
                 yield new_id

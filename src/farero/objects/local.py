@@ -18,7 +18,7 @@ from farero.objects import conditions as conditions_
 from farero.objects.base import ObjectInfo
 from farero.objects.buckets import Buckets, get_bucket
 from farero.objects.errors import Damaged, DeleteMarkerFound, NoSuchVersion, no_bucket, no_object
-from farero.objects.files import Files
+from farero.objects.files import CannotShare, Files
 from farero.objects.listing import Listing
 from farero.objects.reading import PIECE_BYTES, SegmentReader, pieces
 from farero.objects.uploads import Uploads
@@ -181,27 +181,19 @@ class LocalObjects:
         checksum: as in `commit`; empty to keep the source's.
         """
         names.check_key(key)
-        details = source.details
-        algorithm = checksum or next(iter(details.checksums), "")
-        if len(details.segments) == 1 and not details.parts and algorithm in details.checksums:
-            with self._files.shared(details.segments[0].file_id) as file_id:
-                segment = dataclasses.replace(details.segments[0], file_id=file_id)
-                copied = dataclasses.replace(
-                    details,
-                    segments=(segment,),
-                    headers=draft.headers,
-                    metadata=draft.metadata,
-                    checksums={algorithm: details.checksums[algorithm]},
-                )
-                new = self._new(bucket, key, draft, copied, etag=source.etag)
-                return self.add(new, conditions)
-        writer = self.begin_write([algorithm] if algorithm else [])
-        with writer.aborting():
-            for piece in pieces(self._files, details.segments, 0, source.size_bytes):
-                writer.write(piece)
-        return self.commit(
-            writer, bucket, key, draft=draft, checksum=algorithm, conditions=conditions
-        )
+        algorithm = checksum or next(iter(source.details.checksums), checksums.DEFAULT)
+        for _ in range(_OPEN_TRIES):
+            try:
+                if is_shareable(source, algorithm):
+                    return self._copy_shared(source, bucket, key, draft, conditions, algorithm)
+                return self._copy_bytes(source, bucket, key, draft, conditions, algorithm)
+            except FileNotFoundError:
+                # The source was replaced or deleted since the caller looked.
+                version_id = "" if source.is_latest else source.version_id
+                source = self.get(source.bucket, source.key, version_id)
+            except CannotShare:
+                return self._copy_bytes(source, bucket, key, draft, conditions, algorithm)
+        raise no_object(source.bucket, source.key)
 
     def get(self, bucket: str, key: str, version_id: str = "") -> StoredObject:
         """Return the current version, or the one named.
@@ -308,6 +300,45 @@ class LocalObjects:
                     raise Damaged(str(error.filename)) from error
         raise AssertionError
 
+    def _copy_shared(  # noqa: PLR0913, PLR0917 - private half of `copy`
+        self,
+        source: StoredObject,
+        bucket: str,
+        key: str,
+        draft: Draft,
+        conditions: Conditions,
+        algorithm: str,
+    ) -> StoredObject:
+        (segment,) = source.details.segments
+        with self._files.shared(segment.file_id) as file_id:
+            details = dataclasses.replace(
+                source.details,
+                segments=(dataclasses.replace(segment, file_id=file_id),),
+                headers=draft.headers,
+                metadata=draft.metadata,
+                checksums={algorithm: source.details.checksums[algorithm]},
+            )
+            new = self._new(bucket, key, draft, details, etag=source.etag)
+            return self.add(new, conditions)
+
+    def _copy_bytes(  # noqa: PLR0913, PLR0917 - private half of `copy`
+        self,
+        source: StoredObject,
+        bucket: str,
+        key: str,
+        draft: Draft,
+        conditions: Conditions,
+        algorithm: str,
+    ) -> StoredObject:
+        body = pieces(self._files, source.details.segments, 0, source.size_bytes)
+        writer = self.begin_write([algorithm])
+        with writer.aborting():
+            for piece in body:
+                writer.write(piece)
+        return self.commit(
+            writer, bucket, key, draft=draft, checksum=algorithm, conditions=conditions
+        )
+
     def _reader(self, stored: StoredObject) -> io.BufferedReader:
         return io.BufferedReader(SegmentReader(self._files, stored.details.segments), 64 * 1024)
 
@@ -339,6 +370,12 @@ class LocalObjects:
     def _wanted(self) -> set[str]:
         with self._store.read() as db:
             return {*rows.iterate_segment_ids(db), *upload_rows.iterate_segment_ids(db)}
+
+
+def is_shareable(source: StoredObject, algorithm: str) -> bool:
+    """Say whether a copy's etag and checksum are those of its source: not so for what came in parts."""
+    details = source.details
+    return len(details.segments) == 1 and not details.parts and algorithm in details.checksums
 
 
 def to_info(stored: StoredObject) -> ObjectInfo:
