@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import sqlalchemy as sa
 
+from farero.base.errors import Conflict
 from farero.records.objects import Bucket, Details, StoredObject
 from farero.store.tables.objects import bucket_configs, buckets, objects
 
@@ -21,15 +22,18 @@ _details = msgspec.json.Decoder(Details)
 
 
 def insert_bucket(db: Connection, bucket: Bucket) -> None:
-    """Add a bucket."""
-    db.execute(
-        sa.insert(buckets).values(
-            name=bucket.name,
-            region=bucket.region,
-            created_at=bucket.created_at,
-            versioning=bucket.versioning,
+    """Add a bucket. Raises Conflict if another transaction was quicker; this one is lost then."""
+    try:
+        db.execute(
+            sa.insert(buckets).values(
+                name=bucket.name,
+                region=bucket.region,
+                created_at=bucket.created_at,
+                versioning=bucket.versioning,
+            )
         )
-    )
+    except sa.exc.IntegrityError as error:
+        raise Conflict("bucket", bucket.name) from error
 
 
 def find_bucket(db: Connection, name: str, *, lock: bool = False) -> Bucket | None:
