@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from farero.base.errors import Conflict
 from farero.records.objects import Bucket, Details, StoredObject
@@ -32,7 +33,7 @@ def insert_bucket(db: Connection, bucket: Bucket) -> None:
                 versioning=bucket.versioning,
             )
         )
-    except sa.exc.IntegrityError as error:
+    except IntegrityError as error:
         raise Conflict("bucket", bucket.name) from error
 
 
