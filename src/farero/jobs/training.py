@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -135,8 +136,10 @@ class Training:
         )
 
     def remove_folder(self, job: Job) -> None:
-        """Delete the job's folder; its log stays."""
+        """Delete the job's folder and its output files, whose lines are log events by now."""
         shutil.rmtree(self.folder(job).parent, ignore_errors=True)
+        for attempt in range(1, job.attempt + 1):
+            self.log_path(dataclasses.replace(job, attempt=attempt)).unlink(missing_ok=True)
 
     def _clear(self, job: Job) -> None:
         """Take everything out of the folder but the script's archive and the checkpoints of an attempt before.

@@ -87,7 +87,7 @@ class Training:
         return _describe(job)
 
     def list_training_jobs(self, ctx: Context, req: Value) -> Value:
-        """Return one page of the jobs that pass the filters; newest first unless asked otherwise."""
+        """Return one page of the jobs that pass the filters; oldest first unless asked otherwise."""
         _ = ctx
         limit: int = req.get("MaxResults", _PAGE)
         offset = _read_token(req["NextToken"]) if "NextToken" in req else 0
@@ -99,8 +99,8 @@ class Training:
             name_contains=req.get("NameContains"),
             status=req.get("StatusEquals"),
             sort_by=req.get("SortBy", "CreationTime"),
-            # CreationTime and Descending, as the console shows them, although the reference names Ascending.
-            descending=req.get("SortOrder", "Descending") == "Descending",
+            # "The default is Ascending" (ListTrainingJobs API reference), other than for endpoints.
+            descending=req.get("SortOrder") == "Descending",
             limit=limit + 1,
             offset=offset,
         )
