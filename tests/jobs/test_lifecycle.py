@@ -1,6 +1,8 @@
 import io
 import json
+import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event
@@ -361,6 +363,20 @@ def test_job_stopped_before_it_ran_never_runs(platform):
 
     assert [item.status for item in job.transitions] == ["Starting", "Stopping", "Stopped"]
     assert platform.messages(job) == []
+
+
+def test_process_whose_start_was_never_written_down_is_stopped_all_the_same(platform):
+    platform.create("iris", code=WAIT)
+    job = platform.job("iris")
+    platform.training.download(job)
+    platform.compute.start(platform.training.process(job, Path(sys.executable)))
+    platform.wait(lambda: is_ready(platform, "iris"))
+
+    platform.commands.stop("iris", platform.clock.now())
+    job = platform.finished("iris")
+
+    assert (job.status, job.exit_code) == ("Stopped", 0)
+    assert platform.objects.head("data", "out/iris/output/model.tar.gz")
 
 
 def test_run_time_limit_ends_the_job(platform):

@@ -123,10 +123,10 @@ class JobLifecycle:
                 return False
 
     def _prepare(self, job: Job) -> bool:
-        if job.stop_requested_at is not None:
-            return self._finish(job, JobStatus.STOPPED, Secondary.STOPPED)
         status = self._compute.status(job.process_name)
         if status.state == "unknown":
+            if job.stop_requested_at is not None:
+                return self._finish(job, JobStatus.STOPPED, Secondary.STOPPED)
             try:
                 spec = self._make_ready(job)
             except InputError as error:
