@@ -14,7 +14,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from pathlib import Path
 import boto3
 import psutil
 from botocore.config import Config
+
+from farero.compute.control import Control
 
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
@@ -47,20 +48,16 @@ def farero():
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         environ = os.environ | {"FARERO_DATA_DIR": folder, "FARERO_PORT": str(port), "HOME": folder}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "farero", "up"],
-            env=environ,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
+        command = [sys.executable, "-m", "farero"]
+        subprocess.run(
+            [*command, "up", "--detach"], env=environ, stdout=subprocess.DEVNULL, check=True
         )
         try:
-            key = _owner_key(Path(folder) / "keys" / "owner.json")
+            key = json.loads((Path(folder) / "keys" / "owner.json").read_text(encoding="utf-8"))
             s3 = client(f"http://127.0.0.1:{port}", key["access_key_id"], key["secret_access_key"])
-            _wait(s3)
-            yield s3, process.pid
+            yield s3, Control(Path(folder) / "run" / "supervisor.sock").info()["pid"]
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(60)
+            subprocess.run([*command, "down"], env=environ, stdout=subprocess.DEVNULL, check=True)
 
 
 def client(url, access_key, secret_key):
@@ -72,26 +69,6 @@ def client(url, access_key, secret_key):
         aws_secret_access_key=secret_key,
         config=Config(retries={"max_attempts": 1}, read_timeout=120),
     )
-
-
-def _owner_key(path):
-    deadline = time.monotonic() + 30
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _wait(s3):
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            s3.list_buckets()
-        except Exception:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 def gateway_peak_mib(supervisor_pid):
