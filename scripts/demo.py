@@ -46,7 +46,7 @@ def main() -> int:
         subprocess.run([*farero, "down"], env=environ, check=False)
     if code == 0:
         print(f"\nThe whole story took {time.monotonic() - started:.0f} s. What to try next:")
-        print(f"  . {shlex_path(ROOT)}/.venv/bin/activate && farero up -d && eval \"$(farero env)\"")
+        print(f'  . {shlex_path(ROOT)}/.venv/bin/activate && farero up -d && eval "$(farero env)"')
         print("  farero try                        # the same on a small data set, in seconds")
         print("  python their_script.py            # your own boto3 or SageMaker SDK code")
     return code

@@ -1,16 +1,27 @@
 """The few fixtures that everyone uses."""
 
+import asyncio
 import importlib.util
+import io
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import boto3
 import pytest
+from botocore.awsrequest import AWSResponse, HeadersDict
+from botocore.config import Config
 
-from farero.base.clock import ManualClock
+from farero.app import App, GatewayApp, WorkerApp, prepare
+from farero.base.clock import ManualClock, SystemClock
+from farero.base.config import Settings
 from farero.compute.control import Control
 from farero.compute.local import LocalCompute
 from farero.store import migrations
@@ -114,3 +125,204 @@ def supervisor(tmp_path, wait_for):
     wait_for(running.control.answers)
     yield running
     running.stop()
+
+
+class Cloud:
+    """The whole gateway in memory: real boto3 clients whose HTTP goes into the ASGI app; no port, no process.
+
+    `run()` does what the worker would do now. Processes run when the `supervisor` fixture is used too.
+    """
+
+    def __init__(self, settings, compute):
+        self.settings = settings
+        prepare(settings, SystemClock())
+        self.app = App(settings, SystemClock(), compute)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.gateway = GatewayApp(self.app)
+        self.worker = WorkerApp(self.app)
+        self.owner = json.loads((settings.keys_dir / "owner.json").read_text(encoding="utf-8"))
+        self.bucket = f"sagemaker-{settings.region}-{settings.account}"
+
+    def client(self, service, *, key=None, secret=None, token=None, **config):
+        """Return a boto3 client, of the owner unless another key is given."""
+        made = boto3.session.Session().client(
+            service,
+            region_name=self.settings.region,
+            endpoint_url="http://localhost:4747",
+            aws_access_key_id=key or self.owner["access_key_id"],
+            aws_secret_access_key=secret or self.owner["secret_access_key"],
+            aws_session_token=token,
+            config=Config(**{"retries": {"total_max_attempts": 1}, **config}),
+        )
+        made.meta.events.register("before-send", self._answer)
+        return made
+
+    def send(self, prepared):
+        """Send a prepared botocore request; return botocore's response."""
+        return self._answer(prepared)
+
+    def run(self):
+        """Do what is due; return how many work items ran."""
+        done = self.worker.worker.run_due()
+        for tick in self.worker.ticks:
+            tick.run()
+        return done
+
+    def close(self):
+        """End everything."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self.app.close()
+
+    async def _end(self):
+        self.gateway.close()
+        await asyncio.sleep(0)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def _answer(self, request, **_):
+        parts = urlsplit(request.url)
+        body = request.body.read() if hasattr(request.body, "read") else request.body or b""
+        body = body.encode() if isinstance(body, str) else bytes(body)
+        headers = [
+            (k.lower().encode(), v if isinstance(v, bytes) else str(v).encode()) for k, v in request.headers.items()
+        ]
+        if not any(name == b"host" for name, _ in headers):
+            headers.append((b"host", parts.netloc.encode()))
+        scope = {
+            "type": "http", "method": request.method, "scheme": "http", "path": parts.path or "/",
+            "raw_path": (parts.path or "/").encode(), "query_string": parts.query.encode(), "headers": headers,
+        }  # fmt: skip
+        return asyncio.run_coroutine_threadsafe(self._call(request.url, scope, body), self._loop).result(60)
+
+    async def _call(self, url, scope, body):
+        answer = {"status": 0, "headers": [], "body": b""}
+
+        async def receive():
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message):
+            if message["type"] == "http.response.start":
+                answer.update(status=message["status"], headers=message["headers"])
+            else:
+                answer["body"] += message.get("body", b"")
+
+        await self.gateway.asgi(scope, receive, send)
+        headers = HeadersDict()
+        for name, value in answer["headers"]:
+            headers[name.decode("latin-1")] = value.decode("latin-1")
+        return AWSResponse(url, answer["status"], headers, _Raw(answer["body"]))
+
+
+class _Raw(io.BytesIO):
+    def stream(self, amt=65536, **_):
+        while piece := self.read(amt):
+            yield piece
+
+
+@pytest.fixture
+def cloud(tmp_path, monkeypatch, request):
+    """The whole platform but for its processes, in a temporary folder."""
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "aws" / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws" / "config"))
+    settings = Settings(data_dir=tmp_path / "data")
+    compute = request.getfixturevalue("supervisor").compute if "supervisor" in request.fixturenames else None
+    running = Cloud(settings, compute)
+    yield running
+    running.close()
+
+
+class Platform:
+    """A real `farero up` on a free port, in a folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.data_dir = folder / "data"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FARERO_"))}
+        self.env = {
+            **kept,
+            "FARERO_DATA_DIR": str(self.data_dir),
+            "FARERO_PORT": str(self.port),
+            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws" / "credentials"),
+            "AWS_CONFIG_FILE": str(folder / "aws" / "config"),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        }
+        self.control = Control(self.data_dir / "run" / "supervisor.sock")
+
+    def farero(self, *arguments, check=True, **options):
+        """Run the CLI; return the finished process with its output as text."""
+        done = subprocess.run(
+            [sys.executable, "-m", "farero", *arguments],
+            env=self.env, cwd=self.folder, capture_output=True, text=True, check=False, timeout=300, **options,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done
+
+    @property
+    def client_env(self):
+        """What `farero env` sets, over this platform's own variables."""
+        values = json.loads(self.farero("--json", "env").stdout)["set"]
+        return {**self.env, **values}
+
+    @property
+    def owner(self):
+        """The owner's key."""
+        return json.loads((self.data_dir / "keys" / "owner.json").read_text(encoding="utf-8"))
+
+    @property
+    def bucket(self):
+        """The default bucket."""
+        return "sagemaker-us-east-1-123456789012"
+
+    def client(self, service, **config):
+        """Return a boto3 client of the owner over real HTTP."""
+        return boto3.session.Session().client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.url,
+            aws_access_key_id=self.owner["access_key_id"],
+            aws_secret_access_key=self.owner["secret_access_key"],
+            config=Config(**config),
+        )
+
+
+@pytest.fixture
+def platform(tmp_path):
+    """A running platform, stopped at the end with nothing left over."""
+    running = Platform(tmp_path)
+    running.farero("up", "-d")
+    yield running
+    running.farero("down", check=False)
+
+
+@pytest.fixture(scope="session")
+def shared_platform(tmp_path_factory):
+    """One running platform for journeys that do not disturb one another."""
+    running = Platform(tmp_path_factory.mktemp("p"))
+    running.farero("up", "-d")
+    yield running
+    running.farero("down", check=False)
+
+
+@pytest.fixture(scope="session")
+def client_python():
+    """A function: name of a client environment (sdk2, sdk3, awscli) → its Python, made on first need."""
+
+    def find(name):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / "client_envs.py"), name],
+            check=True, stdout=subprocess.PIPE, text=True, timeout=1200,
+        )  # fmt: skip
+        return done.stdout.split()[-1]
+
+    return find

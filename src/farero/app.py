@@ -1,0 +1,266 @@
+"""The composition root: settings → seams → domain → rooms → gateway and worker. The only file that wires."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from farero.aws.services.iam import Iam
+from farero.aws.services.logs import CloudWatchLogs
+from farero.aws.services.s3 import S3
+from farero.aws.services.sagemaker import SageMaker
+from farero.aws.services.sagemaker.endpoint_configs import EndpointConfigs
+from farero.aws.services.sagemaker.endpoints import Endpoints
+from farero.aws.services.sagemaker.models import Models
+from farero.aws.services.sagemaker.search import Search
+from farero.aws.services.sagemaker.tags import Tags
+from farero.aws.services.sagemaker.training import Training as TrainingRoom
+from farero.aws.services.sagemaker_runtime import SageMakerRuntime
+from farero.aws.services.sts import Sts
+from farero.base.clock import SystemClock
+from farero.compute.environments import Environments
+from farero.compute.local import LocalCompute
+from farero.compute.pythons import Pythons
+from farero.endpoints.capture import CaptureSpool, capture_target
+from farero.endpoints.commands import EndpointCommands
+from farero.endpoints.definitions import Definitions
+from farero.endpoints.lifecycle import EndpointLifecycle
+from farero.endpoints.preparing import Preparer
+from farero.endpoints.proxy import Proxy
+from farero.endpoints.publish import CapturePublisher
+from farero.endpoints.replicas import Replicas
+from farero.endpoints.router import Router, RoutingStamp
+from farero.endpoints.upkeep import PREPARE, Workplace
+from farero.gateway import pages
+from farero.gateway.admin import Admin
+from farero.gateway.asgi import Gateway
+from farero.gateway.authenticate import Authenticator, FormCheck
+from farero.identity.bootstrap import bootstrap
+from farero.identity.credentials import Credentials
+from farero.identity.directory import Directory
+from farero.jobs.commands import JobCommands
+from farero.jobs.lifecycle import JobLifecycle
+from farero.jobs.training import Training
+from farero.objects.local import LocalObjects
+from farero.store import migrations
+from farero.store import work as work_rows
+from farero.store.engine import Store
+from farero.telemetry.logs import Logs
+from farero.telemetry.ship import LogShipper
+from farero.work import items
+from farero.work.ticks import Tick
+from farero.work.wake import WakeSocket, poke
+from farero.work.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from farero.base.clock import Clock
+    from farero.base.config import Settings
+    from farero.compute.base import Compute
+
+ROOMS = (S3, SageMaker, SageMakerRuntime, CloudWatchLogs, Iam, Sts)
+SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom)
+
+
+def prepare(settings: Settings, clock: Clock) -> None:
+    """Make folders, schema, owner key, role and default bucket; once, whoever comes first."""
+    for folder in (
+        settings.data_dir, settings.run_dir, settings.run_dir / "r", settings.logs_dir,
+        settings.spool_dir, settings.objects_dir, settings.work_dir, settings.envs_dir,
+    ):  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (settings.run_dir / "prepare.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        app = App(settings, clock)
+        for store in {app.store, app.telemetry}:
+            migrations.upgrade(store)
+        bootstrap(settings, app.store, clock)
+        app.objects.ensure_bucket(f"sagemaker-{settings.region}-{settings.account}")
+        app.close()
+
+
+class App:
+    """Everything one process needs, made in the order in which things start."""
+
+    def __init__(self, settings: Settings, clock: Clock, compute: Compute | None = None) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.store = Store(settings.sql_url)
+        self.telemetry = (
+            self.store
+            if settings.telemetry_url == settings.sql_url
+            else Store(settings.telemetry_url, durable=False)
+        )
+        self.objects = LocalObjects(
+            self.store, settings.objects_dir, clock, region=settings.region
+        )
+        self.compute = compute or LocalCompute(settings.run_dir / "supervisor.sock")
+        self.stamp = RoutingStamp(settings.run_dir / "routing")
+        self.logs = Logs(self.telemetry, clock)
+        self.credentials = Credentials(self.store, clock, settings)
+
+    def poke(self) -> None:
+        """Wake the worker."""
+        poke(self.settings.run_dir / "worker.sock")
+
+    def close(self) -> None:
+        """Give back what is held."""
+        self.store.close()
+        self.telemetry.close()
+
+
+class GatewayApp:
+    """What a gateway process runs."""
+
+    def __init__(self, app: App) -> None:
+        settings, clock = app.settings, app.clock
+        self.router = Router(app.store, app.stamp, capture_of=capture_target)
+        self.proxy = Proxy(clock=clock, timeout_s=settings.invocation_timeout_s)
+        self.spool = CaptureSpool(settings.spool_dir, clock)
+        self.directory = Directory(app.store, clock)
+        commands = EndpointCommands(app.store, app.objects, app.poke, app.stamp)
+        definitions = Definitions(app.store, app.objects)
+        families = (
+            Models(definitions, app.store),
+            EndpointConfigs(definitions, app.store),
+            Endpoints(commands, app.store),
+            Tags(app.store),
+            Search(app.store),
+            TrainingRoom(JobCommands(app.store, app.objects, app.poke), app.store),
+        )
+        self.rooms: dict[str, object] = {
+            "s3": S3(app.objects, FormCheck(self.directory.find, clock)),
+            "sagemaker": SageMaker(families),
+            "sagemaker-runtime": SageMakerRuntime(self.router, self.proxy, self.spool, settings, clock),
+            "logs": CloudWatchLogs(app.logs),
+            "iam": Iam(app.store),
+            "sts": Sts(app.credentials, app.store),
+        }
+        self.asgi = Gateway(
+            rooms=self.rooms,
+            authenticator=Authenticator(self.directory.find, clock),
+            admin=Admin(pages.pages(app, self.spool)),
+            settings=settings,
+            clock=clock,
+        )
+
+    def close(self) -> None:
+        """Close connections and spool files."""
+        self.proxy.close()
+        self.spool.close()
+
+
+class WorkerApp:
+    """What the worker process runs."""
+
+    def __init__(self, app: App) -> None:
+        settings, clock = app.settings, app.clock
+        self._app = app
+        environments = Environments(settings.envs_dir)
+        pythons = Pythons(environments)
+        self.shipper = LogShipper(app.telemetry, clock)
+        self.endpoints = EndpointLifecycle(
+            Workplace(
+                store=app.store,
+                clock=clock,
+                compute=app.compute,
+                preparer=Preparer(settings, app.objects, environments),
+                replicas=Replicas(
+                    settings,
+                    container_path=environments.container_path,
+                    credentials=app.credentials.for_role,
+                ),
+                shipper=self.shipper,
+                stamp=app.stamp,
+                poke=app.poke,
+            )
+        )
+        self.jobs = JobLifecycle(
+            app.store,
+            clock,
+            app.compute,
+            training=Training(
+                settings,
+                app.objects,
+                pythons,
+                logs=app.logs,
+                credentials=app.credentials.for_role,
+            ),
+            shipper=self.shipper,
+        )
+        self.publisher = CapturePublisher(
+            settings.spool_dir, app.objects, clock, every_s=settings.capture_publish_s
+        )
+        self.worker = Worker(
+            app.store,
+            clock,
+            {
+                "endpoint.reconcile": self.endpoints.reconcile,
+                PREPARE: self.endpoints.prepare,
+                "job.reconcile": self.jobs.reconcile,
+            },
+        )
+        self.ticks = (
+            Tick(name="capture", every_s=0.3, run=self.publisher.publish_due),
+            Tick(name="logs", every_s=0.3, run=self.shipper.ship_due),
+            Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
+        )
+
+    def wake_socket(self) -> WakeSocket:
+        """Open the worker's ear."""
+        return WakeSocket(self._app.settings.run_dir / "worker.sock", self.put)
+
+    def put(self, kind: str, key: str) -> None:
+        """Put an item that is due now."""
+        with self._app.store.begin() as db:
+            items.put(db, kind, key, due=self._app.clock.now())
+
+    def resume(self) -> None:
+        """Take up what the worker before left: free its leases, look at every endpoint and unfinished job."""
+        with self._app.store.begin() as db:
+            work_rows.free_all(db, now=self._app.clock.now())
+        self._app.objects.sweep()
+        self.endpoints.resume()
+        self.jobs.resume()
+
+
+def supported_operations() -> dict[str, set[str]]:
+    """Return, per service, the names of the operations that its room has."""
+    found: dict[str, set[str]] = {}
+    for room in ROOMS:
+        families: tuple[type, ...] = getattr(room, "FAMILIES", ())
+        if room is SageMaker:
+            families = SAGEMAKER_FAMILIES
+        names: set[str] = set()
+        for cls in families or (room,):
+            names |= {n for n, f in inspect.getmembers(cls, callable) if _is_operation(n, f)}
+        found[room.service] = names
+    return found
+
+
+def _is_operation(name: str, function: Any) -> bool:
+    if name.startswith("_") or not inspect.isfunction(function):
+        return False
+    return list(inspect.signature(function).parameters)[:2] == ["self", "ctx"]
+
+
+def system_app(settings: Settings) -> App:
+    """Return the app of a real process: system clock, prepared data directory."""
+    clock = SystemClock()
+    prepare(settings, clock)
+    return App(settings, clock)
+
+
+@contextlib.contextmanager
+def closing(app: App) -> Any:
+    """Close the app at the end."""
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+__all__ = ["App", "GatewayApp", "Mapping", "WorkerApp"] if TYPE_CHECKING else ["App", "GatewayApp", "WorkerApp"]

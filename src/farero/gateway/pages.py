@@ -1,0 +1,87 @@
+"""What `/_farero/status` and `/_farero/capture` tell, and `/_farero/reset` does: plain data for the CLI and tests."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from farero.base.errors import Invalid
+from farero.endpoints.spooled import read_after
+from farero.store import endpoints as endpoint_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from farero.base.config import Settings
+    from farero.compute.base import Compute
+    from farero.endpoints.capture import CaptureSpool
+    from farero.objects.local import LocalObjects
+    from farero.store.engine import Store
+
+    class Parts(Protocol):
+        """What of the app these pages read."""
+
+        settings: Settings
+        store: Store
+        compute: Compute
+        objects: LocalObjects
+
+    Page = Callable[[dict[str, str]], Any]
+
+
+def pages(parts: Parts, spool: CaptureSpool) -> dict[tuple[str, str], Page]:
+    """Return the admin pages by method and name."""
+    return {
+        ("GET", "status"): lambda _: status(parts, spool),
+        ("GET", "capture"): lambda query: captured(parts, query),
+    }
+
+
+def status(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:
+    """Describe endpoints, isolation, disk, and what deserves a look."""
+    with parts.store.read() as db:
+        endpoints = endpoint_rows.list_endpoints(db)
+    counts = spool.stats()
+    notes: list[str] = []
+    rows: list[dict[str, str]] = []
+    for endpoint in endpoints:
+        fleet = endpoint.current or endpoint.pending
+        capture = fleet.capture if fleet else None
+        percent = capture.get("InitialSamplingPercentage") if capture else None
+        if percent is not None and percent < 100:  # noqa: PLR2004
+            notes.append(
+                f"{endpoint.name} captures {percent} % of its requests; the SDK's default is 20"
+            )
+        rows.append(
+            {
+                "name": endpoint.name,
+                "status": str(endpoint.status.value),
+                "variants": ", ".join(v.name for v in fleet.variants) if fleet else "",
+                "capture": f"{percent} %" if percent is not None else "off",
+            }
+        )
+    if counts["dropped"]:
+        notes.append(
+            f"{counts['dropped']} captured records could not be written: {counts['last_error']}"
+        )
+    return {
+        "endpoints": rows,
+        "isolation": parts.settings.isolation,
+        "disk_free_gb": shutil.disk_usage(parts.settings.data_dir).free / 1e9,
+        "capture": counts,
+        "notes": notes,
+    }
+
+
+def captured(parts: Parts, query: dict[str, str]) -> dict[str, Any]:
+    """Return captured records of one endpoint after a position. Raises Invalid without an endpoint."""
+    endpoint = query.get("endpoint", "")
+    if not endpoint:
+        raise Invalid("name an endpoint: ?endpoint=NAME")
+    last = int(query.get("last", "10"))
+    records, position = read_after(
+        parts.store, parts.objects, parts.settings.spool_dir, endpoint, query.get("after", ""), last
+    )
+    note = "" if records else f"no captured records of {endpoint} yet"
+    return {"records": records, "position": position, "note": note}

@@ -1,0 +1,142 @@
+"""The two programs that the supervisor runs: `python -m farero.processes gateway --fd N` and `… worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from farero.app import GatewayApp, WorkerApp, system_app
+from farero.base import logs
+from farero.base.config import read_settings
+from farero.work.ticks import Ticker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farero.app import App
+    from farero.base.config import Settings
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 9
+#: Fallback for what normally arrives by a stamp or a miss: another host's change of routes or keys.
+REFRESH_EVERY_S = 1.0
+
+
+def notify_ready() -> None:
+    """Tell the supervisor that this process answers, as sd_notify(3) does."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if path:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"READY=1", path)
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn, telling the supervisor when it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            notify_ready()
+
+
+async def serve_gateway(app: App, listening: socket.socket) -> None:
+    """Answer requests on `listening` until SIGTERM, then drain."""
+    gateway = GatewayApp(app)
+    config = uvicorn.Config(
+        gateway.asgi,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        backlog=2048,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_S,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    upkeep = asyncio.create_task(keep_up(gateway, app.settings))
+    try:
+        await GatewayServer(config).serve(sockets=[listening])
+    finally:
+        upkeep.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await upkeep
+        gateway.close()
+
+
+async def keep_up(gateway: GatewayApp, settings: Settings) -> None:
+    """Once a second: sync and rotate the capture spool, look for changed routes and keys."""
+    while True:
+        try:
+            await asyncio.to_thread(gateway.router.refresh)
+            await asyncio.to_thread(gateway.directory.refresh)
+            if settings.capture_durability == "1s" and gateway.spool.is_dirty:
+                await asyncio.to_thread(gateway.spool.sync)
+            gateway.spool.close_old()
+        except Exception:
+            log.exception("upkeep failed")
+        await asyncio.sleep(REFRESH_EVERY_S)
+
+
+def gateway_main(settings: Settings, fd: int) -> int:
+    """Run one gateway on the listening socket that the supervisor passed on."""
+    listening = socket.socket(fileno=fd)
+    listening.setblocking(False)
+    app = system_app(settings)
+    try:
+        if sys.platform == "win32":
+            asyncio.run(serve_gateway(app, listening))
+        else:
+            import uvloop  # not there on Windows
+
+            uvloop.run(serve_gateway(app, listening))
+    finally:
+        app.close()
+    return 0
+
+
+def worker_main(settings: Settings) -> int:
+    """Run the worker until SIGTERM."""
+    app = system_app(settings)
+    worker = WorkerApp(app)
+    ear = worker.wake_socket()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ear.stop())
+    worker.resume()
+    ticker = Ticker(worker.ticks)
+    ticker.start()
+    notify_ready()
+    try:
+        worker.worker.run_forever(ear.wait)
+    finally:
+        ticker.stop()
+        ear.close()
+        app.close()
+    return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the named program."""
+    settings = read_settings()
+    logs.configure(settings.log_level)
+    if arguments[0] == "gateway":
+        return gateway_main(settings, int(arguments[2]))
+    return worker_main(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
