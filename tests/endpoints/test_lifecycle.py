@@ -109,7 +109,7 @@ def test_a_container_that_does_not_start_fails_with_its_cause(domain, wait_statu
 
 
 def test_nothing_is_left_of_a_failed_endpoint_but_its_row(domain, wait_status, wait_for):
-    domain.create(model={"BEHAVIOUR": "report:{}"})
+    domain.create(model={"BEHAVIOUR": 'report:{"cause":"E-MODEL-FN"}'})
     wait_status("Failed")
 
     wait_for(lambda: not domain.replicas())
@@ -133,7 +133,7 @@ def test_a_container_that_is_not_healthy_in_time_fails(domain, wait_status, mode
 
 @pytest.mark.parametrize("state", ["Creating", "InService", "Failed"])
 def test_an_endpoint_can_be_deleted_in_any_state(domain, wait_for, wait_status, state):
-    behaviour = {"Creating": "hang", "InService": "", "Failed": "report:{}"}[state]
+    behaviour = {"Creating": "hang", "InService": "", "Failed": 'report:{"cause":"E-MODEL-FN"}'}[state]
     domain.create(model={"BEHAVIOUR": behaviour})
     wait_status(state)
 
@@ -251,7 +251,7 @@ def test_nothing_may_be_changed_while_a_change_is_under_way(domain, wait_status)
 
 
 def test_a_failed_endpoint_can_only_be_deleted(domain, wait_status):
-    domain.create(model={"BEHAVIOUR": "report:{}"})
+    domain.create(model={"BEHAVIOUR": 'report:{"cause":"E-MODEL-FN"}'})
     wait_status("Failed")
 
     with pytest.raises(Invalid, match="can only be deleted"):
