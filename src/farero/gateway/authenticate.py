@@ -99,9 +99,13 @@ class CheckedStream:
     Raises AwsError at the latest before it ends, so that nobody keeps what was not signed.
     """
 
-    def __init__(self, pieces: AsyncIterator[bytes], check: BodyCheck) -> None:
+    def __init__(
+        self, pieces: AsyncIterator[bytes], check: BodyCheck, trailer_names: tuple[str, ...] = ()
+    ) -> None:
         self._pieces = pieces
         self._check = check
+        #: What `x-amz-trailer` announced, so that the right checksums are computed on the way.
+        self.trailer_names = trailer_names
         self.trailers: dict[str, str] = {}
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -135,7 +139,10 @@ def in_aws_words(error: SignatureError) -> AwsError:
 
 def _checked(request: HttpRequest, check: BodyCheck) -> HttpRequest:
     if request.stream is not None:
-        return dataclasses.replace(request, stream=CheckedStream(request.stream, check))  # pyright: ignore[reportArgumentType] - has __aiter__; its trailers are read by S3
+        announced = request.headers.get("x-amz-trailer").split(",")
+        names = tuple(name.strip().lower() for name in announced if name.strip())
+        stream = CheckedStream(request.stream, check, names)
+        return dataclasses.replace(request, stream=stream)  # pyright: ignore[reportArgumentType] - has __aiter__; its trailers are read by S3
     payload = b"".join(check.feed(request.body))
     check.finish()
     return dataclasses.replace(request, body=payload)

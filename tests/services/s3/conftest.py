@@ -1,20 +1,15 @@
 """One boto3 suite, two servers: Farero, and a real S3 server as judge of the suite itself."""
 
 import asyncio
-import io
 import itertools
 import threading
-from urllib.parse import urlsplit
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
 from tests.conftest import load_script
 
 from farero.aws.services.s3 import S3
-from farero.aws.wire import protocol
-from farero.aws.wire.messages import AwsError, Headers, HttpRequest
 from farero.base.clock import SystemClock
 from farero.base.context import Context, Principal
 from farero.objects.local import LocalObjects
@@ -51,98 +46,6 @@ PRINCIPAL = Principal(
 )
 
 
-class Raw(io.BytesIO):
-    """The body of a response, as botocore reads it."""
-
-    def stream(self, **_):
-        yield self.read()
-
-
-class Bridge:
-    """Sends a boto3 client's requests through the wire into the room, without signatures."""
-
-    def __init__(self, room):
-        self._room = room
-
-    def client(self, region="us-east-1"):
-        client = boto3.client(
-            "s3",
-            endpoint_url="http://127.0.0.1:4747",
-            region_name=region,
-            aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
-            aws_secret_access_key="secret",
-            config=Config(retries={"max_attempts": 0}),
-        )
-        client.meta.events.register("before-send.s3", self._send)
-        return client
-
-    def _send(self, request, **_):
-        status, headers, body = asyncio.run(self._answer(request))
-        return AWSResponse(request.url, status, headers, Raw(body))
-
-    async def _answer(self, prepared):
-        request = _request_of(prepared)
-        target = None
-        try:
-            target = protocol.identify(request)
-            params = protocol.read(target, request)
-            protocol.validate(target, params)
-            response = protocol.write(target, await self._call(target, params), "id")
-        except AwsError as error:
-            response = protocol.write_error(target, error, "id", request=request)
-        body = response.body
-        if response.stream is not None:
-            body = b"".join([piece async for piece in response.stream])
-
-        headers = HeadersDict()
-        for name, value in response.headers:
-            headers[name] = value
-        if "content-length" not in headers:
-            headers["content-length"] = str(len(body))
-        return response.status, headers, b"" if prepared.method == "HEAD" else body
-
-    async def _call(self, target, params):
-        context = Context(
-            account="123456789012",
-            region="us-east-1",
-            request_id="id",
-            now=SystemClock().now(),
-            principal=PRINCIPAL,
-            base_url="http://127.0.0.1:4747",
-        )
-        operation = self._room.find_operation(target.python_name)
-        if asyncio.iscoroutinefunction(operation):
-            return await operation(context, params)
-        return await asyncio.to_thread(operation, context, params)
-
-
-def _request_of(prepared):
-    parts = urlsplit(prepared.url)
-    headers = Headers(
-        [(n, v.decode() if isinstance(v, bytes) else v) for n, v in prepared.headers.items()]
-        + [("host", parts.netloc)]
-    )
-    body = prepared.body or b""
-    body = body.read() if hasattr(body, "read") else bytes(body)
-    request = HttpRequest(
-        method=prepared.method, path=parts.path, query=parts.query, headers=headers, body=body
-    )
-    if protocol.identify(request).streams_in:
-        return HttpRequest(
-            method=prepared.method,
-            path=parts.path,
-            query=parts.query,
-            headers=headers,
-            stream=_pieces(body),
-        )
-    return request
-
-
-async def _pieces(body):
-    for start in range(0, len(body), 100_000):
-        yield body[start : start + 100_000]
-
-
 @pytest.fixture(scope="session")
 def judge_url():
     """A real S3 server, for the whole run."""
@@ -151,13 +54,9 @@ def judge_url():
 
 
 @pytest.fixture
-def farero_s3(tmp_path):
+def farero_s3(cloud):
     """A boto3 client of Farero alone, for what no judge can know."""
-    store = Store(f"sqlite:///{tmp_path / 'state.db'}")
-    upgrade(store)
-    objects = LocalObjects(store, tmp_path / "objects", SystemClock())
-    yield Bridge(S3(objects)).client()
-    store.close()
+    return cloud.client("s3")
 
 
 @pytest.fixture(params=["farero", pytest.param("judge", marks=pytest.mark.network)])
