@@ -10,9 +10,7 @@ LIMIT = 1024
 
 _CLASSES = ("ClientError:", "AlgorithmError:", "InternalServerError:", "CapacityError:")
 #: Causes of `failure.json` that lie in what the user gave, not in how the algorithm ran.
-_CLIENT_CAUSES = frozenset(
-    {"E-USER", "E-CLIENT", "E-HYPERPARAMETER", "E-CHANNEL", "E-DATA", "E-ARCHIVE"}
-)
+_CLIENT_CAUSES = ("E-HYPERPARAMETER", "E-CHANNEL", "E-DATA", "E-TAR-")
 
 INTERNAL = (
     "InternalServerError: We encountered an internal error. Please try again. "
@@ -56,7 +54,7 @@ def exit_reason(
     said = _said(failure, text.strip(), exit_code, last_lines)
     if said.startswith(_CLASSES):
         return _with_code(said, exit_code)
-    if failure is not None and failure.get("cause") in _CLIENT_CAUSES:
+    if failure is not None and str(failure.get("cause")).startswith(_CLIENT_CAUSES):
         return cut(f"ClientError: {said}")
     return _with_code(f"AlgorithmError: {said}", exit_code)
 
