@@ -65,6 +65,7 @@ def client(service: str) -> Any:
 
 def admin(method: str, name: str, query: str = "") -> Any:
     """Call one of the platform's own pages, signed by the owner; returns its JSON."""
+    import urllib.error
     import urllib.request
 
     from botocore.auth import SigV4Auth
@@ -77,8 +78,12 @@ def admin(method: str, name: str, query: str = "") -> Any:
     credentials = Credentials(key["access_key_id"], key["secret_access_key"])
     SigV4Auth(credentials, "farero", settings().region).add_auth(request)
     wire = urllib.request.Request(url, method=method, headers=dict(request.headers.items()))  # noqa: S310 - our own loopback URL
-    with urllib.request.urlopen(wire, timeout=30) as answer:  # noqa: S310
-        return json.loads(answer.read())
+    try:
+        with urllib.request.urlopen(wire, timeout=30) as answer:  # noqa: S310
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        text = error.read().decode("utf-8", "replace")
+        fail("E-ADMIN", text[:500], where=f"{method} {url}", status=DENIED if error.code == 403 else FAILED)
 
 
 def guarded(action: Callable[[], Any]) -> Any:

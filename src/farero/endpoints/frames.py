@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -95,8 +95,8 @@ class FramedConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the replica."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's
+        self._transport = cast("asyncio.WriteTransport", transport)
         transport.write(MAGIC)
 
     def data_received(self, data: bytes) -> None:

@@ -41,7 +41,8 @@ def pages(parts: Parts, spool: CaptureSpool) -> dict[tuple[str, str], Page]:
 def status(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:
     """Describe endpoints, isolation, disk, and what deserves a look."""
     with parts.store.read() as db:
-        endpoints = endpoint_rows.list_endpoints(db)
+        found = [endpoint_rows.find(db, name) for name in endpoint_rows.names(db)]
+    endpoints = [endpoint for endpoint in found if endpoint is not None]
     counts = spool.stats()
     notes: list[str] = []
     rows: list[dict[str, str]] = []
@@ -56,7 +57,7 @@ def status(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:
         rows.append(
             {
                 "name": endpoint.name,
-                "status": str(endpoint.status.value),
+                "status": endpoint.status.value,
                 "variants": ", ".join(v.name for v in fleet.variants) if fleet else "",
                 "capture": f"{percent} %" if percent is not None else "off",
             }
