@@ -27,6 +27,13 @@ KILLED = (
             [],
             "ClientError: no label column Add one.",
         ),
+        (
+            1,
+            {"cause": "E-X", "message": "m", "file": "train.py", "line": 3},
+            "AlgorithmError: NameError: x\nTraceback",
+            [],
+            "AlgorithmError: NameError: x (train.py:3)\nTraceback, exit code: 1",
+        ),
         (1, {"message": "ClientError: x"}, "", [], "ClientError: x"),
         (
             2,

@@ -66,9 +66,11 @@ def cut(text: str) -> str:
 
 def _said(failure: dict[str, Any] | None, text: str, exit_code: int, last_lines: list[str]) -> str:
     if text.startswith(_CLASSES):
-        return text
+        return _with_place(text, failure)
     if failure is not None and failure.get("message"):
-        return _sentence(failure)
+        message = _with_place(str(failure["message"]).strip(), failure)
+        fix = str(failure.get("fix") or "").strip()
+        return f"{message} {fix}" if fix and fix not in message else message
     if text:
         return text
     if exit_code < 0:
@@ -77,15 +79,14 @@ def _said(failure: dict[str, Any] | None, text: str, exit_code: int, last_lines:
     return last.strip() or "the process said nothing"
 
 
-def _sentence(failure: dict[str, Any]) -> str:
-    message = str(failure["message"]).strip()
-    file, line = failure.get("file"), failure.get("line")
-    if file and f"{file}:{line}" not in message:
-        place = f"{file}:{line}" if line else str(file)
-        head, _, rest = message.partition("\n")
-        message = f"{head} ({place})" + (f"\n{rest}" if rest else "")
-    fix = str(failure.get("fix") or "").strip()
-    return f"{message} {fix}" if fix and fix not in message else message
+def _with_place(text: str, failure: dict[str, Any] | None) -> str:
+    """Put `(file:line)` behind the first line, unless the text says where already."""
+    file, line = (failure or {}).get("file"), (failure or {}).get("line")
+    place = f"{file}:{line}" if line else str(file)
+    if not file or place in text:
+        return text
+    head, _, rest = text.partition("\n")
+    return f"{head} ({place})" + (f"\n{rest}" if rest else "")
 
 
 def _with_code(text: str, exit_code: int) -> str:
