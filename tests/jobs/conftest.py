@@ -34,7 +34,7 @@ ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 PRINCIPAL = Principal(access_key_id="AKIA", arn="arn:aws:iam::123456789012:root", user_id="1")
 
 
-class Platform:
+class Bench:
     """A data directory with a supervisor; the worker runs in the test, one `settle` at a time."""
 
     def __init__(self, folder):
@@ -151,9 +151,9 @@ class Platform:
 
 
 @pytest.fixture
-def platform():
+def bench():
     folder = Path(tempfile.mkdtemp(prefix="farero-"))  # socket paths are short: no tmp_path
-    one = Platform(folder)
+    one = Bench(folder)
     one.start()
     yield one
     one.close()

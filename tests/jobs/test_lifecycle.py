@@ -42,17 +42,17 @@ def members(raw):
         return {item.name: tar.extractfile(item).read() for item in tar}
 
 
-def is_ready(platform, name):
+def is_ready(bench, name):
     """Whether the process has said its first word."""
-    path = platform.training.log_path(platform.job(name))
+    path = bench.training.log_path(bench.job(name))
     return path.exists() and b"ready" in path.read_bytes()
 
 
-def test_job_runs_through_all_states_to_its_model(platform):
-    platform.objects.put("data", "in/a.csv", b"1,2\n3,4\n")
-    platform.create("iris", code=TRAIN, channels=(Channel(name="train", s3_uri="s3://data/in"),))
+def test_job_runs_through_all_states_to_its_model(bench):
+    bench.objects.put("data", "in/a.csv", b"1,2\n3,4\n")
+    bench.create("iris", code=TRAIN, channels=(Channel(name="train", s3_uri="s3://data/in"),))
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert (job.status, job.failure_reason, job.exit_code) == ("Completed", None, 0)
     assert course(job) == [
@@ -62,16 +62,16 @@ def test_job_runs_through_all_states_to_its_model(platform):
         ("Uploading", "Uploading generated training model"),
         ("Completed", "Training job completed"),
     ]
-    assert members(platform.read("out/iris/output/model.tar.gz")) == {"weights.txt": b"1,2\n3,4\n"}
-    assert platform.messages(job) == ["rows 2"]
-    assert not platform.training.folder(job).parent.exists()
-    assert platform.compute.status(job.process_name).state == "unknown"
+    assert members(bench.read("out/iris/output/model.tar.gz")) == {"weights.txt": b"1,2\n3,4\n"}
+    assert bench.messages(job) == ["rows 2"]
+    assert not bench.training.folder(job).parent.exists()
+    assert bench.compute.status(job.process_name).state == "unknown"
 
 
-def test_transitions_join_without_gaps(platform):
-    platform.create("iris", code="pass")
+def test_transitions_join_without_gaps(bench):
+    bench.create("iris", code="pass")
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     ends = [item.end_time for item in job.transitions]
     starts = [item.start_time for item in job.transitions]
@@ -79,16 +79,16 @@ def test_transitions_join_without_gaps(platform):
     assert job.created_at <= job.started_at <= job.ended_at == job.modified_at
 
 
-def test_tiny_job_is_completed_within_five_seconds_of_the_call(platform):
-    job = platform.create("iris", code="pass")
+def test_tiny_job_is_completed_within_five_seconds_of_the_call(bench):
+    job = bench.create("iris", code="pass")
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert (job.ended_at - job.created_at).total_seconds() < 5
 
 
-def test_process_finds_the_configuration_of_the_contract(platform):
-    platform.objects.put("data", "in/a.csv", b"1\n")
+def test_process_finds_the_configuration_of_the_contract(bench):
+    bench.objects.put("data", "in/a.csv", b"1\n")
     code = """
 import json, os, pathlib
 base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
@@ -97,7 +97,7 @@ for name in ("hyperparameters", "inputdataconfig", "resourceconfig"):
 print(json.dumps({k: os.environ[k] for k in ("TRAINING_JOB_NAME", "MINE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL")}))
 print("HOME" in os.environ, "PYTEST_CURRENT_TEST" in os.environ)
 """
-    platform.create(
+    bench.create(
         "iris",
         code=code,
         hyperparameters={"num_round": "5"},
@@ -105,7 +105,7 @@ print("HOME" in os.environ, "PYTEST_CURRENT_TEST" in os.environ)
         channels=(Channel(name="train", s3_uri="s3://data/in/a.csv", content_type="text/csv"),),
     )
 
-    said = platform.messages(platform.finished("iris"))
+    said = bench.messages(bench.finished("iris"))
 
     group = {
         "instance_group_name": "homogeneousCluster",
@@ -140,7 +140,7 @@ print("HOME" in os.environ, "PYTEST_CURRENT_TEST" in os.environ)
     assert said[4] == "True False"
 
 
-def test_output_data_and_checkpoints_are_uploaded(platform):
+def test_output_data_and_checkpoints_are_uploaded(bench):
     code = """
 import os, pathlib
 base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
@@ -148,35 +148,35 @@ print((base / "checkpoints/old.ckpt").read_text())
 (base / "checkpoints/new.ckpt").write_text("2")
 (base / "output/data/plot.txt").write_text("plot")
 """
-    platform.objects.put("data", "ckpt/old.ckpt", b"1")
-    platform.create("iris", code=code, checkpoint_uri="s3://data/ckpt/")
+    bench.objects.put("data", "ckpt/old.ckpt", b"1")
+    bench.create("iris", code=code, checkpoint_uri="s3://data/ckpt/")
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
-    assert platform.messages(job) == ["1"]
-    assert members(platform.read("out/iris/output/output.tar.gz")) == {"plot.txt": b"plot"}
-    assert platform.read("ckpt/new.ckpt") == b"2"
+    assert bench.messages(job) == ["1"]
+    assert members(bench.read("out/iris/output/output.tar.gz")) == {"plot.txt": b"plot"}
+    assert bench.read("ckpt/new.ckpt") == b"2"
     with pytest.raises(NotFound):
-        platform.objects.head("data", "out/iris/output/model.tar.gz")
+        bench.objects.head("data", "out/iris/output/model.tar.gz")
 
 
-def test_uncompressed_output_is_stored_file_by_file(platform):
-    platform.objects.put("data", "in/a.csv", b"1\n")
-    platform.create(
+def test_uncompressed_output_is_stored_file_by_file(bench):
+    bench.objects.put("data", "in/a.csv", b"1\n")
+    bench.create(
         "iris",
         code=TRAIN,
         channels=(Channel(name="train", s3_uri="s3://data/in"),),
         output_compression="NONE",
     )
 
-    platform.finished("iris")
+    bench.finished("iris")
 
-    assert platform.read("out/iris/output/model/weights.txt") == b"1\n"
+    assert bench.read("out/iris/output/model/weights.txt") == b"1\n"
 
 
-def test_metrics_hold_the_last_value_of_each_definition(platform):
+def test_metrics_hold_the_last_value_of_each_definition(bench):
     code = "print('[0]\\tloss=0.5;'); print('[1]\\tloss=0.25;'); print('acc nan')"
-    platform.create(
+    bench.create(
         "iris",
         code=code,
         metrics=(
@@ -185,14 +185,14 @@ def test_metrics_hold_the_last_value_of_each_definition(platform):
         ),
     )
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert [(item.name, item.value) for item in job.metrics] == [("loss", 0.25)]
     assert job.created_at <= job.metrics[0].timestamp <= job.ended_at
-    assert platform.messages(job)[0] == "[0]#011loss=0.5;"
+    assert bench.messages(job)[0] == "[0]#011loss=0.5;"
 
 
-def test_failure_names_file_line_message_and_exit_code(platform):
+def test_failure_names_file_line_message_and_exit_code(bench):
     code = """
 import json, os, pathlib
 output = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "output")
@@ -201,31 +201,31 @@ output = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "output")
     {"cause": "E-SCRIPT", "message": "ZeroDivisionError: division by zero", "file": "train.py", "line": 3}))
 raise SystemExit(1)
 """
-    platform.create("iris", code=code)
+    bench.create("iris", code=code)
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert job.status == "Failed"
     assert job.failure_reason == (
         "AlgorithmError: ZeroDivisionError: division by zero (train.py:3), exit code: 1"
     )
     assert course(job)[-1] == ("Failed", "Training job failed")
-    assert members(platform.read("out/iris/output/output.tar.gz")) == {"log.txt": b"kept"}
+    assert members(bench.read("out/iris/output/output.tar.gz")) == {"log.txt": b"kept"}
 
 
-def test_program_that_cannot_be_run_fails_the_job(platform):
-    platform.create("iris", entrypoint=("/no/such/program",))
+def test_program_that_cannot_be_run_fails_the_job(bench):
+    bench.create("iris", entrypoint=("/no/such/program",))
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert job.status == "Failed"
     assert "/no/such/program" in job.failure_reason
 
 
-def test_job_that_needs_too_much_memory_says_so(platform):
-    platform.create("iris", code="import time; x = b'x' * 900_000_000; time.sleep(60)")
+def test_job_that_needs_too_much_memory_says_so(bench):
+    bench.create("iris", code="import time; x = b'x' * 900_000_000; time.sleep(60)")
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert job.failure_reason == (
         "AlgorithmError: OutOfMemory: the training process needed more memory than there is for ml.m5.large, "
@@ -233,69 +233,67 @@ def test_job_that_needs_too_much_memory_says_so(platform):
     )
 
 
-def put_source(platform, key, files):
+def put_source(bench, key, files):
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w:gz") as tar:
         for name, text in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(text)
             tar.addfile(info, io.BytesIO(text))
-    platform.objects.put("data", key, body.getvalue())
+    bench.objects.put("data", key, body.getvalue())
 
 
-def test_requirements_that_cannot_be_had_name_their_line(platform):
-    put_source(platform, "src.tar.gz", {"requirements.txt": b"\nfarero-no-such-thing==1\n"})
-    platform.create(
+def test_requirements_that_cannot_be_had_name_their_line(bench):
+    put_source(bench, "src.tar.gz", {"requirements.txt": b"\nfarero-no-such-thing==1\n"})
+    bench.create(
         "iris",
         code="pass",
         hyperparameters={"sagemaker_submit_directory": '"s3://data/src.tar.gz"'},
     )
 
-    job = platform.finished("iris", 60)
+    job = bench.finished("iris", 60)
 
     assert job.status == "Failed"
     assert job.failure_reason.startswith("ClientError: E-")
     assert "requirements.txt line 2 (farero-no-such-thing==1)" in job.failure_reason
 
 
-def test_source_archive_is_fetched_for_the_process(platform):
-    put_source(platform, "src.tar.gz", {"train.py": b"print(1)"})
+def test_source_archive_is_fetched_for_the_process(bench):
+    put_source(bench, "src.tar.gz", {"train.py": b"print(1)"})
     code = "import os, tarfile; print(tarfile.open(os.environ['FARERO_SOURCE_ARCHIVE']).getnames())"
     uri = '"s3://data/src.tar.gz"'
-    platform.create("iris", code=code, hyperparameters={"sagemaker_submit_directory": uri})
+    bench.create("iris", code=code, hyperparameters={"sagemaker_submit_directory": uri})
     missing = '"s3://data/none.tar.gz"'
-    platform.create("lost", code=code, hyperparameters={"sagemaker_submit_directory": missing})
+    bench.create("lost", code=code, hyperparameters={"sagemaker_submit_directory": missing})
 
-    assert platform.messages(platform.finished("iris")) == ["['train.py']"]
-    assert platform.finished("lost").failure_reason == (
+    assert bench.messages(bench.finished("iris")) == ["['train.py']"]
+    assert bench.finished("lost").failure_reason == (
         "ClientError: Data download failed:NoSuchKey (404): The specified key does not exist., "
         "s3://data/none.tar.gz of hyperparameter sagemaker_submit_directory"
     )
 
 
-def test_image_that_is_not_known_fails_with_what_is(platform):
-    platform.create("iris", entrypoint=())
+def test_image_that_is_not_known_fails_with_what_is(bench):
+    bench.create("iris", entrypoint=())
 
-    assert platform.finished("iris").failure_reason.startswith(
+    assert bench.finished("iris").failure_reason.startswith(
         "ClientError: Image '123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1' cannot run here."
     )
 
 
-def test_step_that_keeps_failing_is_given_up(platform):
-    platform.create("iris", code="pass")
-    item = WorkItem(
-        kind="job.reconcile", key="iris", due=platform.clock.now(), attempts=6, version=1
-    )
+def test_step_that_keeps_failing_is_given_up(bench):
+    bench.create("iris", code="pass")
+    item = WorkItem(kind="job.reconcile", key="iris", due=bench.clock.now(), attempts=6, version=1)
 
-    platform.lifecycle.reconcile(item)
+    bench.lifecycle.reconcile(item)
 
-    job = platform.job("iris")
+    job = bench.job("iris")
     assert job.failure_reason.startswith("InternalServerError: We encountered an internal error.")
     assert job.phase == "done"
 
 
-def test_job_cannot_make_the_platform_read_or_write_through_links(platform):
-    secret = platform.settings.data_dir / "secret"
+def test_job_cannot_make_the_platform_read_or_write_through_links(bench):
+    secret = bench.settings.data_dir / "secret"
     secret.mkdir()
     (secret / "key").write_text("TOPSECRET")
     code = f"""
@@ -310,21 +308,21 @@ shutil.rmtree(base / "output/data")
 (base / "checkpoints").symlink_to({str(secret)!r})
 raise SystemExit(1)
 """
-    platform.create("iris", code=code, checkpoint_uri="s3://data/ckpt")
+    bench.create("iris", code=code, checkpoint_uri="s3://data/ckpt")
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert job.failure_reason == "AlgorithmError: the process said nothing, exit code: 1"
-    assert [item.key for item in platform.objects.list("data")] == []
+    assert [item.key for item in bench.objects.list("data")] == []
     assert [path.name for path in secret.iterdir()] == ["key"]
 
 
-def test_data_that_went_away_fails_as_on_aws(platform):
-    platform.objects.put("data", "in/a.csv", b"1\n")
-    platform.create("iris", channels=(Channel(name="train", s3_uri="s3://data/in/"),))
-    platform.objects.delete("data", "in/a.csv")
+def test_data_that_went_away_fails_as_on_aws(bench):
+    bench.objects.put("data", "in/a.csv", b"1\n")
+    bench.create("iris", channels=(Channel(name="train", s3_uri="s3://data/in/"),))
+    bench.objects.delete("data", "in/a.csv")
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert job.failure_reason == (
         "ClientError: Data download failed:NoSuchKey (404): The specified key does not exist., "
@@ -333,14 +331,14 @@ def test_data_that_went_away_fails_as_on_aws(platform):
     assert [item.status for item in job.transitions] == ["Starting", "Downloading", "Failed"]
 
 
-def test_stop_lets_the_process_save_its_model(platform):
-    platform.create("iris", code=WAIT)
-    platform.settle(lambda: is_ready(platform, "iris"))
+def test_stop_lets_the_process_save_its_model(bench):
+    bench.create("iris", code=WAIT)
+    bench.settle(lambda: is_ready(bench, "iris"))
 
-    platform.commands.stop("iris", platform.clock.now())
-    status = platform.job("iris").status
-    platform.commands.stop("iris", platform.clock.now())
-    job = platform.finished("iris")
+    bench.commands.stop("iris", bench.clock.now())
+    status = bench.job("iris").status
+    bench.commands.stop("iris", bench.clock.now())
+    job = bench.finished("iris")
 
     assert status == "Stopping"
     assert (job.status, job.secondary, job.failure_reason) == ("Stopped", "Stopped", None)
@@ -350,49 +348,49 @@ def test_stop_lets_the_process_save_its_model(platform):
         "Uploading",
         "Stopped",
     ]
-    assert members(platform.read("out/iris/output/model.tar.gz")) == {
+    assert members(bench.read("out/iris/output/model.tar.gz")) == {
         "weights.txt": b"saved at the end"
     }
 
 
-def test_job_stopped_before_it_ran_never_runs(platform):
-    platform.create("iris", code="print('ran')")
-    platform.commands.stop("iris", platform.clock.now())
+def test_job_stopped_before_it_ran_never_runs(bench):
+    bench.create("iris", code="print('ran')")
+    bench.commands.stop("iris", bench.clock.now())
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert [item.status for item in job.transitions] == ["Starting", "Stopping", "Stopped"]
-    assert platform.messages(job) == []
+    assert bench.messages(job) == []
 
 
-def test_process_whose_start_was_never_written_down_is_stopped_all_the_same(platform):
-    platform.create("iris", code=WAIT)
-    job = platform.job("iris")
-    platform.training.download(job)
-    platform.compute.start(platform.training.process(job, Path(sys.executable)))
-    platform.wait(lambda: is_ready(platform, "iris"))
+def test_process_whose_start_was_never_written_down_is_stopped_all_the_same(bench):
+    bench.create("iris", code=WAIT)
+    job = bench.job("iris")
+    bench.training.download(job)
+    bench.compute.start(bench.training.process(job, Path(sys.executable)))
+    bench.wait(lambda: is_ready(bench, "iris"))
 
-    platform.commands.stop("iris", platform.clock.now())
-    job = platform.finished("iris")
+    bench.commands.stop("iris", bench.clock.now())
+    job = bench.finished("iris")
 
     assert (job.status, job.exit_code) == ("Stopped", 0)
-    assert platform.objects.head("data", "out/iris/output/model.tar.gz")
+    assert bench.objects.head("data", "out/iris/output/model.tar.gz")
 
 
-def test_run_time_limit_ends_the_job(platform):
-    platform.create("iris", code=WAIT, max_runtime_s=1)
+def test_run_time_limit_ends_the_job(bench):
+    bench.create("iris", code=WAIT, max_runtime_s=1)
 
-    job = platform.finished("iris")
+    job = bench.finished("iris")
 
     assert (job.status, job.secondary) == ("Stopped", "MaxRuntimeExceeded")
     assert course(job)[-1] == (
         "MaxRuntimeExceeded",
         "Training job runtime exceeded MaxRuntimeInSeconds provided",
     )
-    assert platform.objects.head("data", "out/iris/output/model.tar.gz")
+    assert bench.objects.head("data", "out/iris/output/model.tar.gz")
 
 
-def test_second_attempt_keeps_the_checkpoints_of_the_first(platform):
+def test_second_attempt_keeps_the_checkpoints_of_the_first(bench):
     code = """
 import os, pathlib, sys, time
 base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
@@ -404,32 +402,32 @@ if not mark.exists():
     (base / "model/half").write_text("half")
     time.sleep(60)
 """
-    platform.create("iris", code=code, checkpoint_uri="s3://data/ckpt")
-    half = platform.training.folder(platform.job("iris")) / "model" / "half"
-    platform.settle(half.exists)
+    bench.create("iris", code=code, checkpoint_uri="s3://data/ckpt")
+    half = bench.training.folder(bench.job("iris")) / "model" / "half"
+    bench.settle(half.exists)
 
-    platform.kill()
-    platform.start()
-    platform.lifecycle.resume()
-    job = platform.finished("iris")
+    bench.kill()
+    bench.start()
+    bench.lifecycle.resume()
+    job = bench.finished("iris")
 
-    assert (job.status, job.attempt, platform.messages(job)) == ("Completed", 2, ["again False"])
-    assert platform.read("ckpt/1.ckpt") == b"1"
+    assert (job.status, job.attempt, bench.messages(job)) == ("Completed", 2, ["again False"])
+    assert bench.read("ckpt/1.ckpt") == b"1"
 
 
-def test_job_whose_process_went_down_with_the_platform_runs_again_once(platform):
-    platform.create("iris", code=WAIT)
-    platform.settle(lambda: is_ready(platform, "iris"))
+def test_job_whose_process_went_down_with_the_platform_runs_again_once(bench):
+    bench.create("iris", code=WAIT)
+    bench.settle(lambda: is_ready(bench, "iris"))
 
-    platform.kill()
-    platform.start()
-    platform.lifecycle.resume()
-    platform.settle(lambda: platform.job("iris").attempt == 2 and is_ready(platform, "iris"))
-    again = platform.job("iris")
-    platform.kill()
-    platform.start()
-    platform.lifecycle.resume()
-    job = platform.finished("iris")
+    bench.kill()
+    bench.start()
+    bench.lifecycle.resume()
+    bench.settle(lambda: bench.job("iris").attempt == 2 and is_ready(bench, "iris"))
+    again = bench.job("iris")
+    bench.kill()
+    bench.start()
+    bench.lifecycle.resume()
+    job = bench.finished("iris")
 
     assert [item.status for item in again.transitions][3:] == [
         "Restarting",
@@ -440,21 +438,21 @@ def test_job_whose_process_went_down_with_the_platform_runs_again_once(platform)
     assert job.failure_reason.startswith("InternalServerError: The platform was stopped twice")
 
 
-def test_worker_that_died_at_any_step_goes_on_where_it_was(platform):
-    platform.objects.put("data", "in/a.csv", b"1\n")
-    platform.create("iris", code=TRAIN, channels=(Channel(name="train", s3_uri="s3://data/in"),))
-    step = platform.lifecycle._step
+def test_worker_that_died_at_any_step_goes_on_where_it_was(bench):
+    bench.objects.put("data", "in/a.csv", b"1\n")
+    bench.create("iris", code=TRAIN, channels=(Channel(name="train", s3_uri="s3://data/in"),))
+    step = bench.lifecycle._step
 
     phases = []
-    while platform.job("iris").phase != "done":
-        phases.append(str(platform.job("iris").phase))
+    while bench.job("iris").phase != "done":
+        phases.append(str(bench.job("iris").phase))
         step("iris")
         # What a forerunner did and could not write down is done once more.
         step("iris")
 
-    job = platform.job("iris")
+    job = bench.job("iris")
     assert job.status == "Completed"
-    assert platform.messages(job) == ["rows 1"]
+    assert bench.messages(job) == ["rows 1"]
     assert phases[0] == "prepare"
 
 
@@ -462,8 +460,8 @@ class Crash(BaseException):
     """The worker's death: no handler catches it."""
 
 
-def test_worker_killed_at_any_commit_runs_the_process_once(platform):
-    platform.objects.put("data", "in/a.csv", b"1\n")
+def test_worker_killed_at_any_commit_runs_the_process_once(bench):
+    bench.objects.put("data", "in/a.csv", b"1\n")
     crashes = iter(range(100))
     survived = False
 
@@ -471,17 +469,17 @@ def test_worker_killed_at_any_commit_runs_the_process_once(platform):
         at = next(crashes)
         name = f"iris-{at}"
         channel = Channel(name="train", s3_uri="s3://data/in")
-        platform.create(name, code=TRAIN, channels=(channel,))
-        survived = not crash_at_commit(platform, name, at)
-        job = platform.finished(name)
+        bench.create(name, code=TRAIN, channels=(channel,))
+        survived = not crash_at_commit(bench, name, at)
+        job = bench.finished(name)
 
         assert (job.status, job.attempt) == ("Completed", 1)
-        assert platform.messages(job) == ["rows 1"]
+        assert bench.messages(job) == ["rows 1"]
         assert len(job.transitions) == 5
     assert at > 8
 
 
-def crash_at_commit(platform, name, at):
+def crash_at_commit(bench, name, at):
     """Run the job's handler until its commit number `at`, which never happens; return whether it came so far."""
     count = iter(range(1000))
 
@@ -489,49 +487,49 @@ def crash_at_commit(platform, name, at):
         if next(count) == at:
             raise Crash
 
-    event.listen(platform.store.engine, "commit", before_commit)
+    event.listen(bench.store.engine, "commit", before_commit)
     try:
         for _ in range(200):
-            if platform.job(name).phase == "done":
+            if bench.job(name).phase == "done":
                 return False
-            platform.lifecycle.reconcile(
+            bench.lifecycle.reconcile(
                 WorkItem(
-                    kind="job.reconcile", key=name, due=platform.clock.now(), attempts=0, version=1
+                    kind="job.reconcile", key=name, due=bench.clock.now(), attempts=0, version=1
                 )
             )
-            platform.wake.wait(0.05)
+            bench.wake.wait(0.05)
     except Crash:
         return True
     finally:
-        event.remove(platform.store.engine, "commit", before_commit)
+        event.remove(bench.store.engine, "commit", before_commit)
     raise AssertionError
 
 
-def test_names_are_unique_until_the_job_is_deleted(platform):
-    platform.create("iris", code="pass", tags=[Tag(key="team", value="a")])
+def test_names_are_unique_until_the_job_is_deleted(bench):
+    bench.create("iris", code="pass", tags=[Tag(key="team", value="a")])
     with pytest.raises(Conflict, match="Training job names must be unique"):
-        platform.create("iris", code="pass")
+        bench.create("iris", code="pass")
     with pytest.raises(Conflict, match="while it is in status InProgress"):
-        platform.commands.delete("iris")
-    job = platform.finished("iris")
-    with platform.store.read() as db:
+        bench.commands.delete("iris")
+    job = bench.finished("iris")
+    with bench.store.read() as db:
         tags = tag_rows.find(db, job.arn)
-    platform.commands.delete("iris")
+    bench.commands.delete("iris")
 
     assert tags == [Tag(key="team", value="a")]
-    with platform.store.read() as db:
+    with bench.store.read() as db:
         assert tag_rows.find(db, job.arn) == []
-    platform.create("iris", code="pass")
+    bench.create("iris", code="pass")
 
 
-def test_stopping_what_has_ended_is_refused(platform):
-    platform.create("iris", code="pass")
-    platform.finished("iris")
+def test_stopping_what_has_ended_is_refused(bench):
+    bench.create("iris", code="pass")
+    bench.finished("iris")
 
     with pytest.raises(Invalid, match="is in status Completed"):
-        platform.commands.stop("iris", platform.clock.now())
+        bench.commands.stop("iris", bench.clock.now())
     with pytest.raises(NotFound, match=r"Requested resource not found\."):
-        platform.commands.stop("other", platform.clock.now())
+        bench.commands.stop("other", bench.clock.now())
 
 
 @pytest.mark.parametrize(
@@ -563,8 +561,8 @@ def test_stopping_what_has_ended_is_refused(platform):
         ),
     ],
 )
-def test_what_cannot_run_is_refused_at_the_call(platform, members, words):
-    platform.objects.put("data", "k", b"1")
+def test_what_cannot_run_is_refused_at_the_call(bench, members, words):
+    bench.objects.put("data", "k", b"1")
 
     with pytest.raises(Invalid, match=words.replace("(", r"\(")):
-        platform.create("iris", **members)
+        bench.create("iris", **members)

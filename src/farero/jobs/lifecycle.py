@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 KIND = "job.reconcile"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 #: A process whose exit datagram was lost is looked at this often.
-LOOK_AGAIN = dt.timedelta(seconds=5)
+LOOK_AGAIN = dt.timedelta(seconds=2)
 #: Seconds between SIGTERM and SIGKILL (StopTrainingJob API reference: 120 seconds to save the model).
 STOP_GRACE_S = 120.0
 #: How often a job's process is started; the second time if the platform took the first one with it.
