@@ -17,7 +17,9 @@ from pathlib import Path
 
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 START = time.monotonic()
-logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells at INFO where it found each setting
+logging.getLogger("botocore").setLevel(
+    logging.WARNING
+)  # it tells at INFO where it found each setting
 
 
 def tell(step: str, detail: str = "") -> None:
@@ -25,13 +27,13 @@ def tell(step: str, detail: str = "") -> None:
     print(f"{time.monotonic() - START:6.1f} s  {step:<34} {detail}", flush=True)
 
 
-import boto3  # noqa: E402 - after the clock started
-import pandas as pd  # noqa: E402
-import sagemaker  # noqa: E402
-from sagemaker.deserializers import CSVDeserializer  # noqa: E402
-from sagemaker.estimator import Estimator  # noqa: E402
-from sagemaker.model_monitor import DataCaptureConfig  # noqa: E402
-from sagemaker.serializers import CSVSerializer  # noqa: E402
+import boto3
+import pandas as pd
+import sagemaker
+from sagemaker.deserializers import CSVDeserializer
+from sagemaker.estimator import Estimator
+from sagemaker.model_monitor import DataCaptureConfig
+from sagemaker.serializers import CSVSerializer
 
 tell("import the SageMaker SDK", f"sagemaker {sagemaker.__version__}, boto3 {boto3.__version__}")
 
@@ -46,7 +48,10 @@ winter = table[table["month"] <= 3].sample(frac=1, random_state=7)
 train, validation = winter.iloc[:-8000], winter.iloc[-8000:]
 for name, part in (("train", train), ("validation", validation)):
     part[["arr_delay", *FEATURES]].to_csv(f"{name}.csv", header=False, index=False)
-tell("read the flights", f"{len(flights):,} that arrived; {len(train):,} of January-March to train on")
+tell(
+    "read the flights",
+    f"{len(flights):,} that arrived; {len(train):,} of January-March to train on",
+)
 
 # ---- S3 and training, as every course prints it
 session = sagemaker.Session()
@@ -55,7 +60,8 @@ bucket, prefix = session.default_bucket(), "flights"
 tell("who am I", f"{role}")
 inputs = {
     channel: sagemaker.TrainingInput(
-        session.upload_data(f"{channel}.csv", bucket, f"{prefix}/{channel}"), content_type="text/csv"
+        session.upload_data(f"{channel}.csv", bucket, f"{prefix}/{channel}"),
+        content_type="text/csv",
     )
     for channel in ("train", "validation")
 }
@@ -89,7 +95,10 @@ predictor = xgb.deploy(
         destination_s3_uri=f"s3://{bucket}/{prefix}/captured",
     ),
 )
-tell("deploy to an endpoint", f"{endpoint} is {session.describe_endpoint(endpoint)['EndpointStatus']}")
+tell(
+    "deploy to an endpoint",
+    f"{endpoint} is {session.describe_endpoint(endpoint)['EndpointStatus']}",
+)
 
 # ---- predict flights of later months, over REST, in four ways
 later = table[table["month"] > 3].groupby("month").sample(1, random_state=3)
@@ -101,9 +110,7 @@ def line(row: list) -> str:
     return ",".join(f"{value:g}" for value in row)
 
 
-calls = []
-for row in rows[:6]:
-    calls.append(float(predictor.predict(row)[0][0]))
+calls = [float(predictor.predict(row)[0][0]) for row in rows[:6]]
 tell("predict: SDK Predictor", f"{len(calls)} flights")
 runtime = boto3.client("sagemaker-runtime")
 answer = runtime.invoke_endpoint(
@@ -112,7 +119,9 @@ answer = runtime.invoke_endpoint(
 calls.append(float(answer["Body"].read()))
 tell("predict: boto3", f"variant {answer['InvokedProductionVariant']}")
 
-aws = shutil.which("aws", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+aws = shutil.which(
+    "aws", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+)
 if aws:
     Path("row.csv").write_text(line(rows[7]))
     subprocess.run(
@@ -125,8 +134,8 @@ url = os.environ.get("AWS_ENDPOINT_URL")
 key = boto3.Session().get_credentials().get_frozen_credentials()
 if url and shutil.which("curl"):
     done = subprocess.run(
-        ["curl", "-sS", "--fail-with-body", "--config", "-", "--aws-sigv4", f"aws:amz:{session.boto_region_name}:sagemaker",
-         "-H", "Content-Type: text/csv", "--data-binary", line(rows[8]), f"{url}/endpoints/{endpoint}/invocations"],
+        ["curl", "-sS", "--fail-with-body", "--config", "-",
+         "--aws-sigv4", f"aws:amz:{session.boto_region_name}:sagemaker", "-H", "Content-Type: text/csv", "--data-binary", line(rows[8]), f"{url}/endpoints/{endpoint}/invocations"],
         input=f'user = "{key.access_key}:{key.secret_key}"', check=True, capture_output=True, text=True,
     )  # fmt: skip
     calls.append(float(done.stdout))
@@ -135,7 +144,9 @@ if url and shutil.which("curl"):
 print("\n          flight                 left late   predicted   really arrived")
 for (_, flight), guess in zip(later.iterrows(), calls, strict=False):
     where = f"{flight['carrier']} {flight['origin']}-{flight['dest']} {int(flight['day']):2}/{int(flight['month'])}"
-    print(f"          {where:<22} {flight['dep_delay']:6.0f} min  {guess:6.1f} min  {flight['arr_delay']:8.0f} min")
+    print(
+        f"          {where:<22} {flight['dep_delay']:6.0f} min  {guess:6.1f} min  {flight['arr_delay']:8.0f} min"
+    )
 
 # ---- the captured records, lying in the bucket
 s3 = boto3.client("s3")

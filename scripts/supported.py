@@ -29,8 +29,8 @@ def supported_page() -> str:
     lines = [
         "# Supported operations",
         "",
-        "Generated from the code by `make docs`. An operation that is not in the left column answers HTTP 501 and names",
-        "this page; it never answers a made-up success.",
+        "Generated from the code by `make docs`. An operation that is not there answers HTTP 501 and names this",
+        "page; it never answers a made-up success.",
         "",
     ]
     for service, names in sorted(supported_operations().items()):
@@ -42,7 +42,14 @@ def supported_page() -> str:
             lines += [NOTES[service], ""]
         lines += [", ".join(f"**{name}**" for name in there) + ".", ""]
         if missing:
-            lines += ["<details><summary>not there yet</summary>", "", ", ".join(missing) + ".", "", "</details>", ""]
+            lines += [
+                "<details><summary>not there yet</summary>",
+                "",
+                ", ".join(missing) + ".",
+                "",
+                "</details>",
+                "",
+            ]
     return "\n".join(lines)
 
 

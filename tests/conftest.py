@@ -191,7 +191,8 @@ class Cloud:
         body = request.body.read() if hasattr(request.body, "read") else request.body or b""
         body = body.encode() if isinstance(body, str) else bytes(body)
         headers = [
-            (k.lower().encode(), v if isinstance(v, bytes) else str(v).encode()) for k, v in request.headers.items()
+            (k.lower().encode(), v if isinstance(v, bytes) else str(v).encode())
+            for k, v in request.headers.items()
         ]
         if not any(name == b"host" for name, _ in headers):
             headers.append((b"host", parts.netloc.encode()))
@@ -199,7 +200,9 @@ class Cloud:
             "type": "http", "method": request.method, "scheme": "http", "path": parts.path or "/",
             "raw_path": (parts.path or "/").encode(), "query_string": parts.query.encode(), "headers": headers,
         }  # fmt: skip
-        return asyncio.run_coroutine_threadsafe(self._call(request.url, scope, body), self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(
+            self._call(request.url, scope, body), self._loop
+        ).result(60)
 
     async def _call(self, url, scope, body):
         answer = {"status": 0, "headers": [], "body": b""}
@@ -232,7 +235,11 @@ def cloud(tmp_path, monkeypatch, request):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "aws" / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws" / "config"))
     settings = Settings(data_dir=tmp_path / "data")
-    compute = request.getfixturevalue("supervisor").compute if "supervisor" in request.fixturenames else None
+    compute = (
+        request.getfixturevalue("supervisor").compute
+        if "supervisor" in request.fixturenames
+        else None
+    )
     running = Cloud(settings, compute)
     yield running
     running.close()

@@ -55,7 +55,7 @@ from farero.work.wake import WakeSocket, poke
 from farero.work.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator
 
     from farero.base.clock import Clock
     from farero.base.config import Settings
@@ -94,9 +94,7 @@ class App:
             if settings.telemetry_url == settings.sql_url
             else Store(settings.telemetry_url, durable=False)
         )
-        self.objects = LocalObjects(
-            self.store, settings.objects_dir, clock, region=settings.region
-        )
+        self.objects = LocalObjects(self.store, settings.objects_dir, clock, region=settings.region)
         self.compute = compute or LocalCompute(settings.run_dir / "supervisor.sock")
         self.stamp = RoutingStamp(settings.run_dir / "routing")
         self.logs = Logs(self.telemetry, clock)
@@ -134,7 +132,9 @@ class GatewayApp:
         self.rooms: dict[str, object] = {
             "s3": S3(app.objects, FormCheck(self.directory.find, clock)),
             "sagemaker": SageMaker(families),
-            "sagemaker-runtime": SageMakerRuntime(self.router, self.proxy, self.spool, settings, clock),
+            "sagemaker-runtime": SageMakerRuntime(
+                self.router, self.proxy, self.spool, settings, clock
+            ),
             "logs": CloudWatchLogs(app.logs),
             "iam": Iam(app.store),
             "sts": Sts(app.credentials, app.store),
@@ -255,12 +255,9 @@ def system_app(settings: Settings) -> App:
 
 
 @contextlib.contextmanager
-def closing(app: App) -> Any:
+def closing(app: App) -> Generator[App]:
     """Close the app at the end."""
     try:
         yield app
     finally:
         app.close()
-
-
-__all__ = ["App", "GatewayApp", "Mapping", "WorkerApp"] if TYPE_CHECKING else ["App", "GatewayApp", "WorkerApp"]

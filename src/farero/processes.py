@@ -115,7 +115,7 @@ def worker_main(settings: Settings) -> int:
     worker = WorkerApp(app)
     ear = worker.wake_socket()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ear.stop())
+        signal.signal(number, lambda _number, _frame: ear.stop())
     worker.resume()
     ticker = Ticker(worker.ticks)
     ticker.start()

@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -288,7 +289,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         settings = read_settings()
         commands = {} if "--bare" in arguments else fixed_commands(settings)
-        return Supervisor(settings, commands).run()
+        code = Supervisor(settings, commands).run()
+        if settings.ephemeral:
+            shutil.rmtree(settings.data_dir, ignore_errors=True)
+        return code
     except Invalid as error:
         sys.stderr.write(f"farero: {error}\n")
         return 1

@@ -25,7 +25,9 @@ def test_an_object_comes_back_as_it_was_put(cloud):
 
     s3.put_object(Bucket=cloud.bucket, Key="a/b c+ü.bin", Body=b"\x00\x01" * 1000)
 
-    assert s3.get_object(Bucket=cloud.bucket, Key="a/b c+ü.bin")["Body"].read() == b"\x00\x01" * 1000
+    assert (
+        s3.get_object(Bucket=cloud.bucket, Key="a/b c+ü.bin")["Body"].read() == b"\x00\x01" * 1000
+    )
 
 
 def test_a_wrong_secret_is_refused(cloud):
@@ -75,7 +77,9 @@ def test_validation_speaks_aws_words(cloud):
 
 
 def test_a_temporary_key_works_with_its_token_and_only_with_it(cloud):
-    role = cloud.client("iam").get_role(RoleName="AmazonSageMaker-ExecutionRole-farero")["Role"]["Arn"]
+    role = cloud.client("iam").get_role(RoleName="AmazonSageMaker-ExecutionRole-farero")["Role"][
+        "Arn"
+    ]
     made = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
 
     with_token = cloud.client(
@@ -83,7 +87,9 @@ def test_a_temporary_key_works_with_its_token_and_only_with_it(cloud):
     )
     without = cloud.client("sts", key=made["AccessKeyId"], secret=made["SecretAccessKey"])
 
-    assert with_token.get_caller_identity()["Arn"].endswith("/AmazonSageMaker-ExecutionRole-farero/me")
+    assert with_token.get_caller_identity()["Arn"].endswith(
+        "/AmazonSageMaker-ExecutionRole-farero/me"
+    )
     with pytest.raises(ClientError, match="InvalidClientTokenId"):
         without.get_caller_identity()
 

@@ -134,10 +134,15 @@ def invoke(
     extra = {"TargetVariant": variant, "InferenceId": inference_id}
     given = {key: value for key, value in extra.items() if value}
     times: list[float] = []
+    answer: Any = None
+    payload = b""
     for _ in range(n):
         began = time.monotonic()
-        answer = guarded(lambda: runtime.invoke_endpoint(
-            EndpointName=endpoint, Body=body, ContentType=kind, Accept=accept, **given))  # fmt: skip
+        answer = guarded(
+            lambda: runtime.invoke_endpoint(
+                EndpointName=endpoint, Body=body, ContentType=kind, Accept=accept, **given
+            )
+        )
         payload = answer["Body"].read()
         times.append((time.monotonic() - began) * 1000)
     text = payload.decode("utf-8", errors="replace")
@@ -179,8 +184,10 @@ def _print_curl(endpoint: str, body: bytes, kind: str, accept: str) -> None:
     url = f"{settings().url}/endpoints/{endpoint}/invocations"
     lines = [
         "# AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: " + str(settings().keys_dir / "owner.json"),
-        f'curl -sS --aws-sigv4 "aws:amz:{settings().region}:sagemaker" '
-        '-u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\',
+        (
+            f'curl -sS --aws-sigv4 "aws:amz:{settings().region}:sagemaker" '
+            '-u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\'
+        ),
         f"  -H 'Content-Type: {kind}' -H 'Accept: {accept}' \\",
         f"  --data-binary {shlex.quote(body.decode('utf-8', errors='replace'))} \\",
         f"  {url}",

@@ -89,11 +89,9 @@ def rm(endpoint: str) -> None:
         if not typer.confirm("Delete these?"):
             raise typer.Exit(1)
     guarded(lambda: sagemaker.delete_endpoint(EndpointName=endpoint))
-    for delete, name in [
-        (lambda n: sagemaker.delete_endpoint_config(EndpointConfigName=n), config),
-        *[(lambda n: sagemaker.delete_model(ModelName=n), model) for model in models],
-    ]:
-        guarded(lambda delete=delete, name=name: delete(name))
+    guarded(lambda: sagemaker.delete_endpoint_config(EndpointConfigName=config))
+    for model in models:
+        guarded(lambda model=model: sagemaker.delete_model(ModelName=model))
     result({"deleted": things}, "\n".join(f"deleted {thing}" for thing in things))
 
 

@@ -16,7 +16,17 @@ import typer
 
 from farero.base.clock import SystemClock
 from farero.base.config import PREFIX, Settings
-from farero.cli.output import FAILED, INTERRUPTED, NOT_RUNNING, fail, options, result, say, table
+from farero.cli.output import (
+    FAILED,
+    INTERRUPTED,
+    NOT_RUNNING,
+    WRONG_USAGE,
+    fail,
+    options,
+    result,
+    say,
+    table,
+)
 from farero.cli.session import admin, guarded, settings
 from farero.compute.control import Control
 
@@ -48,6 +58,8 @@ def up(
         say(f"Farero is already running at {_running_url()}.")
         result({"url": _running_url(), "already_running": True})
         return
+    if chosen.ephemeral:
+        _make_ephemeral(chosen)
     first_time = not (chosen.keys_dir / "owner.json").exists()
     process = _start_supervisor(chosen, detach=detach)
     _wait_until_ready(process, chosen)
@@ -63,6 +75,26 @@ def up(
         process.wait()
         raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(OK_CODES.get(code, FAILED))
+
+
+EPHEMERAL_MARK = "ephemeral"
+
+
+def _make_ephemeral(chosen: Settings) -> None:
+    """Empty a folder that an ephemeral instance used before; refuse one that holds anything else."""
+    folder = chosen.data_dir
+    mark = folder / EPHEMERAL_MARK
+    if folder.exists() and any(folder.iterdir()):
+        if not mark.exists():
+            fail(
+                "E-EPHEMERAL",
+                f"{folder} holds data that --ephemeral would delete",
+                fix="farero up --ephemeral --data-dir $(mktemp -d)",
+                status=WRONG_USAGE,
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, mode=0o700)
+    mark.touch()
 
 
 OK_CODES = {0: 0, -signal.SIGTERM: 0}

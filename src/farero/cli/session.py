@@ -83,7 +83,12 @@ def admin(method: str, name: str, query: str = "") -> Any:
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:
         text = error.read().decode("utf-8", "replace")
-        fail("E-ADMIN", text[:500], where=f"{method} {url}", status=DENIED if error.code == 403 else FAILED)
+        fail(
+            "E-ADMIN",
+            text[:500],
+            where=f"{method} {url}",
+            status=DENIED if error.code == 403 else FAILED,
+        )
 
 
 def guarded(action: Callable[[], Any]) -> Any:

@@ -97,7 +97,7 @@ class FramedConnection(asyncio.Protocol):
         """Greet the replica."""
         # uvloop's transports are no subclasses of asyncio's
         self._transport = cast("asyncio.WriteTransport", transport)
-        transport.write(MAGIC)
+        self._transport.write(MAGIC)
 
     def data_received(self, data: bytes) -> None:
         """Hand every complete frame to its caller."""

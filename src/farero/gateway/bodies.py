@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-#: Largest body of a call that is no upload. CloudWatch's PutMetricData and Logs' batches stay below 1 MiB; InvokeEndpoint's own
-#: limit (6 MiB) is checked by its room, which needs to see a little more than the limit to say so.
+#: Largest body of a call that is no upload. CloudWatch's PutMetricData and Logs' batches stay below 1 MiB;
+#: InvokeEndpoint's own limit (6 MiB) is checked by its room, which must see a little more than that to say so.
 WHOLE_LIMIT = 16 * 1024 * 1024
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from farero.base.errors import Invalid
 from farero.endpoints.spooled import read_after
 from farero.store import endpoints as endpoint_rows
+from farero.store.reset import empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from farero.base.config import Settings
     from farero.compute.base import Compute
     from farero.endpoints.capture import CaptureSpool
+    from farero.endpoints.router import RoutingStamp
     from farero.objects.local import LocalObjects
     from farero.store.engine import Store
 
@@ -24,18 +26,23 @@ if TYPE_CHECKING:
 
         settings: Settings
         store: Store
+        telemetry: Store
         compute: Compute
         objects: LocalObjects
+        stamp: RoutingStamp
 
     Page = Callable[[dict[str, str]], Any]
 
 
 def pages(parts: Parts, spool: CaptureSpool) -> dict[tuple[str, str], Page]:
     """Return the admin pages by method and name."""
-    return {
+    found: dict[tuple[str, str], Page] = {
         ("GET", "status"): lambda _: status(parts, spool),
         ("GET", "capture"): lambda query: captured(parts, query),
     }
+    if parts.settings.ephemeral:
+        found["POST", "reset"] = lambda _: reset(parts, spool)
+    return found
 
 
 def status(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:
@@ -50,7 +57,7 @@ def status(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:
         fleet = endpoint.current or endpoint.pending
         capture = fleet.capture if fleet else None
         percent = capture.get("InitialSamplingPercentage") if capture else None
-        if percent is not None and percent < 100:  # noqa: PLR2004
+        if percent is not None and percent < 100:
             notes.append(
                 f"{endpoint.name} captures {percent} % of its requests; the SDK's default is 20"
             )
@@ -73,6 +80,23 @@ def status(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:
         "capture": counts,
         "notes": notes,
     }
+
+
+def reset(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:
+    """Stop every endpoint and job and forget everything but who may call; for test suites between two tests."""
+    processes = [*parts.compute.list("endpoint/"), *parts.compute.list("job/")]
+    for process in processes:
+        parts.compute.stop(process.name, grace_s=0)
+        parts.compute.forget(process.name)
+    spool.close()
+    for store in {parts.store, parts.telemetry}:
+        with store.begin() as db:
+            empty(db)
+    parts.stamp.touch()
+    shutil.rmtree(parts.settings.spool_dir / "capture", ignore_errors=True)
+    parts.objects.sweep()
+    parts.objects.ensure_bucket(f"sagemaker-{parts.settings.region}-{parts.settings.account}")
+    return {"stopped": len(processes)}
 
 
 def captured(parts: Parts, query: dict[str, str]) -> dict[str, Any]:
