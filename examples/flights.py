@@ -135,7 +135,8 @@ key = boto3.Session().get_credentials().get_frozen_credentials()
 if url and shutil.which("curl"):
     done = subprocess.run(
         ["curl", "-sS", "--fail-with-body", "--config", "-",
-         "--aws-sigv4", f"aws:amz:{session.boto_region_name}:sagemaker", "-H", "Content-Type: text/csv", "--data-binary", line(rows[8]), f"{url}/endpoints/{endpoint}/invocations"],
+         "--aws-sigv4", f"aws:amz:{session.boto_region_name}:sagemaker", "-H", "Content-Type: text/csv",
+         "--data-binary", line(rows[8]), f"{url}/endpoints/{endpoint}/invocations"],
         input=f'user = "{key.access_key}:{key.secret_key}"', check=True, capture_output=True, text=True,
     )  # fmt: skip
     calls.append(float(done.stdout))

@@ -59,8 +59,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Generated from the code by `make docs`. Each is an environment variable, read once at the start. Every default",
-        "works on a laptop, offline, without a file.",
+        "Generated from the code by `make docs`. Each is an environment variable, read once at the start. Every",
+        "default works on a laptop, offline, without a file.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",
