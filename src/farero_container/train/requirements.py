@@ -32,7 +32,7 @@ def install(path: Path) -> None:
 
 
 def missing(text: str) -> list[str]:
-    """Return the lines that are not certain to be installed; options and URLs never are."""
+    """Return the lines whose package is absent or of another `==` version; of ranges the platform took care."""
     return [
         line
         for line in map(str.strip, text.splitlines())
