@@ -19,7 +19,8 @@ from farero.base.config import read_settings
 from farero.work.ticks import Ticker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
+    from typing import Any
 
     from farero.app import App
     from farero.base.config import Settings
@@ -83,6 +84,7 @@ async def keep_up(gateway: GatewayApp, settings: Settings) -> None:
     while True:
         try:
             await asyncio.to_thread(gateway.router.refresh)
+            gateway.proxy.forget_others(gateway.router.replica_ids())
             await asyncio.to_thread(gateway.directory.refresh)
             if settings.capture_durability == "1s" and gateway.spool.is_dirty:
                 await asyncio.to_thread(gateway.spool.sync)
@@ -98,15 +100,20 @@ def gateway_main(settings: Settings, fd: int) -> int:
     listening.setblocking(False)
     app = system_app(settings)
     try:
-        if sys.platform == "win32":
-            asyncio.run(serve_gateway(app, listening))
-        else:
-            import uvloop  # not there on Windows
-
-            uvloop.run(serve_gateway(app, listening))
+        run_loop(serve_gateway(app, listening))
     finally:
         app.close()
     return 0
+
+
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where it is installed (`farero[fast]`), else on asyncio's own loop."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
 
 
 def worker_main(settings: Settings) -> int:

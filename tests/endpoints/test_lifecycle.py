@@ -131,9 +131,26 @@ def test_a_container_that_is_not_healthy_in_time_fails(domain, wait_status, mode
     assert f"Cause {cause}: /ping " in endpoint.failure_reason
 
 
+def test_a_container_that_becomes_ready_and_dies_again_and_again_is_a_crash_loop(
+    domain, wait_status
+):
+    # The second variant keeps the endpoint from going into service meanwhile.
+    config = domain.config(
+        "c", ("AllTraffic", {"BEHAVIOUR": "die-after:0.4"}, {}), ("b", {"BEHAVIOUR": "hang"}, {})
+    )
+    domain.commands.create(domain.ctx, "iris", config)
+
+    endpoint = wait_status("Failed", seconds=30)
+
+    assert "Cause E-CRASH-LOOP: it died 5 times within " in endpoint.failure_reason
+    assert "E-EXIT (the model process exited with code 7" in endpoint.failure_reason
+
+
 @pytest.mark.parametrize("state", ["Creating", "InService", "Failed"])
 def test_an_endpoint_can_be_deleted_in_any_state(domain, wait_for, wait_status, state):
-    behaviour = {"Creating": "hang", "InService": "", "Failed": 'report:{"cause":"E-MODEL-FN"}'}[state]
+    behaviour = {"Creating": "hang", "InService": "", "Failed": 'report:{"cause":"E-MODEL-FN"}'}[
+        state
+    ]
     domain.create(model={"BEHAVIOUR": behaviour})
     wait_status(state)
 

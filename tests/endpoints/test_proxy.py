@@ -11,6 +11,7 @@ import pytest
 from farero.base.clock import SystemClock
 from farero.base.errors import LimitExceeded, NotReady
 from farero.endpoints.proxy import InvocationTimedOut, Proxy, ReplicaDied
+from farero.endpoints.replicas import ping
 from farero.endpoints.router import ReplicaRoute, VariantRoute
 
 PROGRAM = Path(__file__).parent / "program"
@@ -46,8 +47,10 @@ class Server:
 
 
 @pytest.fixture
-def servers(tmp_path):
+def servers(tmp_path, wait_for):
     made = [Server(tmp_path / f"{name}.sock", name).start() for name in ("a", "b")]
+    for server in made:
+        wait_for(lambda server=server: ping(str(server.path)) == 200)
     yield made
     for server in made:
         server.kill()

@@ -16,6 +16,7 @@ import hashlib
 import logging
 import os
 import random
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +183,8 @@ class CaptureSpool:
         self._root = spool_dir / "capture"
         self._clock = clock
         self._files: dict[str, _OpenFile] = {}
+        #: Held while files are synced, so that nobody takes a sync that has begun for one that is done.
+        self._syncing = threading.Lock()
         self._recorded = 0
         self._dropped = 0
         self._last_error = ""
@@ -203,13 +206,11 @@ class CaptureSpool:
         return True
 
     def sync(self) -> None:
-        """Bring what was appended to the disk. Blocks."""
-        for file in list(self._files.values()):
-            if file.is_dirty:
-                file.is_dirty = False
-                with contextlib.suppress(
-                    OSError
-                ):  # closed by a rotation meanwhile, which synced it
+        """Bring everything that was appended to the disk; any thread may call. Blocks."""
+        with self._syncing:
+            for file in list(self._files.values()):
+                if file.is_dirty:
+                    file.is_dirty = False
                     os.fsync(file.fd)
 
     @property
@@ -270,11 +271,12 @@ class CaptureSpool:
         return fd
 
     def _close(self, key: str) -> None:
-        file = self._files.pop(key)
-        with contextlib.suppress(OSError):
+        with self._syncing:
+            file = self._files.pop(key)
             if file.is_dirty:
-                os.fsync(file.fd)
-        os.close(file.fd)
+                with contextlib.suppress(OSError):
+                    os.fsync(file.fd)
+            os.close(file.fd)
 
     def _drop(self, target: CaptureTarget, error: OSError) -> None:
         self._dropped += 1

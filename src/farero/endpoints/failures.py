@@ -61,7 +61,7 @@ ADVICE: Mapping[str, str] = {
     "E-DISK": "Free some disk space; farero doctor shows what takes it.",
 }
 #: Trying again may help: the process died of something that need not happen again.
-TRANSIENT = frozenset({"E-EXIT", "E-SIGNAL", "E-SEGFAULT", "E-OOM", "E-DISK", "E-CRASH-LOOP"})
+TRANSIENT = frozenset({"E-EXIT", "E-SIGNAL", "E-SEGFAULT", "E-DISK", "E-CRASH-LOOP"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,9 @@ def failure_reason(failure: Failure, variant: str, log_lines: Sequence[str] = ()
         f"The primary container for production variant {variant} did not pass the ping health check. "
         f"Please check CloudWatch logs for this endpoint. {failure}"
     )
-    lines = [line.strip() for line in log_lines if line.strip()]
+    # The container says its failure in the log as well; once is enough.
+    said = failure.message.partition("\n")[0].rstrip(".")
+    lines = [line.strip() for line in log_lines if line.strip() and said not in line]
     label = " Last log lines: "
     room = LIMIT - len(head) - len(label)
     kept: list[str] = []

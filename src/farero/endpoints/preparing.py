@@ -82,6 +82,8 @@ class Preparer:
         image = _image(variant)
         model_dir = self._fetch(variant.data) if variant.data is not None else None
         source_dir = self._fetch_source(variant)
+        if model_dir is not None and source_dir is None:
+            _check_layout(model_dir)
         found = self._environment(image, source_dir or model_dir, variant, say)
         runs = f"{image.framework} {found.framework_version}".strip()
         return Prepared(
@@ -103,11 +105,10 @@ class Preparer:
             path = _requirements(folder, is_source=is_source)
             return found if path is None else self._environments.requirements(found, path, say)
         except EnvironmentFailed as error:
-            file = "code/requirements.txt" if error.cause.startswith("E-REQ") else ""
-            failure = Failure(
-                cause=error.cause, message=str(error), fix=error.fix, file=file, line=error.line
-            )
-            raise StartFailed(failure) from error
+            # The message begins with the place: `requirements.txt line 2 (…): …`.
+            text = str(error)
+            message = f"code/{text}" if text.startswith("requirements.txt") else text
+            raise StartFailed(Failure(cause=error.cause, message=message, fix=error.fix)) from error
 
     def _fetch_source(self, variant: Variant) -> Path | None:
         uri = _variables(variant).get(SUBMIT_DIRECTORY, "")
@@ -128,10 +129,9 @@ class Preparer:
             # What lies here is what was pinned, whatever happened to the object since.
             return target
         self._check_unchanged(data)
-        self._models_dir.mkdir(parents=True, exist_ok=True)
         scratch = self._models_dir / f".{ids.new_uuid()}"
-        scratch.mkdir()
         try:
+            scratch.mkdir(parents=True)
             files = scratch / "files"
             if data.is_folder:
                 self._download_folder(data, files)
@@ -226,6 +226,20 @@ def _requirements(folder: Path | None, *, is_source: bool) -> Path | None:
     if is_source:
         places.append(folder / "requirements.txt")
     return next((path for path in places if path.is_file()), None)
+
+
+def _check_layout(folder: Path) -> None:
+    """Raise StartFailed if everything lies in one folder of the archive instead of at its root.
+
+    A script at the root may well keep its model in a folder; without one nobody would look there.
+    """
+    found = list(folder.iterdir())
+    if len(found) != 1 or found[0].name == "code" or not found[0].is_dir():
+        return
+    name = found[0].name
+    message = f"everything lies in the folder '{name}/' of model.tar.gz; it must lie at the archive's root"
+    fix = f"Pack it with: tar -czf model.tar.gz -C {name} ."
+    raise StartFailed(Failure(cause="E-TAR-LAYOUT", message=message, fix=fix))
 
 
 def _warnings(image: Image, runs: str, version: str) -> tuple[str, ...]:

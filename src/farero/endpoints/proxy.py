@@ -114,6 +114,8 @@ class Proxy:
             return await self._send(endpoint, variant, find_variant, headers, body)
         finally:
             self._in_flight[key] -= 1
+            if not self._in_flight[key]:
+                del self._in_flight[key]
 
     def close(self) -> None:
         """Close every connection."""

@@ -144,6 +144,11 @@ class Router:
         """Return the endpoints in service, as this gateway sees them."""
         return sorted(self._table)
 
+    def replica_ids(self) -> set[str]:
+        """Return every replica that may get requests."""
+        variants = (variant for route in self._table.values() for variant in route.variants)
+        return {replica.id for variant in variants for replica in variant.replicas}
+
     def _route(self, endpoint: Endpoint, replicas: Sequence[Replica]) -> EndpointRoute:
         assert endpoint.current is not None
         variants = tuple(

@@ -95,6 +95,9 @@ def main():
         sys.exit(int(rest))
     if behaviour == "signal":
         os.kill(os.getpid(), int(rest))
+    if behaviour == "die-after":
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(7))
+        signal.setitimer(signal.ITIMER_REAL, float(rest))
     if behaviour == "hang":
         signal.pause()
     Path(os.environ["FARERO_SOCKET"]).unlink(missing_ok=True)
