@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DRAIN_S = 9
-#: Fallback for what normally arrives by a stamp or a miss: another host's change of routes or keys.
+#: Fallback for what normally arrives by a stamp: a change of routes by another host.
 REFRESH_EVERY_S = 1.0
 
 
@@ -80,12 +80,11 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
 
 
 async def keep_up(gateway: GatewayApp, settings: Settings) -> None:
-    """Once a second: sync and rotate the capture spool, look for changed routes and keys."""
+    """Once a second: sync and rotate the capture spool, look for changed routes."""
     while True:
         try:
             await asyncio.to_thread(gateway.router.refresh)
             gateway.proxy.forget_others(gateway.router.replica_ids())
-            await asyncio.to_thread(gateway.directory.refresh)
             if settings.capture_durability == "1s" and gateway.spool.is_dirty:
                 await asyncio.to_thread(gateway.spool.sync)
             gateway.spool.close_old()
