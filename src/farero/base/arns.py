@@ -31,3 +31,13 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
     if not bucket:
         raise Invalid(f"'{uri}' names no bucket; expected s3://bucket/key")
     return bucket, key
+
+
+def iam_arn(account: str, kind: str, name: str, path: str = "/") -> str:
+    """Return the ARN of an IAM user, group, role, policy or instance profile; `path` begins and ends with a slash."""
+    return f"arn:aws:iam::{account}:{kind}{path}{name}"
+
+
+def managed_policy_arn(name: str) -> str:
+    """Return the ARN of one of AWS's own policies, e.g. `AmazonS3FullAccess` or `service-role/…`."""
+    return f"arn:aws:iam::aws:policy/{name}"

@@ -8,21 +8,26 @@ import threading
 from typing import TYPE_CHECKING
 
 from farero.base import ids
-from farero.base.errors import NotFound
+from farero.base.errors import Invalid, NotFound
 from farero.records.identity import Credential
 from farero.store import identity as rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Connection
+
     from farero.base.clock import Clock
     from farero.base.config import Settings
+    from farero.records.identity import Entity
     from farero.store.engine import Store
 
 #: Models and jobs run long; their keys are made anew with every start.
 OWN_CALLS_SPAN = dt.timedelta(days=7)
 #: The same key serves starts that follow one another closely.
 REUSE_WITHIN = dt.timedelta(hours=1)
+#: Keys that ended this long ago are forgotten; until then they are told from unknown ones.
+KEEP_ENDED = dt.timedelta(days=1)
 
 
 class Credentials:
@@ -36,19 +41,24 @@ class Credentials:
         self._lock = threading.Lock()
 
     def assume(self, role_arn: str, session: str, span: dt.timedelta) -> Credential:
-        """Return a fresh key for a session of a role. Raises NotFound if there is no such role."""
-        name = role_arn.rpartition("/")[2]
-        with self._store.begin() as db:
-            role = rows.find_entity(db, "role", name)
-            if role is None or role.arn != role_arn:
-                raise NotFound("role", role_arn)
-            arn = f"arn:aws:sts::{self._settings.account}:assumed-role/{name}/{session}"
-            return self._make(db, arn, f"{role.id}:{session}", span)
+        """Return a fresh key for a session of a role.
 
-    def session_of(self, principal_arn: str, user_id: str, span: dt.timedelta) -> Credential:
+        Raises NotFound if there is no such role, Invalid if it allows no session that long.
+        """
+        with self._store.begin() as db:
+            role = self._get_role(db, role_arn)
+            if span.total_seconds() > role.document.get("MaxSessionDuration", 3600):
+                raise Invalid(
+                    "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+                )
+            return self._make_session(db, role, session, span)
+
+    def session_of(
+        self, principal_arn: str, user_id: str, span: dt.timedelta, *, is_owner: bool = False
+    ) -> Credential:
         """Return a fresh temporary key for who already has one."""
         with self._store.begin() as db:
-            return self._make(db, principal_arn, user_id, span)
+            return self._make(db, principal_arn, user_id, span, is_owner=is_owner)
 
     def for_role(self, role_arn: str) -> Mapping[str, str]:
         """Return AWS_… variables for a process that runs with a role; none if the role is not known here."""
@@ -57,7 +67,9 @@ class Credentials:
             made = self._made.get(role_arn)
             if made is None or now - made[0] > REUSE_WITHIN:
                 try:
-                    made = (now, self.assume(role_arn, "SageMaker", OWN_CALLS_SPAN))
+                    with self._store.begin() as db:
+                        role = self._get_role(db, role_arn)
+                        made = (now, self._make_session(db, role, "SageMaker", OWN_CALLS_SPAN))
                 except NotFound:
                     return {}
                 self._made[role_arn] = made
@@ -68,7 +80,27 @@ class Credentials:
             "AWS_SESSION_TOKEN": credential.session_token or "",
         }
 
-    def _make(self, db: object, arn: str, user_id: str, span: dt.timedelta) -> Credential:
+    def _get_role(self, db: Connection, arn: str) -> Entity:
+        role = rows.find_entity(db, "role", arn.rpartition("/")[2])
+        if role is None or role.arn != arn:
+            raise NotFound("role", arn)
+        return role
+
+    def _make_session(
+        self, db: Connection, role: Entity, session: str, span: dt.timedelta
+    ) -> Credential:
+        arn = f"arn:aws:sts::{self._settings.account}:assumed-role/{role.name}/{session}"
+        return self._make(db, arn, f"{role.id}:{session}", span)
+
+    def _make(
+        self,
+        db: Connection,
+        arn: str,
+        user_id: str,
+        span: dt.timedelta,
+        *,
+        is_owner: bool = False,
+    ) -> Credential:
         now = self._clock.now()
         credential = Credential(
             access_key_id=ids.unique_id("ASIA"),
@@ -77,7 +109,8 @@ class Credentials:
             expires_at=now + span,
             principal_arn=arn,
             user_id=user_id,
+            is_owner=is_owner,
         )
-        rows.delete_expired(db, before=now - dt.timedelta(days=1))  # pyright: ignore[reportArgumentType] - a Connection, which this layer does not name
-        rows.insert_credential(db, credential, created_at=now)  # pyright: ignore[reportArgumentType]
+        rows.delete_expired(db, before=now - KEEP_ENDED)
+        rows.insert_credential(db, credential, created_at=now)
         return credential

@@ -53,6 +53,12 @@ def list_credentials(db: Connection, user_name: str) -> list[tuple[Credential, d
     return [(_credential(row), row.created_at) for row in db.execute(query)]
 
 
+def find_user_name(db: Connection, access_key_id: str) -> str | None:
+    """Return the user whose key it is, "" for a role's key, None when there is no such key."""
+    query = sa.select(credentials.c.user_name).where(credentials.c.access_key_id == access_key_id)
+    return db.execute(query).scalar()
+
+
 def set_active(db: Connection, access_key_id: str, *, is_active: bool) -> bool:
     """Switch a key on or off; False if there is none."""
     changed = db.execute(
@@ -63,11 +69,18 @@ def set_active(db: Connection, access_key_id: str, *, is_active: bool) -> bool:
     return changed.rowcount > 0
 
 
+def rename_user(db: Connection, user_name: str, *, new_name: str, arn: str) -> None:
+    """Let a user's keys follow its new name."""
+    db.execute(
+        sa.update(credentials)
+        .where(credentials.c.user_name == user_name)
+        .values(user_name=new_name, principal_arn=arn)
+    )
+
+
 def delete_credential(db: Connection, access_key_id: str) -> bool:
     """Remove a key; False if there was none."""
-    gone = db.execute(
-        sa.delete(credentials).where(credentials.c.access_key_id == access_key_id)
-    )
+    gone = db.execute(sa.delete(credentials).where(credentials.c.access_key_id == access_key_id))
     return gone.rowcount > 0
 
 
@@ -92,17 +105,18 @@ def update_entity(db: Connection, entity: Entity) -> None:
 
 
 def find_entity(db: Connection, kind: str, name: str) -> Entity | None:
-    """Return an entity."""
+    """Return an entity; IAM's names are compared without case."""
     table = iam_entities.c
-    row = db.execute(sa.select(iam_entities).where(table.kind == kind, table.name == name)).first()
+    query = sa.select(iam_entities).where(
+        table.kind == kind, sa.func.lower(table.name) == name.lower()
+    )
+    row = db.execute(query).first()
     return _entity(row) if row else None
 
 
 def list_entities(db: Connection, kind: str) -> list[Entity]:
     """Return every entity of a kind by name."""
-    query = (
-        sa.select(iam_entities).where(iam_entities.c.kind == kind).order_by(iam_entities.c.name)
-    )
+    query = sa.select(iam_entities).where(iam_entities.c.kind == kind).order_by(iam_entities.c.name)
     return [_entity(row) for row in db.execute(query)]
 
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from farero.aws.wire.messages import AwsError
-from farero.base.errors import DomainError, NotFound
+from farero.base.errors import DomainError, Invalid, NotFound
 from farero.store import identity as rows
 
 if TYPE_CHECKING:
@@ -47,23 +47,33 @@ class Sts:
         span = dt.timedelta(seconds=req.get("DurationSeconds", 3600))
         try:
             made = self._credentials.assume(arn, req["RoleSessionName"], span)
+        except Invalid as error:
+            raise AwsError("ValidationError", error.detail) from error
         except NotFound as error:
             raise AwsError(
                 "AccessDenied",
                 f"User: {ctx.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}",
                 403,
             ) from error
-        return {
+        answer: Value = {
             "Credentials": _wire(made),
             "AssumedRoleUser": {"AssumedRoleId": made.user_id, "Arn": made.principal_arn},
-            "PackedPolicySize": 0,
         }
+        if "SourceIdentity" in req:
+            answer["SourceIdentity"] = req["SourceIdentity"]
+        return answer
 
     def get_session_token(self, ctx: Context, req: Value) -> Value:
         """Give out a temporary key for the caller itself."""
-        span = dt.timedelta(seconds=req.get("DurationSeconds", 43200))
         principal = ctx.principal
-        made = self._credentials.session_of(principal.arn, principal.user_id, span)
+        if principal.access_key_id.startswith("ASIA"):
+            raise AwsError(
+                "AccessDenied", "Cannot call GetSessionToken with session credentials", 403
+            )
+        span = dt.timedelta(seconds=req.get("DurationSeconds", 43200))
+        made = self._credentials.session_of(
+            principal.arn, principal.user_id, span, is_owner=principal.is_owner
+        )
         return {"Credentials": _wire(made)}
 
     def get_access_key_info(self, ctx: Context, req: Value) -> Value:
@@ -71,7 +81,7 @@ class Sts:
         with self._store.read() as db:
             found = rows.find_credential(db, req["AccessKeyId"])
         if found is None:
-            raise AwsError("ValidationError", "Access key id is not known here", 400)
+            raise AwsError("ValidationError", "Invalid Access Key ID", 400)
         return {"Account": ctx.account}
 
 
