@@ -68,10 +68,12 @@ def postgres_url():
 @pytest.fixture(params=_databases())
 def store(request, tmp_path):
     """An empty, migrated database; one run per kind of SQL that this machine has."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        url = request.getfixturevalue("postgres_url")
+    is_sqlite = request.param == "sqlite"
+    url = (
+        f"sqlite:///{tmp_path / 'state.db'}"
+        if is_sqlite
+        else request.getfixturevalue("postgres_url")
+    )
     opened = Store(url)
     if request.param == "postgresql":
         metadata.drop_all(opened.engine)

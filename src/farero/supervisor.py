@@ -288,14 +288,13 @@ def main(arguments: Sequence[str] = ()) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = read_settings()
-        commands = {} if "--bare" in arguments else fixed_commands(settings)
-        code = Supervisor(settings, commands).run()
-        if settings.ephemeral:
-            shutil.rmtree(settings.data_dir, ignore_errors=True)
-        return code
+        code = Supervisor(settings, {} if "--bare" in arguments else fixed_commands(settings)).run()
     except Invalid as error:
         sys.stderr.write(f"farero: {error}\n")
         return 1
+    if settings.ephemeral:
+        shutil.rmtree(settings.data_dir, ignore_errors=True)
+    return code
 
 
 if __name__ == "__main__":

@@ -124,9 +124,13 @@ def test_a_new_worker_frees_what_its_forerunner_held(store, clock):
 
 
 def test_a_state_change_and_its_item_are_one_transaction(store, clock):
-    with pytest.raises(RuntimeError), store.begin() as db:
-        items.put(db, "a", "k", due=clock.now())
-        raise RuntimeError("the process died here")
+    def die_half_way():
+        with store.begin() as db:
+            items.put(db, "a", "k", due=clock.now())
+            raise RuntimeError("the process died here")
+
+    with pytest.raises(RuntimeError):
+        die_half_way()
 
     assert waiting(store) == []
 
