@@ -275,12 +275,16 @@ def _leave_to_the_loop(_number: int, _frame: FrameType | None) -> None:
 
 def fixed_commands(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return the programs of the gateways and the worker."""
-    python = (sys.executable, "-P", "-m")  # -P: the folder we stand in gives no modules
-    gateways = {
-        f"gateway-{i}": (*python, "farero.processes", "gateway", "--fd", "3")
-        for i in range(settings.gateways)
+    program = (
+        sys.executable,
+        "-P",
+        "-m",
+        "farero.processes",
+    )  # -P: where we stand gives no modules
+    gateway = (*program, "gateway", "--fd", "3")
+    return {f"gateway-{i}": gateway for i in range(settings.gateways)} | {
+        "worker": (*program, "worker")
     }
-    return {**gateways, "worker": (*python, "farero.processes", "worker")}
 
 
 def main(arguments: Sequence[str] = ()) -> int:
