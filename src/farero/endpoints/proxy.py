@@ -213,17 +213,29 @@ class Proxy:
             hop.task = asyncio.create_task(self._connect(hop))
 
     async def _connect(self, hop: _Hop) -> None:
-        loop = asyncio.get_running_loop()
         deadline = self._clock.monotonic() + self._respawn_wait_s
         while self._clock.monotonic() < deadline:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    _, hop.connection = await loop.create_unix_connection(
-                        FramedConnection, hop.socket_path
-                    )
-            except OSError:  # TimeoutError is one
+                    hop.connection = await _open(hop.socket_path)
+            except (OSError, ReplicaLost):  # TimeoutError is an OSError
                 await asyncio.sleep(CONNECT_PAUSE_S)
             else:
                 break
         self._opened.set()
         self._opened = asyncio.Event()
+
+
+async def _open(socket_path: str) -> FramedConnection:
+    """Connect and see /ping answered: a process that is dying may still take connections for a moment."""
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_unix_connection(FramedConnection, socket_path)
+    try:
+        reply = await connection.request("/ping", {}, b"")
+    except BaseException:
+        connection.close()
+        raise
+    if reply.status != 200:
+        connection.close()
+        raise ReplicaLost(f"/ping answered {reply.status}")
+    return connection
