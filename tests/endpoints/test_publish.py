@@ -2,7 +2,8 @@
 
 import fcntl
 import json
-import os
+import subprocess
+import sys
 
 import pytest
 
@@ -107,12 +108,19 @@ def test_a_publisher_that_died_anywhere_leaves_every_record_once(bench):
     assert bench.files() == []
 
 
-def test_what_a_killed_gateway_left_is_published(bench, tmp_path):
-    child = os.fork()
-    if child == 0:
-        bench.spool.append(TARGET, b"acknowledged\n")
-        os.kill(os.getpid(), 9)
-    os.waitpid(child, 0)
+KILLED = """
+import os, sys
+from pathlib import Path
+from farero.base.clock import SystemClock
+from farero.endpoints.capture import CaptureSpool, CaptureTarget
+target = CaptureTarget(endpoint="iris", variant="AllTraffic", destination="s3://bucket/a")
+CaptureSpool(Path(sys.argv[1]), SystemClock()).append(target, b"acknowledged\\n")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_gateway_left_is_published(bench):
+    subprocess.run([sys.executable, "-c", KILLED, bench.root], check=False)
 
     bench.publisher.publish_due()
 

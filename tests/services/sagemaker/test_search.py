@@ -39,9 +39,7 @@ def test_models_are_found(bench):
     assert [record["Model"]["Model"]["ModelName"] for record in results["Results"]] == ["m"]
 
 
-@pytest.mark.parametrize(
-    "resource", ["ModelPackageGroup", "ModelPackage", "TrainingJob", "Pipeline"]
-)
+@pytest.mark.parametrize("resource", ["ModelPackageGroup", "ModelPackage", "Pipeline"])
 def test_what_there_is_none_of_is_found_nowhere(bench, resource):
     name = {"ModelPackageGroup": "ModelPackageGroupName"}.get(resource, "Anything")
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, cast
 
-from farero.aws.services.sagemaker import endpoints, models
+from farero.aws.services.sagemaker import endpoints, models, training
 from farero.aws.services.sagemaker.paging import page
 from farero.aws.services.sagemaker.paging import read_token as offset_of
 from farero.aws.services.sagemaker.tags import shown_tags
 from farero.base.errors import Invalid
 from farero.store import endpoints as rows
+from farero.store import jobs as job_rows
 from farero.store.endpoints import ListQuery
 
 if TYPE_CHECKING:
@@ -42,13 +43,12 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 class Search:
     """The operation Search of the service `sagemaker`."""
 
-    def __init__(self, store: Store, finders: Mapping[str, Finder] | None = None) -> None:
-        """finders: by resource, those of other families, e.g. TrainingJob."""
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._finders: dict[str, Finder] = {
             "Endpoint": self._find_endpoints,
             "Model": self._find_models,
-            **(finders or {}),
+            "TrainingJob": self._find_training_jobs,
         }
 
     def search(self, ctx: Context, req: Value) -> Value:
@@ -79,6 +79,13 @@ class Search:
             return [
                 models.describe(model) | _tags(shown_tags(db, model.arn))
                 for model in rows.list_models(db, _EVERYTHING)
+            ]
+
+    def _find_training_jobs(self) -> list[Value]:
+        with self._store.read() as db:
+            return [
+                training.describe(job) | _tags(shown_tags(db, job.arn))
+                for job in job_rows.search(db, job_rows.JobQuery(limit=_EVERYTHING.limit))
             ]
 
 

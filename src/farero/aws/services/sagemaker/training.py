@@ -84,7 +84,7 @@ class Training:
         _ = ctx
         with self._store.read() as db:
             job = rows.get(db, req["TrainingJobName"])
-        return _describe(job)
+        return describe(job)
 
     def list_training_jobs(self, ctx: Context, req: Value) -> Value:
         """Return one page of the jobs that pass the filters; oldest first unless asked otherwise."""
@@ -196,7 +196,8 @@ def _channel(item: Value, mode: str) -> Channel:
     )
 
 
-def _describe(job: Job) -> Value:
+def describe(job: Job) -> Value:
+    """Return a job in AWS's form; what does not apply is left out."""
     answer: Value = dict.fromkeys(_SWITCHES, False) | job.given
     answer |= {
         "TrainingJobName": job.name,
