@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from farero.aws.wire.messages import AwsError
+from farero.aws.wire.messages import AwsError, Headers
 from farero.base.context import Principal
-from farero.identity.canonical import Message
+from farero.identity.canonical import Message, hoisted_headers
 from farero.identity.forms import verify_form
 from farero.identity.refusals import SignatureError, Style
 from farero.identity.sigv4 import Verifier
@@ -73,6 +73,9 @@ class Authenticator:
             )
             if verified.body_check is not None:
                 request = _checked(request, verified.body_check)
+            if verified.is_presigned and style is Style.S3:
+                moved = [*request.headers.items, *hoisted_headers(message)]
+                request = dataclasses.replace(request, headers=Headers(moved))
         except SignatureError as error:
             raise in_aws_words(error) from error
         return principal_of(verified.credential), request

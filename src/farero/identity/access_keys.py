@@ -30,7 +30,7 @@ class AccessKeys:
     def create(self, user: str, now: dt.datetime) -> tuple[str, Credential]:
         """Make a key; return the user's name as IAM knows it and the key with its secret."""
         with self._store.begin() as db:
-            owner = get_entity(db, "user", user)
+            owner = get_entity(db, "user", user, for_update=True)
             if len(rows.list_credentials(db, owner.name)) >= MOST_KEYS:
                 raise LimitExceeded(f"Cannot exceed quota for AccessKeysPerUser: {MOST_KEYS}")
             key = Credential(

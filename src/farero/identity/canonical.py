@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 #: ASCII white space only: ISO 8859-1's no-break space may be the second byte of a UTF-8 letter.
 _SPACES = re.compile(r"[ \t\n\r\f\v]+")
+_SIGNATURE_PARAMETERS = frozenset(
+    f"x-amz-{name}"
+    for name in (
+        "algorithm", "credential", "date", "expires", "signedheaders", "signature", "security-token",
+        "content-sha256",
+    )
+)  # fmt: skip
 _BLANKS = " \t\n\r\f\v"
 
 
@@ -104,6 +111,23 @@ def canonical_queries(query: str, *, without: str = "") -> Iterator[str]:
     as_sent = "&".join(f"{n}={v}" for n, v in sorted(pairs))
     if as_sent != encoded:
         yield as_sent
+
+
+def hoisted_headers(message: Message) -> list[tuple[str, str]]:
+    """Return the headers that a presigned URL of S3 carries as parameters and the request does not repeat.
+
+    Clients that presign move `x-amz-…` headers, and in Version 2 content-type and content-md5, into the query, where
+    the signature covers them.
+    """
+    sent = {name for name, _ in message.headers}
+    found: dict[str, str] = {}
+    for name, value in query_pairs(message.query):
+        lower = name.lower()
+        is_header = lower.startswith("x-amz-") and lower not in _SIGNATURE_PARAMETERS
+        is_old = name in ("content-type", "content-md5")
+        if (is_header or is_old) and lower not in sent and value.isprintable():
+            found.setdefault(lower, value)
+    return list(found.items())
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:

@@ -74,7 +74,10 @@ class Entities:
             same = rows.find_entity(db, kind, entity.name)
             if same is not None or (kind == "policy" and _is_named(db, name)):
                 raise taken(kind, name)
-            rows.insert_entity(db, entity)
+            try:
+                rows.insert_entity(db, entity)
+            except Conflict as error:
+                raise taken(kind, name) from error
         return entity
 
     def get(self, kind: str, name: str) -> Entity:
@@ -96,12 +99,12 @@ class Entities:
     def change(self, kind: str, name: str, edit: Callable[[Document], None]) -> Entity:
         """Edit one's document in a transaction; return it as it is then. Raises NotFound."""
         with self._store.begin() as db:
-            return edit_entity(db, get_entity(db, kind, name), edit)
+            return edit_entity(db, get_entity(db, kind, name, for_update=True), edit)
 
     def rename(self, kind: str, name: str, *, account: str, new_name: str, new_path: str) -> None:
         """Give a user or a group another name or path; its id stays, memberships and keys follow."""
         with self._store.begin() as db:
-            old = get_entity(db, kind, name)
+            old = get_entity(db, kind, name, for_update=True)
             if new_name.lower() != name.lower() and rows.find_entity(db, kind, new_name):
                 raise taken(kind, new_name)
             arn = iam_arn(account, kind, new_name, new_path)
@@ -119,7 +122,7 @@ class Entities:
     def delete(self, kind: str, name: str) -> None:
         """Remove one; raise NotFound, or InUse while something hangs on it."""
         with self._store.begin() as db:
-            entity = get_entity(db, kind, name)
+            entity = get_entity(db, kind, name, for_update=True)
             _check_free(db, entity)
             rows.delete_entity(db, kind, entity.name)
 
@@ -159,7 +162,7 @@ class Entities:
             attached.append(arn)
 
         with self._store.begin() as db:
-            entity = get_entity(db, kind, name)
+            entity = get_entity(db, kind, name, for_update=True)
             if find_policy(db, arn) is None:
                 raise NotFound("policy", arn, f"Policy {arn} does not exist or is not attachable.")
             edit_entity(db, entity, edit)
@@ -221,9 +224,9 @@ class Entities:
         self.change(kind, name, edit)
 
 
-def get_entity(db: Connection, kind: str, name: str) -> Entity:
-    """Return an entity; raise NotFound in IAM's words."""
-    found = rows.find_entity(db, kind, name)
+def get_entity(db: Connection, kind: str, name: str, *, for_update: bool = False) -> Entity:
+    """Return an entity, held until the transaction ends if it is to be changed; raise NotFound in IAM's words."""
+    found = rows.find_entity(db, kind, name, for_update=for_update)
     if found is not None:
         return found
     if kind == "policy":

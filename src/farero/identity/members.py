@@ -22,14 +22,16 @@ class Members:
     def add_user(self, group: str, user: str) -> None:
         """Put a user into a group; doing it again changes nothing."""
         with self._store.begin() as db:
-            holder, member = get_entity(db, "group", group), get_entity(db, "user", user)
+            holder = get_entity(db, "group", group, for_update=True)
+            member = get_entity(db, "user", user)
             names = [n for n in holder.document.get("Members", []) if n != member.name]
             edit_entity(db, holder, lambda d: d.update(Members=[*names, member.name]))
 
     def remove_user(self, group: str, user: str) -> None:
         """Take a user out of a group; raise NotFound if it was not in it."""
         with self._store.begin() as db:
-            holder, member = get_entity(db, "group", group), get_entity(db, "user", user)
+            holder = get_entity(db, "group", group, for_update=True)
+            member = get_entity(db, "user", user)
             names: list[str] = holder.document.get("Members", [])
             if member.name not in names:
                 raise NotFound(
@@ -55,7 +57,7 @@ class Members:
     def add_role(self, profile: str, role: str) -> None:
         """Put a role into an instance profile, which holds one at most."""
         with self._store.begin() as db:
-            holder = get_entity(db, "instance-profile", profile)
+            holder = get_entity(db, "instance-profile", profile, for_update=True)
             member = get_entity(db, "role", role)
             if holder.document.get("Roles"):
                 raise LimitExceeded("Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1")
@@ -64,7 +66,7 @@ class Members:
     def remove_role(self, profile: str, role: str) -> None:
         """Take a role out of an instance profile; raise NotFound if it was not in it."""
         with self._store.begin() as db:
-            holder = get_entity(db, "instance-profile", profile)
+            holder = get_entity(db, "instance-profile", profile, for_update=True)
             member = get_entity(db, "role", role)
             if member.name not in holder.document.get("Roles", []):
                 raise NotFound("role", role, f"The role with name {role} cannot be found.")

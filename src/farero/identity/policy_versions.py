@@ -107,7 +107,7 @@ class PolicyVersions:
         if find_managed(arn):
             raise ManagedByAws(arn)
         with self._store.begin() as db:
-            policy = get_entity(db, "policy", arn)
+            policy = get_entity(db, "policy", arn, for_update=True)
             if version_id:
                 get_version(policy, version_id)
             edit_entity(db, policy, edit)

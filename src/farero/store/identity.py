@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
+from farero.base.errors import Conflict
 from farero.records.identity import Credential, Entity
 from farero.store.tables.identity import credentials, iam_entities
 
@@ -90,8 +92,14 @@ def delete_expired(db: Connection, *, before: dt.datetime) -> int:
 
 
 def insert_entity(db: Connection, entity: Entity) -> None:
-    """Add a user, role, group, policy or instance profile."""
-    db.execute(sa.insert(iam_entities).values(**_columns(entity)))
+    """Add a user, role, group, policy or instance profile.
+
+    Raises Conflict if another writer took the name meanwhile; the transaction is lost then.
+    """
+    try:
+        db.execute(sa.insert(iam_entities).values(**_columns(entity)))
+    except IntegrityError as error:
+        raise Conflict(entity.kind, entity.name) from error
 
 
 def update_entity(db: Connection, entity: Entity) -> None:
@@ -104,13 +112,16 @@ def update_entity(db: Connection, entity: Entity) -> None:
     )
 
 
-def find_entity(db: Connection, kind: str, name: str) -> Entity | None:
-    """Return an entity; IAM's names are compared without case."""
+def find_entity(db: Connection, kind: str, name: str, *, for_update: bool = False) -> Entity | None:
+    """Return an entity; IAM's names are compared without case.
+
+    for_update: hold it until the transaction ends, so that no other writer's change is lost.
+    """
     table = iam_entities.c
     query = sa.select(iam_entities).where(
         table.kind == kind, sa.func.lower(table.name) == name.lower()
     )
-    row = db.execute(query).first()
+    row = db.execute(query.with_for_update() if for_update else query).first()
     return _entity(row) if row else None
 
 
