@@ -1,7 +1,6 @@
 """Endpoints with the real container program: what a user's own mistakes look like in FailureReason.
 
-All endpoints are created at once on one platform and looked at one by one, because a process that merely exits is
-tried five times, which takes its time.
+All endpoints are created at once on one platform and looked at one by one, which saves most of the waiting.
 """
 
 import io
@@ -92,7 +91,7 @@ FAILURES = {
     "requirements": (
         SKLEARN,
         pack(script=MODEL_FN + "    return 1\n", requirements="--no-index\nno-such-thing==1\n"),
-        ("E-REQ-INSTALL: code/requirements.txt line 2: ", "no-such-thing"),
+        ("E-REQ-INSTALL: code/requirements.txt line 2 (no-such-thing==1): ",),
     ),
     "ping-timeout": (
         SKLEARN,
