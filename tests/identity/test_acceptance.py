@@ -96,3 +96,15 @@ def test_header_beyond_ascii_is_accepted_as_the_bytes_that_come(value, more):
     ]
 
     assert accepted("sagemaker", message._replace(headers=wire)) == signed.KEY
+
+
+@pytest.mark.parametrize("query", ["location", "prefix=a%20b&delimiter=/", "b=2&a=1"])
+def test_query_signed_as_old_curl_does_is_accepted(query):
+    class Curl(auth.S3SigV4Auth):
+        def canonical_query_string(self, request):
+            assert request.url.endswith(query)
+            return query
+
+    message = signed.sign(Curl, "s3", "GET", f"/bucket?{query}")
+
+    assert accepted("s3", message) == signed.KEY

@@ -183,6 +183,15 @@ def test_authorization_that_cannot_hold_says_what_is_wrong(verifier, case):
     assert error.message.startswith(text)
 
 
+def test_s3_request_without_a_payload_hash_is_held_to_the_body_at_hand(verifier):
+    message = signed.sign(auth.SigV4Auth, "s3", "POST", "/bucket/key", body=b"body")
+    assert "x-amz-content-sha256" not in dict(message.headers)
+
+    assert signed.verify(verifier, "s3", message).credential == signed.KEY
+    assert refusal(verifier, "s3", message._replace(body=b"bodY")).code == "SignatureDoesNotMatch"
+    assert refusal(verifier, "s3", message._replace(body=None)).code == "InvalidRequest"
+
+
 def test_added_amazon_header_is_refused_by_name(verifier):
     message = with_header(request_to("s3"), "x-amz-acl", "public-read")
 

@@ -96,7 +96,7 @@ def s3_paths(path: str) -> Iterator[str]:
 
 
 def canonical_queries(query: str, *, without: str = "") -> Iterator[str]:
-    """Yield the query sorted with every part encoded anew, then sorted as it came where that differs.
+    """Yield the query sorted with every part encoded anew, then sorted as it came and as it came, where that differs.
 
     without: a parameter to leave out, i.e. the signature itself.
     """
@@ -111,6 +111,8 @@ def canonical_queries(query: str, *, without: str = "") -> Iterator[str]:
     as_sent = "&".join(f"{n}={v}" for n, v in sorted(pairs))
     if as_sent != encoded:
         yield as_sent
+    if not without and query not in (encoded, as_sent):
+        yield query  # curl before 8.3 signs the query neither sorted nor encoded; it covers every byte all the same
 
 
 def hoisted_headers(message: Message) -> list[tuple[str, str]]:
