@@ -112,7 +112,7 @@ def canonical_queries(query: str, *, without: str = "") -> Iterator[str]:
     if as_sent != encoded:
         yield as_sent
     if not without and query not in (encoded, as_sent):
-        yield query  # curl before 8.3 signs the query neither sorted nor encoded; it covers every byte all the same
+        yield query  # curl 7.88 signs the query neither sorted nor encoded; every byte is covered all the same
 
 
 def hoisted_headers(message: Message) -> list[tuple[str, str]]:

@@ -179,7 +179,7 @@ def _signed_payload(message: Message, headers: Mapping[str, str], style: Style) 
         return hashlib.sha256(message.body or b"").hexdigest()
     given = headers.get("x-amz-content-sha256")
     if given is None and message.body is not None:
-        # S3 demands the header; curl before 8.x leaves it out, and what it signed can be checked all the same.
+        # S3 demands the header; curl 7.88 leaves it out, and what it signed can be checked all the same.
         return hashlib.sha256(message.body).hexdigest()
     if given is None:
         raise SignatureError(
