@@ -6,10 +6,11 @@ beyond float32 become infinite. Everything else that is no number is refused wit
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -142,24 +143,36 @@ def json_rows(payload: str) -> Matrix:
 def rows_of(value: Any) -> Matrix:
     """Return the matrix in a JSON value. Raises Undecodable saying what is accepted."""
     if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
         for key in JSON_KEYS:
-            if key in value:
-                return rows_of(value[key])
+            if key in members:
+                return rows_of(members[key])
         raise Undecodable(f"a JSON object needs one of the keys {', '.join(JSON_KEYS)}")
     if not isinstance(value, list):
         raise Undecodable(f"expected a list of rows, got {_json_name(value)}")
-    if value and all(isinstance(row, dict) for row in value):
-        value = [row.get("features", list(row.values())) for row in value]
-    if not any(isinstance(row, list) for row in value):
-        value = [value]
+    given = _as_list(value)
+    if given and all(isinstance(row, dict) for row in given):
+        given = [_features(row) for row in given]
+    if not any(isinstance(row, list) for row in given):
+        given = [given]
     rows: list[list[float]] = []
-    for number, row in enumerate(value, 1):
+    for number, row in enumerate(given, 1):
         if not isinstance(row, list):
             raise Undecodable(f"row {number} is {_json_name(row)}, not a list of numbers")
-        rows.append([_json_number(item, number, column) for column, item in enumerate(row, 1)])
+        items = _as_list(row)
+        rows.append([_json_number(item, number, column) for column, item in enumerate(items, 1)])
         if len(rows[-1]) != len(rows[0]):
             raise Undecodable(f"row {number} has {len(rows[-1])} columns, row 1 has {len(rows[0])}")
     return _matrix(rows)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value
+
+
+def _features(row: dict[str, Any]) -> Any:
+    """Return the numbers of one row given as an object: its `features`, or all its values in order."""
+    return row.get("features", list(row.values()))
 
 
 def json_lines(payload: str) -> Matrix:
@@ -171,9 +184,8 @@ def json_lines(payload: str) -> Matrix:
                 value = parse_json(line)
             except Undecodable as error:
                 raise Undecodable(f"line {number}: {error}") from error
-            rows.append(
-                value.get("features", list(value.values())) if isinstance(value, dict) else value
-            )
+            is_object = isinstance(value, dict)
+            rows.append(_features(cast("dict[str, Any]", value)) if is_object else value)
     return rows_of(rows)
 
 
@@ -189,9 +201,8 @@ def npy(body: bytes) -> Matrix:
 def parquet(body: bytes) -> Matrix:
     """Read a Parquet file of numeric columns (needs pyarrow)."""
     try:
-        import pyarrow.parquet as pq  # heavy and optional
-
-        table = pq.read_table(io.BytesIO(body))
+        # heavy, optional and untyped
+        table: Any = importlib.import_module("pyarrow.parquet").read_table(io.BytesIO(body))
         columns = [np.asarray(column.to_numpy(), dtype=np.float32) for column in table.columns]
     except ImportError as error:
         raise Undecodable("Parquet needs the package pyarrow in this environment") from error
@@ -221,15 +232,9 @@ def _json_number(item: Any, row: int, column: int) -> float:
     raise Undecodable(f"row {row}, column {column} is {_json_name(item)}, not a number")
 
 
-def _json_name(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a string",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")
+def _json_name(value: object) -> str:
+    names = {"dict": "an object", "list": "a list", "str": "a string", "bool": "a boolean"}
+    return names.get(type(value).__name__, "null" if value is None else "a number")
 
 
 def _matrix(rows: list[list[float]]) -> Matrix:

@@ -1,4 +1,4 @@
-"""A user's inference.py: model_fn, input_fn, predict_fn, output_fn or transform_fn, as SageMaker's inference toolkit calls them.
+"""A user's inference.py: model_fn, input_fn, predict_fn, output_fn, transform_fn, called as SageMaker's toolkit does.
 
 The number of parameters decides whether `context` is passed; any other number is an error at start. What the user does
 not define is done by the framework's defaults. Facts: sagemaker-inference-toolkit 1.10.
@@ -14,7 +14,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -138,8 +138,8 @@ class UserModel:
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
             return _told(500, str(error), error)
         kind = accept
-        if isinstance(result, tuple) and len(result) == 2:
-            result, kind = result
+        if isinstance(result, tuple):
+            result, kind = cast("tuple[Any, str]", result)
         kind = self._context.response_headers.get("content-type", kind)
         if not isinstance(result, (bytes, bytearray, str)):
             result = encode(result, kind)
@@ -314,9 +314,11 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        members = cast("dict[Any, Any]", value)
+        return {key: _plain(item) for key, item in members.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        items = cast("list[Any]", value)
+        return [_plain(item) for item in items]
     return value
 
 

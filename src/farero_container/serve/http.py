@@ -1,8 +1,8 @@
-"""The replica's socket: HTTP/1.1 (the container contract) and Farero's frames, told apart by the first four bytes.
+"""The replica's socket: HTTP/1.1 (the container contract) and Farero's frames, told by the first four bytes.
 
-A frame is `u32 length | u32 id | u16 head length | head (JSON) | body`, big-endian, the length counting what follows
-it; answers come in any order. HTTP takes Content-Length and chunked bodies, keep-alive and Expect: 100-continue; what is
-malformed or ambiguous is answered once and the connection closed (RFC 9112, sections 6.3 and 9.6).
+A frame is `u32 length | u32 id | u16 head length | head (JSON) | body`, big-endian, the length counting what
+follows it; answers come in any order. HTTP takes Content-Length and chunked bodies, keep-alive and Expect:
+100-continue; what is malformed or ambiguous is answered once and the connection closed (RFC 9112, 6.3 and 9.6).
 """
 
 from __future__ import annotations

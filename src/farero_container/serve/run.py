@@ -1,7 +1,7 @@
 """`python -m farero_container serve`: load the model, listen, answer, drain.
 
-Listens on the Unix socket FARERO_SOCKET, or on port SAGEMAKER_BIND_TO_PORT (8080). The model runs in one thread, so that
-user code meets no surprise; requests wait for it in order. /ping answers 200 once the model is loaded.
+Listens on the Unix socket FARERO_SOCKET, or on port SAGEMAKER_BIND_TO_PORT (8080). The model runs in one thread, so
+that user code meets no surprise; requests wait for it in order. /ping answers 200 once the model is loaded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from farero_container.serve.http import HEAD_LIMIT, Connections, Request, Respon
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DRAIN_S = 25.0
+#: As long as one invocation may take.
+DRAIN_S = 60.0
 
 
 class Served(Protocol):
@@ -97,7 +98,11 @@ class Application:
                 self._thread, self._model.invoke, request.body, request.headers
             )
         except Exception as error:  # noqa: BLE001 - one of three places: the container's request loop
-            print(f"farero: internal error: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            print(
+                f"farero: internal error: {type(error).__name__}: {error}",
+                file=sys.stderr,
+                flush=True,
+            )
             return Response(
                 500, {"content-type": "text/plain"}, b"the model server met an error of its own\n"
             )
@@ -109,23 +114,30 @@ async def serve(model: Served, started: float) -> None:
     connections = Connections(Application(model).handle, max_body_bytes=limit)
     path = os.environ.get("FARERO_SOCKET")
     if path:
-        Path(path).unlink(missing_ok=True)
+        _remove(path)
+        os.umask(0o177)  # the socket is its owner's alone
         server = await asyncio.start_unix_server(connections.accept, path, limit=HEAD_LIMIT)
-        Path(path).chmod(0o600)
+        os.umask(0o077)
     else:
         port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", str(contract.DEFAULT_PORT)))
         server = await asyncio.start_server(connections.accept, "127.0.0.1", port, limit=HEAD_LIMIT)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    print(f"farero: serving {model.describe()} after {time.monotonic() - started:.2f} s", flush=True)
+    print(
+        f"farero: serving {model.describe()} after {time.monotonic() - started:.2f} s", flush=True
+    )
     tell_ready()
     await stop.wait()
     server.close()
     await connections.drain(DRAIN_S)
     if path:
-        with contextlib.suppress(OSError):
-            Path(path).unlink()
+        _remove(path)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        Path(path).unlink()
 
 
 def tell_ready() -> None:

@@ -5,6 +5,7 @@ Facts: sagemaker-pytorch-inference-toolkit's default handler, with its own error
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ class PyTorch(Defaults):
 
     def __init__(self) -> None:
         try:
-            import torch  # heavy
+            torch: Any = importlib.import_module("torch")  # heavy and optional
         except ImportError as error:
             raise StartUpError(
                 "E-NO-FRAMEWORK",
@@ -30,7 +31,7 @@ class PyTorch(Defaults):
                 fix="pip install 'farero[torch]'",
             ) from error
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-        self._torch: Any = torch
+        self._torch = torch
         self.name = f"PyTorch {torch.__version__}"
 
     def load(self, model_dir: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ class Sklearn(Defaults):
 
     def __init__(self) -> None:
         try:
-            import sklearn  # heavy
+            sklearn: Any = importlib.import_module("sklearn")  # heavy and optional
         except ImportError as error:
             raise StartUpError(
                 "E-NO-FRAMEWORK",
@@ -45,7 +46,7 @@ class Sklearn(Defaults):
             )
         print("farero: lenient: no model_fn; AWS's scikit-learn container needs one", flush=True)
         print("farero: warning: the model is a pickle; unpickling runs code", flush=True)
-        import joblib  # comes with scikit-learn
+        joblib: Any = importlib.import_module("joblib")  # comes with scikit-learn
 
         with warnings.catch_warnings(record=True) as noticed:
             warnings.simplefilter("always")

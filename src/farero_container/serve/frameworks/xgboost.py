@@ -7,13 +7,14 @@ Predictions are the Booster's own, bit for bit; one thread a replica.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
 import pickle
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -44,9 +45,7 @@ def import_xgboost() -> Any:
     for name in hidden:
         sys.modules[name] = None  # pyright: ignore[reportArgumentType] - import then fails, as the docs of sys.modules say
     try:
-        import xgboost  # heavy
-
-        return xgboost
+        return importlib.import_module("xgboost")  # heavy and optional
     except ImportError as error:
         raise StartUpError(
             "E-NO-FRAMEWORK",
@@ -101,8 +100,8 @@ class XGBoostServer:
             )
             rows = np.concatenate([rows, padding], axis=1)
         if rows.shape[1] != self._features:
-            return self._refuse(400, "Unable to evaluate payload provided: "
-                                f"{rows.shape[1]} columns came, the model has {self._features} features.", kind, rows)  # fmt: skip
+            what = f"{rows.shape[1]} columns came, the model has {self._features} features."
+            return self._refuse(400, f"Unable to evaluate payload provided: {what}", kind, rows)
         try:
             scores = self._predict(rows)
         except Exception as error:  # noqa: BLE001 - the library's own message is the answer
@@ -147,10 +146,7 @@ class XGBoostServer:
                                 "['text/csv', 'application/json', 'application/jsonlines'].", kind, None)  # fmt: skip
         headers = {"content-type": "text/csv; charset=utf-8"}
         if is_batch or has_accept:
-            lines = [
-                ",".join(map(str, v)) if isinstance(v, list) and not is_batch else str(v)
-                for v in values
-            ]
+            lines = [_csv_line(value, as_list=is_batch) for value in values]
             return Response(200, headers, ("\n".join(lines) + "\n").encode())
         return Response(200, headers, ",".join(map(str, values)).encode())
 
@@ -163,8 +159,10 @@ class XGBoostServer:
         lines = [
             what,
             f"came: {kind or 'no content type'}, {came}",
-            (f"expected: text/csv, application/json, text/libsvm or application/x-npy with {self._features} "
-            f"features a row{names}"),
+            (
+                f"expected: text/csv, application/json, text/libsvm or application/x-npy with {self._features} "
+                f"features a row{names}"
+            ),
             f"works: curl -H 'Content-Type: text/csv' --data '{sample}' .../invocations",
         ]
         return Response(
@@ -204,7 +202,8 @@ class XGBoostServer:
         except Exception as error:
             raise StartUpError(
                 "E-PICKLE-VERSION",
-                f"{path.name} is a pickle of another XGBoost that {self._xgb.__version__} cannot read: {_first_line(error)}",
+                f"{path.name} is a pickle of another XGBoost that {self._xgb.__version__} cannot read: "
+                f"{_first_line(error)}",
                 file=path.name,
                 fix="Load it with the XGBoost that wrote it and save it with booster.save_model('xgboost-model').",
             ) from error
@@ -246,10 +245,17 @@ def _accepted(accept: str | None) -> str:
     return content.media_type(accept)
 
 
+def _csv_line(value: Any, *, as_list: bool) -> str:
+    """One record's scores; several classes are columns, or a printed list as AWS's batch path has it."""
+    if as_list or isinstance(value, float):
+        return str(value)
+    return ",".join(str(item) for item in value)
+
+
 def _finite(value: Any) -> Any:
     """JSON has no NaN: what is not finite is told as a string."""
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [_finite(item) for item in cast("list[float]", value)]
     return value if math.isfinite(value) else str(value)
 
 
