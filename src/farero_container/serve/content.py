@@ -157,7 +157,7 @@ def rows_of(value: Any) -> Matrix:
         given = [given]
     rows: list[list[float]] = []
     for number, row in enumerate(given, 1):
-        if not isinstance(row, list):
+        if _json_name(row) != "a list":
             raise Undecodable(f"row {number} is {_json_name(row)}, not a list of numbers")
         items = _as_list(row)
         rows.append([_json_number(item, number, column) for column, item in enumerate(items, 1)])

@@ -109,6 +109,7 @@ class UserModel:
                 "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, and/or "
                 "output_fn implementation",
                 file=_shown(script),
+                fix="Keep transform_fn, or the other three.",
             )
         self._model = self._load()
 
@@ -178,7 +179,9 @@ class UserModel:
                 f"{type(error).__name__}: {error}",
                 file=file,
                 line=line,
-                fix="" if load else "Add code/inference.py with a model_fn that loads it.",
+                fix="model_fn fails while it loads the model; the log has the traceback."
+                if load
+                else "Add code/inference.py with a model_fn that loads it.",
             ) from error
         finally:
             os.chdir(before)

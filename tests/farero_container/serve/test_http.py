@@ -108,9 +108,8 @@ def test_many_interleaved_callers_get_their_own_answers(server, booster):
             body = ",".join(repr(float(v)) for v in row).encode()
             connection.sendall(frame(number, body, {"content-type": "text/csv"}))
         stream = connection.makefile("rb")
-        answers = dict(
-            (n, (h["status"], float(b))) for n, h, b in (read_frame(stream) for _ in rows)
-        )
+        frames = [read_frame(stream) for _ in rows]
+        answers = {number: (head["status"], float(body)) for number, head, body in frames}
 
     assert answers == {number: (200, value) for number, value in enumerate(expected)}
 
