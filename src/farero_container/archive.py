@@ -51,12 +51,13 @@ def unpack(
 
 
 class _Folder:
-    """The folder that is being filled, with the one below it that was used last kept open."""
+    """The folder that is being filled, with the way down to the one used last kept open."""
 
     def __init__(self, root: Path, limits: Limits) -> None:
-        self._root = os.open(root, _FOLDER_FLAGS)
         self._limits = limits
-        self._last: tuple[tuple[str, ...], int] = ((), os.dup(self._root))
+        #: Descriptors of the root and of each folder on the way to `_path`.
+        self._open = [os.open(root, _FOLDER_FLAGS)]
+        self._path: tuple[str, ...] = ()
         self._files = 0
         self._bytes = 0
 
@@ -64,8 +65,8 @@ class _Folder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._last[1])
-        os.close(self._root)
+        for folder in self._open:
+            os.close(folder)
 
     def fill(self, stream: TarStream) -> UnpackReport:
         """Create what the stream yields; links last, when every file is there."""
@@ -110,16 +111,15 @@ class _Folder:
 
     def _enter(self, path: tuple[str, ...]) -> int:
         """Return the descriptor of a folder, made if it is not there; valid until the next call."""
-        if self._last[0] == path:
-            return self._last[1]
-        here = os.dup(self._root)
-        for part in path:
-            below = _open_or_make(part, here)
-            os.close(here)
-            here = below
-        os.close(self._last[1])
-        self._last = (path, here)
-        return here
+        if self._path != path:
+            pairs = enumerate(zip(self._path, path, strict=False))
+            shared = next((n for n, (old, new) in pairs if old != new), min(len(self._path), len(path)))
+            while len(self._open) > shared + 1:
+                os.close(self._open.pop())
+            for part in path[shared:]:
+                self._open.append(_open_or_make(part, self._open[-1]))
+            self._path = path
+        return self._open[-1]
 
 
 def resolve(

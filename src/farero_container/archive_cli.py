@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +19,8 @@ MAX_SHOWN = 40
 def main(argv: list[str]) -> int:
     """Run one of the four; 0 if it went well, else 1 with the cause as JSON."""
     options = _parser().parse_args(argv)
+    # As an exception, so that a half-filled folder is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         return options.run(options)
     except StartUpError as error:

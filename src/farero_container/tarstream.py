@@ -26,6 +26,8 @@ CHUNK = 1 << 20
 #: Linux's own limits of one name and, less generous, of a path.
 MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_DEPTH = 255, 2048, 64
 MAX_HEADER_BYTES = 1 << 20
+#: Records of one extended header; archivers write a dozen.
+MAX_PAX_RECORDS = 1000
 _PACK = "Pack it with: farero pack DIR, or: tar -czf model.tar.gz -C DIR ."
 _AGAIN = "The upload broke off or the file was cut; pack and upload it again."
 _SAFE = "Pack regular files and folders only, with relative names: farero pack DIR."
@@ -49,7 +51,7 @@ class BadArchive(StartUpError):  # noqa: N818 - the archive's fault
 class Limits:
     """How much an archive may hold."""
 
-    #: Times its own size that an archive may hold, beyond `ratio_from_bytes`.
+    #: Times its own size that an archive may hold, beyond `ratio_from_bytes`; holds for what was read so far too.
     ratio: int = 200
     ratio_from_bytes: int = 100_000_000
     total_bytes: int = 20_000_000_000
@@ -83,16 +85,25 @@ class TarStream:
         self._limits = limits
         self._allow_plain = allow_plain
         self._size = archive.stat().st_size
+        self._most_bytes = max(limits.ratio_from_bytes, limits.ratio * self._size)
+        # What may come out before anything went in to match it: a model may well begin with zeros.
+        self._spare_bytes = max(limits.ratio_from_bytes, self._most_bytes // 10)
         self._position = 0
         self._left = 0
         self._is_gzip = True
-        self._stream: IO[bytes] | _GzipFile
+        self._file: IO[bytes]
+        self._stream: IO[bytes] | gzip.GzipFile
         #: Comparable form of each name → (the name itself, its kind).
         self._seen: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {}
+        #: The folder of the member before, whose own folders need no second look.
+        self._last_folder: tuple[str, ...] = ()
 
     def entries(self) -> Generator[Entry]:
         """Yield the members in their order. Raises BadArchive."""
-        with contextlib.closing(self._open()) as self._stream:
+        with (
+            self._archive.open("rb") as self._file,
+            contextlib.closing(self._open()) as self._stream,
+        ):
             found = False
             for header, name, link in self._headers():
                 found = True
@@ -115,20 +126,17 @@ class TarStream:
             self._left -= len(chunk)
             yield chunk
 
-    def _open(self) -> IO[bytes] | _GzipFile:
-        file = self._archive.open("rb")
-        magic = file.read(BLOCK)
-        file.seek(0)
+    def _open(self) -> IO[bytes] | gzip.GzipFile:
+        magic = self._file.read(BLOCK)
+        self._file.seek(0)
         if not magic:
-            file.close()
             raise BadArchive("E-TAR-EMPTY", "the archive is a file of 0 bytes", fix=_PACK)
         if magic.startswith(b"\x1f\x8b"):
-            return _GzipFile(file)
+            return gzip.GzipFile(fileobj=self._file, mode="rb")
         self._is_gzip = False
         is_tar = magic[257:262] == b"ustar"
         if is_tar and self._allow_plain:
-            return file
-        file.close()
+            return self._file
         found = next((what for sign, what in _OTHER_FORMATS.items() if magic.startswith(sign)), "")
         if is_tar:
             found = "a tar file without compression, which SageMaker does not take"
@@ -206,8 +214,10 @@ class TarStream:
         if kind == "link":
             target = _link_target(path, link, is_symbolic=header.type == tarfile.SYMTYPE)
         self._remember(path, kind)
-        if kind == "file" and header.size > self._limits.total_bytes:
-            raise self._bomb(f"'{_shown(name)}' alone has {header.size:,} bytes")
+        if kind == "file" and header.size > min(self._limits.total_bytes, self._most_bytes):
+            raise self._bomb(
+                f"'{_shown(name)}' alone has {header.size:,} bytes, in an archive of {self._size:,}"
+            )
         return Entry(
             path=path, kind=kind, size_bytes=header.size if kind == "file" else 0,
             is_executable=bool(header.mode & 0o100), target=target,
@@ -217,10 +227,27 @@ class TarStream:
         return self._seen.get(_folded(path)) == (path, "folder")
 
     def _remember(self, path: tuple[str, ...], kind: str) -> None:
+        folded = _folded(path)
+        if path[:-1] != self._last_folder:
+            self._remember_folders(path, folded)
+            self._last_folder = path[:-1]
+        known, known_kind = self._seen.setdefault(folded, (path, ""))
+        if known_kind:
+            why = (
+                "is in the archive twice"
+                if known == path
+                else f"and '{_shown('/'.join(known))}' differ in case only"
+            )
+            raise _unsafe(f"'{_shown('/'.join(path))}' {why}")
+        self._seen[folded] = (path, kind)
+        if len(self._seen) > self._limits.files:
+            raise self._bomb(f"the archive holds more than {self._limits.files:,} files")
+
+    def _remember_folders(self, path: tuple[str, ...], folded: tuple[str, ...]) -> None:
         for depth in range(1, len(path)):
             above = path[:depth]
-            known, known_kind = self._seen.setdefault(_folded(above), (above, "folder"))
-            if known_kind != "folder":
+            known, kind = self._seen.setdefault(folded[:depth], (above, "folder"))
+            if kind != "folder":
                 raise _unsafe(
                     f"'{_shown('/'.join(path))}' lies below '{_shown('/'.join(known))}', which is no folder"
                 )
@@ -228,17 +255,6 @@ class TarStream:
                 raise _unsafe(
                     f"'{_shown('/'.join(above))}' and '{_shown('/'.join(known))}' differ in case only"
                 )
-        known, _ = self._seen.setdefault(_folded(path), (path, ""))
-        if self._seen[_folded(path)][1]:
-            why = (
-                "is in the archive twice"
-                if known == path
-                else f"and '{_shown('/'.join(known))}' differ in case only"
-            )
-            raise _unsafe(f"'{_shown('/'.join(path))}' {why}")
-        self._seen[_folded(path)] = (path, kind)
-        if len(self._seen) > self._limits.files:
-            raise self._bomb(f"the archive holds more than {self._limits.files:,} files")
 
     def _read(self, size: int) -> bytes:
         """Read up to `size` bytes, fewer only at the end."""
@@ -255,9 +271,13 @@ class TarStream:
         self._position += len(data)
         if self._position > self._limits.total_bytes + self._limits.files * 4 * BLOCK:
             raise self._bomb(f"the archive holds more than {self._limits.total_bytes:,} bytes")
-        if self._position > max(self._limits.ratio_from_bytes, self._limits.ratio * self._size):
+        taken = self._file.tell()
+        if (
+            self._position > self._spare_bytes + self._limits.ratio * taken
+            or self._position > self._most_bytes
+        ):
             raise self._bomb(
-                f"{self._size:,} bytes grew to more than {self._position:,}, over {self._limits.ratio}:1"
+                f"{taken:,} bytes grew to more than {self._position:,}, over {self._limits.ratio}:1"
             )
         return data
 
@@ -281,18 +301,6 @@ class TarStream:
 
     def _bomb(self, why: str) -> BadArchive:
         return BadArchive("E-TAR-BOMB", why, fix="Pack fewer or smaller files.")
-
-
-class _GzipFile(gzip.GzipFile):
-    """A GzipFile that closes the file below it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(fileobj=file, mode="rb")
-        self._below = file
-
-    def close(self) -> None:
-        super().close()
-        self._below.close()
 
 
 _NAMES = {
@@ -350,18 +358,21 @@ def _kind(header: tarfile.TarInfo) -> str:
 def _pax_records(body: bytes) -> dict[str, str]:
     """Return the records that change what a member is called or how long it is."""
     records: dict[str, str] = {}
-    while body.strip(b"\0"):
-        length_text, blank, _ = body.partition(b" ")
-        length = _decimal(length_text.decode("ascii", "replace")) if blank else 0
-        record = body[len(length_text) + 1 : length]
-        if not record.endswith(b"\n") or b"=" not in record:
+    body = body.rstrip(b"\0")
+    at = count = 0
+    while at < len(body):
+        count += 1
+        blank = body.find(b" ", at, at + 20)
+        length = _decimal(body[at:blank].decode("ascii", "replace")) if blank > at else 0
+        record = body[blank + 1 : at + length]
+        if count > MAX_PAX_RECORDS or not record.endswith(b"\n") or b"=" not in record:
             raise _unsafe("an extended header is not readable")
         key, _, value = record[:-1].decode("utf-8", "surrogateescape").partition("=")
         if key.startswith("GNU.sparse"):
             raise _unsafe("a sparse file")
         if key in ("path", "linkpath", "size"):
             records[key] = value
-        body = body[length:]
+        at += length
     return records
 
 

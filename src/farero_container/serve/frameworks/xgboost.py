@@ -108,7 +108,8 @@ class XGBoostServer:
             return self._refuse(
                 400, f"Unable to evaluate payload provided: {_first_line(error)}", kind, rows
             )
-        response = self._answer(scores, kind, headers.get("accept"))
+        is_json = kind not in AWS_TYPES and body.lstrip()[:1] in (b"{", b"[")
+        response = self._answer(scores, kind, headers.get("accept"), is_json=is_json)
         if kind not in AWS_TYPES:
             response.headers["x-farero-compat"] = "aws-would-415"
         return response
@@ -125,15 +126,12 @@ class XGBoostServer:
         last = int(best) + 1 if best is not None else 0
         return booster.predict(matrix, validate_features=False, iteration_range=(0, last))
 
-    def _answer(self, scores: Any, kind: str, accept: str | None) -> Response:
+    def _answer(self, scores: Any, kind: str, accept: str | None, *, is_json: bool) -> Response:
+        """Write the scores; who sent JSON and accepts anything gets JSON."""
         values: list[Any] = scores.tolist()
         wanted = _accepted(accept)
         is_batch = os.environ.get("SAGEMAKER_BATCH", "").lower() == "true"
-        is_lenient_json = kind in (*content.JSON, *content.JSONLINES) and accept in (
-            None,
-            "",
-            "*/*",
-        )
+        is_lenient_json = is_json and accept in (None, "", "*/*")
         has_accept = self._version >= FIRST_WITH_ACCEPT
         if not is_batch and (is_lenient_json or (has_accept and wanted == "application/json")):
             body = {"predictions": [{"score": _finite(value)} for value in values]}
