@@ -267,6 +267,11 @@ class Platform:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
         self.control = Control(self.data_dir / "run" / "supervisor.sock")
+        # Environments for frameworks are slow to make: all platforms share one folder of them.
+        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "farero-dev" / "envs"
+        cache.mkdir(parents=True, exist_ok=True)
+        self.data_dir.mkdir(parents=True, mode=0o700)
+        (self.data_dir / "envs").symlink_to(cache)
 
     def farero(self, *arguments, check=True, **options):
         """Run the CLI; return the finished process with its output as text."""
