@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from farero_container.tarstream import Entry
 
+#: Archives up to this size are read once before the first file is written: 100,000 files in 2 MB are
+#: counted in seconds, while creating them takes a slow disk a minute.
+READ_FIRST_BYTES = 16_000_000
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -38,10 +41,14 @@ def unpack(
     """Unpack into a new folder. Raises BadArchive or OSError; then nothing is left behind."""
     if target.exists() and any(target.iterdir()):
         raise FileExistsError(f"{target} exists and is not empty")
+    limits = limits or Limits()
+    if archive.stat().st_size <= READ_FIRST_BYTES:
+        for _ in TarStream(archive, limits, allow_plain=allow_plain).entries():
+            pass
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        with _Folder(scratch, limits or Limits()) as folder:
-            report = folder.fill(TarStream(archive, limits or Limits(), allow_plain=allow_plain))
+        with _Folder(scratch, limits) as folder:
+            report = folder.fill(TarStream(archive, limits, allow_plain=allow_plain))
         scratch.chmod(0o755)
         scratch.rename(target)
     except BaseException:
@@ -113,7 +120,9 @@ class _Folder:
         """Return the descriptor of a folder, made if it is not there; valid until the next call."""
         if self._path != path:
             pairs = enumerate(zip(self._path, path, strict=False))
-            shared = next((n for n, (old, new) in pairs if old != new), min(len(self._path), len(path)))
+            shared = next(
+                (n for n, (old, new) in pairs if old != new), min(len(self._path), len(path))
+            )
             while len(self._open) > shared + 1:
                 os.close(self._open.pop())
             for part in path[shared:]:

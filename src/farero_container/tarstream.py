@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 import tarfile
 import unicodedata
 import zlib
@@ -28,6 +29,7 @@ MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_DEPTH = 255, 2048, 64
 MAX_HEADER_BYTES = 1 << 20
 #: Records of one extended header; archivers write a dozen.
 MAX_PAX_RECORDS = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PACK = "Pack it with: farero pack DIR, or: tar -czf model.tar.gz -C DIR ."
 _AGAIN = "The upload broke off or the file was cut; pack and upload it again."
 _SAFE = "Pack regular files and folders only, with relative names: farero pack DIR."
@@ -318,7 +320,7 @@ def clean(name: str) -> tuple[str, ...]:
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if ".." in parts:
         raise _unsafe(f"'{_shown(name)}' leaves its folder by '..'")
-    if any(ord(char) < 32 or ord(char) == 127 for char in name):
+    if _CONTROL.search(name):
         raise _unsafe(f"'{_shown(name)}' has control characters in its name")
     encoded = [len(part.encode("utf-8", "surrogateescape")) for part in parts]
     if max(encoded, default=0) > MAX_NAME_BYTES or sum(encoded) + len(parts) > MAX_PATH_BYTES:

@@ -6,10 +6,12 @@ import gzip
 import io
 import json
 import random
+import signal
 import subprocess
 import sys
 import tarfile
 import time
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,18 +97,64 @@ def test_folders_alone_are_empty(tmp_path: Path) -> None:
     assert _cause(tmp_path, gzip.compress(buffer.getvalue())) == "E-TAR-EMPTY"
 
 
-def test_a_bomb_stops_at_the_ratio(tmp_path: Path) -> None:
-    chunk = bytes(1 << 20)
-    info = tarfile.TarInfo("zeros")
-    info.size = 2_000 << 20
-    with gzip.open(tmp_path / "bomb", "wb", compresslevel=1) as out:
-        out.write(info.tobuf())
-        for _ in range(150):
-            out.write(chunk)
-    body = (tmp_path / "bomb").read_bytes()
-    (tmp_path / "bomb").unlink()
+def _zeros(files: int, megabytes: int, size: int | None = None) -> bytes:
+    """Return an archive of `files` files of zeros; `size` is what each claims to hold."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    chunk, out = bytes(1 << 20), []
+    for number in range(files):
+        info = tarfile.TarInfo(f"zeros{number}")
+        info.size = size if size is not None else megabytes << 20
+        out.append(packer.compress(info.tobuf(tarfile.GNU_FORMAT)))
+        out += [packer.compress(chunk) for _ in range(megabytes)]
+    return b"".join([*out, packer.flush()])
 
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _zeros(1, 2, size=50 << 30),
+        _zeros(40, 4),
+        _zeros(200, 2) + gzip.compress(random.Random(3).randbytes(1 << 20)),
+    ],
+    ids=["one file that claims 50 GB", "many files", "zeros before what would weigh them up"],
+)
+def test_a_bomb_stops_at_the_ratio(tmp_path: Path, body: bytes) -> None:
     assert _cause(tmp_path, body) == "E-TAR-BOMB"
+
+
+def test_a_million_empty_files_stop_at_the_limit(tmp_path: Path) -> None:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    block = b"".join(tarfile.TarInfo(f"{n:09d}").tobuf(tarfile.USTAR_FORMAT) for n in range(30_000))
+    body = packer.compress(block) + packer.flush()
+
+    assert _cause(tmp_path, body, Limits(files=20_000)) == "E-TAR-BOMB"
+
+
+def test_an_archive_within_an_archive_is_a_file(tmp_path: Path) -> None:
+    inner = _zeros(1, 50)
+    (tmp_path / "m.tar.gz").write_bytes(
+        gzip.compress(_tar({"inner.tar.gz": inner, "m.json": b"{}"}))
+    )
+
+    report = unpack(tmp_path / "m.tar.gz", tmp_path / "target")
+
+    assert (report.files, report.bytes) == (2, len(inner) + 2)
+    assert (tmp_path / "target/inner.tar.gz").read_bytes() == inner
+
+
+def test_a_model_of_few_distinct_bytes_is_no_bomb(tmp_path: Path) -> None:
+    (tmp_path / "m.tar.gz").write_bytes(_zeros(1, 80))
+
+    assert unpack(tmp_path / "m.tar.gz", tmp_path / "target").bytes == 80 << 20
+
+
+def test_a_header_of_very_many_records_is_refused_at_once(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("x")
+    records = b"6 a=b\n" * 170_000
+    info.type, info.size = tarfile.XHDTYPE, len(records)
+    body = info.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
+
+    assert _cause(tmp_path, gzip.compress(body + tarfile.TarInfo("f").tobuf())) == "E-TAR-UNSAFE"
 
 
 @pytest.mark.parametrize(
@@ -160,6 +208,30 @@ def test_a_target_in_use_is_left_alone(tmp_path: Path) -> None:
         unpack(tmp_path / "m.tar.gz", tmp_path / "target")
 
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["mine"]
+
+
+def test_a_program_told_to_stop_leaves_nothing_behind(tmp_path: Path) -> None:
+    body = _tar(
+        {**{f"f{n}": b"" for n in range(3000)}, "z": random.Random(2).randbytes(17_000_000)}
+    )
+    (tmp_path / "m.tar.gz").write_bytes(gzip.compress(body, 1))
+    argv = [
+        sys.executable,
+        "-m",
+        "farero_container",
+        "unpack",
+        str(tmp_path / "m.tar.gz"),
+        str(tmp_path / "t"),
+    ]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not any(tmp_path.glob(".t.*/f*")):
+        assert process.poll() is None
+
+    process.terminate()
+    process.communicate(timeout=20)
+
+    assert process.returncode == 128 + signal.SIGTERM
+    assert [path.name for path in tmp_path.iterdir()] == ["m.tar.gz"]
 
 
 @pytest.mark.parametrize("cut", [0, 1000], ids=["whole", "cut"])

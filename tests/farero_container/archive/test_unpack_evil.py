@@ -9,6 +9,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from farero_container.archive import unpack
 from farero_container.tarstream import BadArchive
@@ -90,6 +92,18 @@ EVIL: dict[str, tuple[str, list[tuple[tarfile.TarInfo, bytes]]]] = {
     "chain of links": (REFUSED, [*_CHAIN, _link("escape", "a/b/c/../../../../outside"), _file("escape/evil")]),
     "link through a link": (REFUSED, [_folder("x"), _link("x/up", ".."), _link("a", "x/up/outside")]),
     "link through a link to parents": (REFUSED, [_link("a", "x/up/../../outside"), _folder("x")]),
+    # CVE-2026-27905: each link is checked as a path of its own, the write goes through both.
+    "symlink to a symlink, then write through": (
+        REFUSED, [_folder("x"), _link("x/in", "."), _link("x/in/up", "../.."), _file("x/in/up/outside")]),
+    # CVE-2025-4330: the target is within only as long as no link on its way is followed.
+    "symlink through a folder that is replaced": (
+        REFUSED, [_folder("x/y"), _link("a", "x/y/../../x"), _link("x/y", "../.."), _file("a/y/outside")]),
+    # CVE-2025-4138: a target longer than PATH_MAX, which realpath gives up on.
+    "symlink longer than any path": (
+        REFUSED, [_link("a", "/".join([_DEEP] * 25) + "/../" * 25 + "../../outside"), _file("a/evil")]),
+    # CVE-2024-12718: modes and times of what a name of '.' or '..' stands for.
+    "mode of the folder above": (REFUSED, [_folder("..", mode=0o777)]),
+    "mode of the target": (HARMLESS, [_folder(".", mode=0), _file("a")]),
     "hardlink out, absolute": (REFUSED, [_hard("a", "/etc/passwd")]),
     "hardlink out, relative": (REFUSED, [_hard("a", "../secret")]),
     "hardlink to nothing": (REFUSED, [_hard("a", "missing")]),
@@ -235,6 +249,33 @@ def test_a_long_name_without_its_file_is_damage(tmp_path: Path) -> None:
         unpack(tmp_path / "m.tar.gz", tmp_path / "t")
 
     assert caught.value.cause == "E-TAR-TRUNCATED"
+
+
+@given(st.data())
+def test_any_damage_to_a_header_is_harmless(tmp_path_factory, data: st.DataObject) -> None:
+    folder = tmp_path_factory.mktemp("m")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for info, body in [_pax("x/é" * 60, {"comment": "c"}), _file("b"), _link("l", "b")]:
+            tar.addfile(info, io.BytesIO(body))
+    raw = bytearray(buffer.getvalue())
+    at = data.draw(st.integers(0, 6), label="block") * 512
+    place = at + data.draw(st.one_of(st.integers(0, 511), st.integers(100, 160)), label="byte")
+    bytes_ = data.draw(
+        st.sampled_from([b"\0", b"/", b"..", b"\xff", b"1", b"x", b"S", b"\x80\0\0\0\1"])
+    )
+    raw[place : place + len(bytes_)] = bytes_
+    raw[at + 148 : at + 156] = b" " * 8
+    raw[at + 148 : at + 156] = b"%06o\0 " % sum(raw[at : at + 512])
+    (folder / "m.tar.gz").write_bytes(gzip.compress(raw[: 7 * 512 + 1024], 1))
+
+    try:
+        unpack(folder / "m.tar.gz", folder / "t")
+        left = ["m.tar.gz", "t"]
+    except BadArchive:
+        left = ["m.tar.gz"]
+
+    assert sorted(path.name for path in folder.iterdir()) == left
 
 
 def test_extractall_is_used_nowhere() -> None:
