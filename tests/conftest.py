@@ -268,7 +268,9 @@ class Platform:
         }
         self.control = Control(self.data_dir / "run" / "supervisor.sock")
         # Environments for frameworks are slow to make: all platforms share one folder of them.
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "farero-dev" / "envs"
+        cache = (
+            Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "farero-dev" / "envs"
+        )
         cache.mkdir(parents=True, exist_ok=True)
         self.data_dir.mkdir(parents=True, mode=0o700)
         (self.data_dir / "envs").symlink_to(cache)
@@ -281,6 +283,14 @@ class Platform:
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done
+
+    def wait(self, claim, seconds=20.0):
+        """Wait until a claim is true; return its value."""
+        deadline = time.monotonic() + seconds
+        while not (value := claim()):
+            assert time.monotonic() < deadline, "the condition never came true"
+            time.sleep(0.05)
+        return value
 
     @property
     def client_env(self):
