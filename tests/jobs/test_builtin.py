@@ -42,7 +42,7 @@ def test_bad_hyperparameter_fails_in_awss_words(bench, csv):
 
     assert job.status == "Failed"
     assert job.failure_reason.startswith("ClientError: ")
-    assert "Hyperparameter eta: value 7 not in range" in job.failure_reason
+    assert "Hyperparameter eta: 7.0 is not in [0, 1]" in job.failure_reason
 
 
 def script(bench, text, **members):

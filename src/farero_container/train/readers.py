@@ -79,7 +79,7 @@ def read_channel(
         RECORDIO: read_recordio,
     }
     tables = [readers[kind](path) for path in files]
-    return tables[0] if len(tables) == 1 else _join(files, tables)
+    return tables[0] if len(tables) == 1 else join([path.name for path in files], tables)
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -298,18 +298,19 @@ def _line_of_row(body: bytes, row: int) -> tuple[int, str]:
     return lines[row]
 
 
-def _join(files: list[Path], tables: list[Table]) -> Table:
+def join(names: list[str], tables: list[Table]) -> Table:
+    """Put the rows of several tables, of files or channels with these names, below each other. Raises BadData."""
     if not isinstance(tables[0].features, np.ndarray):
         width = max(table.shape[1] for table in tables)
         for table in tables:
             table.features.resize(table.shape[0], width)
         features: Any = _scipy_sparse().vstack([table.features for table in tables], format="csr")
     else:
-        for path, table in zip(files, tables, strict=True):
+        for name, table in zip(names, tables, strict=True):
             if table.shape[1] != tables[0].shape[1]:
                 raise BadData(
-                    f"{path.name} has {table.shape[1]} features, {files[0].name} has {tables[0].shape[1]}",
-                    file=path.name,
+                    f"{name} has {table.shape[1]} features, {names[0]} has {tables[0].shape[1]}",
+                    file=name,
                 )
         features = np.concatenate([table.features for table in tables])
     weights = [table.weights for table in tables if table.weights is not None]

@@ -98,4 +98,4 @@ def test_wrong_hyperparameter_is_the_callers_fault(cloud, data, ended):
     job = ended()
 
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("ClientError: Hyperparameter eta: value 7 not in range")
+    assert job["FailureReason"].startswith("ClientError: Hyperparameter eta: 7.0 is not in [0, 1]")
