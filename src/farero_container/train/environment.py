@@ -17,6 +17,9 @@ from farero_container.train import channels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: Sent by tuning jobs; the toolkit keeps it from the script, whose argparse would refuse it.
+TUNING_METRIC = "_tuning_objective_metric"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -26,14 +29,16 @@ class Job:
     submit_directory: str
     #: The user's, decoded from JSON.
     hyperparameters: dict[str, Any]
-    #: Those named `sagemaker_…`, decoded.
+    #: Those named `sagemaker_…`, and tuning's, decoded.
     platform: dict[str, Any]
 
     @classmethod
     def read(cls, given: Mapping[str, str]) -> Job:
         """Take apart what CreateTrainingJob's HyperParameters say."""
         decoded = {name: _decoded(text) for name, text in given.items()}
-        platform = {n: v for n, v in decoded.items() if n.startswith("sagemaker_")}
+        platform = {
+            n: v for n, v in decoded.items() if n.startswith("sagemaker_") or n == TUNING_METRIC
+        }
         return cls(
             program=str(platform["sagemaker_program"]),
             submit_directory=str(platform.get("sagemaker_submit_directory", "")),

@@ -11,11 +11,9 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from farero_container import archive
 from farero_container.contract import (
@@ -26,15 +24,13 @@ from farero_container.contract import (
     output_dir,
     write_failure,
 )
-from farero_container.train import channels, requirements
+from farero_container.train import channels, child, requirements
 from farero_container.train.environment import Job, user_arguments, variables
 from farero_container.train.run import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: The end of stderr that is kept to find the reason in.
-TAIL_BYTES = 65536
 MAX_MESSAGE_CHARS = 500
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
@@ -50,9 +46,13 @@ def run() -> int:
         folder.mkdir(parents=True, exist_ok=True)
     argv = _command(job, code)
     print(f"Invoking script with the following command:\n\n{shlex.join(argv)}\n", flush=True)
-    exit_code, tail = _stream(
-        argv, code, {**os.environ, **variables(job, code), "PYTHONPATH": _python_path(code)}
-    )
+    env = {
+        **os.environ,
+        **variables(job, code),
+        "PYTHONPATH": _python_path(code),
+        "PYTHONUNBUFFERED": "1",
+    }
+    exit_code, tail = child.run(argv, code, env)
     return OK if exit_code == 0 else _fail(exit_code, tail, argv, code)
 
 
@@ -86,13 +86,18 @@ def _in_code(name: str, code: Path) -> str:
 
 
 def _fetch(job: Job, code: Path) -> None:
-    source = os.environ.get("FARERO_SOURCE_ARCHIVE", "")
-    if not source and Path(job.submit_directory).is_file():
-        source = job.submit_directory
+    """Put the user's code into `code`: an archive or a folder that the platform brought, or a local path."""
+    local = job.submit_directory.removeprefix("file://")
+    source = os.environ.get("FARERO_SOURCE_ARCHIVE", "") or (local if Path(local).exists() else "")
+    if not source and code.is_dir():
+        return
     if not source:
-        if not code.is_dir():
-            raise StartUpError("E-CLIENT", f"the code at '{job.submit_directory}' was not brought to this container",
-                               fix="Set the hyperparameter sagemaker_submit_directory to an s3:// URI.")  # fmt: skip
+        raise StartUpError("E-CLIENT", f"the code at '{job.submit_directory}' was not brought to this container",
+                           fix="Set the hyperparameter sagemaker_submit_directory to an s3:// URI.")  # fmt: skip
+    if Path(source).is_dir():
+        if Path(source).resolve() != code.resolve():
+            shutil.rmtree(code, ignore_errors=True)
+            shutil.copytree(source, code)
         return
     shutil.rmtree(code, ignore_errors=True)
     try:
@@ -100,6 +105,10 @@ def _fetch(job: Job, code: Path) -> None:
     except archive.BadArchive as error:
         raise StartUpError(
             "E-ARCHIVE", f"sourcedir.tar.gz: {error.cause}: {error.message}", fix=error.fix
+        ) from error
+    except OSError as error:
+        raise StartUpError(
+            "E-DISK", f"sourcedir.tar.gz could not be unpacked: {error.strerror or error}"
         ) from error
 
 
@@ -125,44 +134,8 @@ def _command(job: Job, code: Path) -> list[str]:
 
 
 def _python_path(code: Path) -> str:
-    above = os.environ.get("PYTHONPATH", "")
-    return f"{code}{os.pathsep}{above}" if above else str(code)
-
-
-def _stream(argv: Sequence[str], code: Path, env: dict[str, str]) -> tuple[int, str]:
-    """Run the command with our own stdout; its stderr is passed on and its end kept."""
-    env = {**env, "PYTHONUNBUFFERED": "1"}
-    tail = bytearray()
-    try:
-        process = subprocess.Popen(argv, cwd=code, env=env, stderr=subprocess.PIPE)
-    except OSError as error:
-        raise StartUpError(
-            "E-CLIENT", f"{argv[0]} cannot be run: {error.strerror}", file=Path(argv[0]).name
-        ) from error
-    assert process.stderr is not None
-
-    def pass_on_signal(number: int, _frame: object) -> None:
-        process.send_signal(number)
-
-    reader = threading.Thread(target=_pass_on, args=(process.stderr, tail), daemon=True)
-    with process:
-        signal.signal(signal.SIGTERM, pass_on_signal)
-        reader.start()
-        exit_code = process.wait()
-        # A child of the script may hold the pipe open beyond the script's end.
-        reader.join(timeout=2)
-        if reader.is_alive():
-            os._exit(exit_code if exit_code >= 0 else 128 - exit_code)
-    return exit_code, tail.decode("utf-8", "replace")
-
-
-def _pass_on(source: BinaryIO, tail: bytearray) -> None:
-    descriptor = source.fileno()
-    while chunk := os.read(descriptor, TAIL_BYTES):
-        sys.stderr.buffer.write(chunk)
-        sys.stderr.buffer.flush()
-        tail += chunk
-        del tail[:-TAIL_BYTES]
+    found = [str(code), os.environ.get(requirements.FOLDER, ""), os.environ.get("PYTHONPATH", "")]
+    return os.pathsep.join(filter(None, found))
 
 
 def _fail(exit_code: int, tail: str, argv: Sequence[str], code: Path) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import json
+import os
 import signal
 import tarfile
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -178,9 +181,117 @@ def test_arguments_of_nothing_are_nothing() -> None:
 
 
 def test_requirements_that_are_there_need_no_pip() -> None:
-    lines = "# comment\n\nnumpy\nnumpy>=1; python_version > '3'\nnumpy==0.0.1\nno-such-package\n-r other.txt\n"
+    version = importlib.metadata.version("numpy")
+    there = f"# comment\n\nnumpy\nnumpy>=1; python_version > '3'\nnumpy=={version}\nnumpy=={version[0]}.*\n"
+    absent = [f"numpy=={version[:-1]}", "numpy==0.*", "no-such-package", "-r other.txt"]
 
-    assert missing(lines) == ["numpy==0.0.1", "no-such-package", "-r other.txt"]
+    assert missing(there + "\n".join(absent)) == absent
+
+
+def _wheel(name: str, text: str) -> bytes:
+    buffer = io.BytesIO()
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(buffer, "w") as wheel:
+        wheel.writestr(f"{name}.py", text)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(
+            f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
+        )
+    return buffer.getvalue()
+
+
+def test_requirements_are_installed_into_the_folder_of_the_platform(
+    box: Box, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "faretest-1.0-py3-none-any.whl").write_bytes(
+        _wheel("faretest", "WORD = 'from the wheel'")
+    )
+    (source / "requirements.txt").write_text("./faretest-1.0-py3-none-any.whl\n")
+    (source / "train.py").write_text("import faretest\nprint(faretest.WORD)\n")
+    packages = tmp_path / "packages"
+
+    code, out, _ = box.train(
+        _hyperparameters("train.py"), {}, FARERO_SOURCE_ARCHIVE=str(source), FARERO_REQUIREMENTS_DIR=str(packages)
+    )  # fmt: skip
+
+    assert code == 0
+    assert out.endswith("from the wheel\n")
+    assert (packages / "faretest.py").is_file()
+
+
+def test_requirements_that_cannot_be_installed_are_the_reason(box: Box, tmp_path: Path) -> None:
+    source = _source(
+        tmp_path / "s.tar.gz",
+        train_dot_py="",
+        requirements_dot_txt="./no-such-1.0-py3-none-any.whl\n",
+    )
+
+    code, _, err = box.train(
+        _hyperparameters("train.py"), {}, FARERO_SOURCE_ARCHIVE=source, FARERO_REQUIREMENTS_DIR=str(tmp_path / "p")
+    )  # fmt: skip
+
+    assert code == 1
+    assert box.failure.startswith("ClientError: requirements.txt could not be installed: ERROR: ")
+    assert "no-such-1.0" in box.failure
+    assert "no-such-1.0" in err
+    assert (box.report["cause"], box.report["file"]) == ("E-REQ-INSTALL", "requirements.txt")
+
+
+def test_a_folder_is_code_too_and_stays_as_it_was(box: Box, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "train.py").write_text("open('left', 'w').close()\n")
+
+    code, _, _ = box.train(_hyperparameters("train.py"), {}, FARERO_SOURCE_ARCHIVE=str(source))
+
+    assert code == 0
+    assert (box.base / "code/left").exists()
+    assert [path.name for path in source.iterdir()] == ["train.py"]
+
+
+def test_what_a_script_leaves_running_does_not_hide_its_reason(box: Box, tmp_path: Path) -> None:
+    script = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'])\n"
+        "open('pid', 'w').write(str(child.pid))\n"
+        "raise ValueError('boom')\n"
+    )
+    source = _source(tmp_path / "s.tar.gz", train_dot_py=script)
+    process = box.start(_hyperparameters("train.py"), {}, FARERO_SOURCE_ARCHIVE=source)
+
+    try:
+        assert process.wait(timeout=20) == 1
+    finally:
+        os.kill(int((box.base / "code/pid").read_text()), signal.SIGKILL)
+        process.communicate(timeout=20)
+
+    assert 'ErrorMessage "ValueError: boom"' in box.failure
+
+
+def test_the_metric_of_tuning_is_no_argument(box: Box, tmp_path: Path) -> None:
+    script = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--epochs', type=int)\nprint(p.parse_args())\n"
+    source = _source(tmp_path / "s.tar.gz", train_dot_py=script)
+    values = {**_hyperparameters("train.py", epochs=3), "_tuning_objective_metric": "validation:f1"}
+
+    code, out, _ = box.train(values, {}, FARERO_SOURCE_ARCHIVE=source)
+
+    assert code == 0
+    assert out.endswith("Namespace(epochs=3)\n")
+
+
+def test_arguments_that_a_script_does_not_know_are_the_reason(box: Box, tmp_path: Path) -> None:
+    script = "import argparse\nargparse.ArgumentParser().parse_args()\n"
+    source = _source(tmp_path / "s.tar.gz", train_dot_py=script)
+
+    code, _, _ = box.train(_hyperparameters("train.py", lr=1), {}, FARERO_SOURCE_ARCHIVE=source)
+
+    assert code == 2
+    assert 'ErrorMessage "train.py: error: unrecognized arguments: --lr 1"' in box.failure
 
 
 def test_the_last_exception_of_a_chain_is_the_reason(tmp_path: Path) -> None:
