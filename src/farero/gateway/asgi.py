@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from farero.aws.wire import protocol
@@ -16,7 +17,7 @@ from farero.aws.wire.messages import AwsError, Headers, HttpRequest, HttpRespons
 from farero.base import ids
 from farero.base.context import Context
 from farero.base.errors import DomainError
-from farero.gateway.bodies import BodyReader, may_be_upload
+from farero.gateway.bodies import BodyReader, ClientLeft, may_be_upload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUPPORTED_PAGE = "docs/supported.md"
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+#: A whole Host header of ours; `*.localhost` are S3's bucket names. Letters of any case (RFC 3986 3.2.2).
+LOCAL_HOST = re.compile(
+    r"(([a-z0-9._-]+\.)?localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE
+)
 
 
 class Gateway:
@@ -99,6 +103,9 @@ class Gateway:
             return protocol.write(target, result, request_id)
         except AwsError as error:
             return protocol.write_error(target, error, request_id, request=request)
+        except ClientLeft:  # nobody reads this answer
+            error = AwsError("RequestTimeout", "The connection ended before the body did.", 400)
+            return protocol.write_error(target, error, request_id, request=request)
         except Exception:
             log.exception("request failed", extra={"request_id": request_id, "path": request.path})
             error = AwsError(
@@ -162,12 +169,11 @@ def _request_of(scope: Scope) -> HttpRequest:
 def _check_host(request: HttpRequest) -> None:
     """Refuse names that are not ours, so that a web page cannot reach us by rebinding its DNS name (R16)."""
     host = request.headers.get("host")
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if name in LOCAL_HOSTS or name.endswith(".localhost"):
+    if LOCAL_HOST.fullmatch(host):
         return
     raise AwsError(
         "MisdirectedRequest",
-        f"Host '{name}' is not served here; use http://localhost or http://127.0.0.1.",
+        f"Host '{host}' is not served here; use http://localhost or http://127.0.0.1.",
         421,
     )
 
