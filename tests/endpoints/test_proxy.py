@@ -139,7 +139,9 @@ def test_requests_are_spread_over_replicas(servers):
 
     answers = run(work)
 
-    assert (answers.count(b"a"), answers.count(b"b")) == (10, 10)
+    # The first requests go to whichever replica was reached first.
+    assert answers.count(b"a") + answers.count(b"b") == 20
+    assert min(answers.count(b"a"), answers.count(b"b")) >= 5
 
 
 def test_a_replica_that_dies_under_a_request_costs_nobody_anything(servers):
