@@ -73,25 +73,37 @@ def framework_of_all(files: Iterable[tuple[str, bytes]]) -> str | None:
 
 
 def moves(names: Sequence[str]) -> dict[str, str]:
-    """Return the new name of each file that lies wrong."""
-    places = {name: name for name in names}
-    wrap = wrapping_folder(list(places.values()))
-    while wrap:
-        places = {name: place.removeprefix(f"{wrap}/") for name, place in places.items()}
-        wrap = wrapping_folder(list(places.values()))
-    deep = _misplaced_code(list(places.values()))
+    """Return the new name of each file that lies wrong; a step that would put two files in one place is left out."""
+    places = list(names)
+    while (better := _step(places)) is not None:
+        places = better
+    return {name: place for name, place in zip(names, places, strict=True) if name != place}
+
+
+def _step(places: list[str]) -> list[str] | None:
+    """Return the places after the first step that improves them, None if there is none."""
+    wrap, deep = wrapping_folder(places), _misplaced_code(places)
+    steps: list[list[str]] = []
+    if wrap:
+        steps.append([place.removeprefix(f"{wrap}/") for place in places])
     if deep:
-        places = {
-            n: f"{CODE}/{p.removeprefix(deep + '/')}" if p.startswith(f"{deep}/") else p
-            for n, p in places.items()
-        }
-    taken = set(places.values())
-    is_code_at_root = "inference.py" in taken and f"{CODE}/inference.py" not in taken
-    for name, place in places.items():
+        steps.append([f"{CODE}/{place.removeprefix(deep + '/')}" if place.startswith(f"{deep}/") else place
+                      for place in places])  # fmt: skip
+    is_code_at_root = "inference.py" in places and f"{CODE}/inference.py" not in places
+    # inference.py goes last: as long as it lies there, what lies beside it is code.
+    for place in sorted(places, key="inference.py".__eq__):
         is_code = place == "requirements.txt" or (is_code_at_root and place.endswith(".py"))
-        if is_code and "/" not in place and f"{CODE}/{place}" not in taken:
-            places[name] = f"{CODE}/{place}"
-    return {name: place for name, place in places.items() if name != place}
+        if is_code and "/" not in place:
+            steps.append([f"{CODE}/{other}" if other == place else other for other in places])
+    return next((step for step in steps if _fits(step)), None)
+
+
+def _fits(places: list[str]) -> bool:
+    """Say whether all places can exist together: no two the same, no file where another needs a folder."""
+    taken = set(places)
+    above = {"/".join(parts[:depth]) for place in taken for parts in [place.split("/")]
+             for depth in range(1, len(parts))}  # fmt: skip
+    return len(taken) == len(places) and not taken & above
 
 
 def wrapping_folder(names: Sequence[str]) -> str:

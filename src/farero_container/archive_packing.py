@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farero_container import archive_layout as layout
-from farero_container.archive import unpack
+from farero_container.archive import resolve, unpack
 from farero_container.tarstream import BadArchive, Limits, TarStream
 
 _MEND = "farero pack --fix model.tar.gz"
@@ -53,14 +53,22 @@ def inspect(path: Path, *, allow_plain: bool = False) -> Inspection:
     """Read an archive without unpacking it. Raises BadArchive."""
     sizes: dict[str, int] = {}
     heads: dict[str, bytes] = {}
+    links: dict[tuple[str, ...], tuple[str, ...]] = {}
+    held: dict[tuple[str, ...], int] = {}
     stream = TarStream(path, Limits(), allow_plain=allow_plain)
     for entry in stream.entries():
         if entry.kind == "folder":
             continue
+        if entry.kind == "link":
+            links[entry.path] = entry.target
+        else:
+            held[entry.path] = entry.size_bytes
         sizes[entry.name] = entry.size_bytes
         heads[entry.name] = (
             next(stream.chunks(), b"")[: layout.HEAD_BYTES] if entry.kind == "file" else b""
         )
+    for link in links:
+        resolve(link, links, held)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Inspection(
@@ -76,7 +84,8 @@ def pack(
     if source.is_file() and _is_tar(source):
         return _pack_archive(source, out, code=code, requirements=requirements)
     if source.is_dir():
-        files = _folder(source)
+        # A folder that is packed into itself has the archive of the time before in it.
+        files = {name: path for name, path in _folder(source).items() if not _is_same(path, out)}
         moved = layout.moves(list(files))
         files = {moved.get(name, name): path for name, path in files.items()}
     else:
@@ -190,6 +199,10 @@ def _folder(root: Path) -> dict[str, Path]:
             )
         found["/".join(parts)] = path
     return found
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return other.exists() and path.samefile(other)
 
 
 def _check_model(path: Path) -> None:

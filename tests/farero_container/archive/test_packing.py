@@ -12,6 +12,8 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from farero_container import archive_layout as layout
 from farero_container.archive_packing import inspect, mend, pack
@@ -138,6 +140,47 @@ def test_a_plain_tar_is_compressed(tmp_path: Path) -> None:
     pack(source, tmp_path / "m.tar.gz")
 
     assert gzip.decompress((tmp_path / "m.tar.gz").read_bytes())[:10] == b"model.json"
+
+
+def test_a_folder_can_be_packed_into_itself_again_and_again(tmp_path: Path) -> None:
+    _fill(tmp_path, {"model.json": LEARNER})
+    pack(tmp_path, tmp_path / "model.tar.gz")
+    first = (tmp_path / "model.tar.gz").read_bytes()
+
+    pack(tmp_path, tmp_path / "model.tar.gz")
+
+    assert (tmp_path / "model.tar.gz").read_bytes() == first
+    assert _names(tmp_path / "model.tar.gz") == ["model.json"]
+
+
+def test_a_link_to_nothing_is_found_without_unpacking(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as tar:
+        link = tarfile.TarInfo("model.json")
+        link.type, link.linkname = tarfile.SYMTYPE, "models/1/model.json"
+        tar.addfile(link)
+
+    with pytest.raises(BadArchive, match="which is no file of the archive"):
+        inspect(tmp_path / "m.tar.gz")
+
+
+PARTS = st.sampled_from(
+    ["code", "export", "inference.py", "util.py", "requirements.txt", "model.json", "1"]
+)
+NAMES = st.lists(
+    st.lists(PARTS, min_size=1, max_size=4).map("/".join), min_size=1, max_size=8, unique=True
+)
+
+
+@given(NAMES)
+def test_mending_loses_no_file_and_needs_no_second_time(names: list[str]) -> None:
+    names = [n for n in names if not any(other.startswith(n + "/") for other in names)]
+
+    moved = layout.moves(names)
+    places = [moved.get(name, name) for name in names]
+
+    assert len(set(places)) == len(names)
+    assert layout.moves(places) == {}
+    assert not any(a.startswith(b + "/") for a in places for b in places)
 
 
 def test_a_folder_that_links_to_folders_is_refused(tmp_path: Path) -> None:
