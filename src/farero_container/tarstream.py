@@ -2,21 +2,30 @@
 
 Only regular files, directories and links within the archive come out; anything else is refused. GNU long names and PAX
 `path`, `linkpath` and `size` are understood, other PAX records are passed over, as are macOS's `._*` files.
-Facts: POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
 """
 
 from __future__ import annotations
 
 import contextlib
 import gzip
-import re
 import tarfile
-import unicodedata
 import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from farero_container.contract import StartUpError
+from farero_container.tarheaders import (
+    SAFE,
+    SPECIAL,
+    BadArchive,
+    clean,
+    decimal,
+    folded,
+    kind_of,
+    link_target,
+    pax_records,
+    shown,
+    unsafe,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -24,15 +33,9 @@ if TYPE_CHECKING:
 
 BLOCK = 512
 CHUNK = 1 << 20
-#: Linux's own limits of one name and, less generous, of a path.
-MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_DEPTH = 255, 2048, 64
 MAX_HEADER_BYTES = 1 << 20
-#: Records of one extended header; archivers write a dozen.
-MAX_PAX_RECORDS = 1000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PACK = "Pack it with: farero pack DIR, or: tar -czf model.tar.gz -C DIR ."
 _AGAIN = "The upload broke off or the file was cut; pack and upload it again."
-_SAFE = "Pack regular files and folders only, with relative names: farero pack DIR."
 _OTHER_FORMATS = {
     b"PK\x03\x04": "a zip file",
     b"BZh": "a bzip2 file",
@@ -43,10 +46,6 @@ _OTHER_FORMATS = {
     b"<": "a text in XML or HTML",
     b"{": "a JSON text",
 }
-
-
-class BadArchive(StartUpError):  # noqa: N818 - the archive's fault
-    """The archive cannot be taken; nothing of it was kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,13 +157,13 @@ class TarStream:
                 key = "path" if header.type == tarfile.GNUTYPE_LONGNAME else "linkpath"
                 longer[key] = self._body(header).rstrip(b"\0").decode("utf-8", "surrogateescape")
             elif header.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
-                longer |= _pax_records(self._body(header))
+                longer |= pax_records(self._body(header))
             elif header.type == tarfile.XGLTYPE:
-                if _pax_records(self._body(header)):
-                    raise _unsafe("a global header renames its members")
+                if pax_records(self._body(header)):
+                    raise unsafe("a global header renames its members")
             else:
                 if "size" in longer:
-                    header.size = _decimal(longer["size"])
+                    header.size = decimal(longer["size"])
                 yield (
                     header,
                     longer.get("path", header.name),
@@ -196,29 +195,29 @@ class TarStream:
     def _body(self, header: tarfile.TarInfo) -> bytes:
         """Read an extended header."""
         if header.size > MAX_HEADER_BYTES:
-            raise BadArchive("E-TAR-BOMB", f"a header of {header.size:,} bytes", fix=_SAFE)
+            raise BadArchive("E-TAR-BOMB", f"a header of {header.size:,} bytes", fix=SAFE)
         return self._take(header.size + -header.size % BLOCK)[: header.size]
 
     def _entry(self, header: tarfile.TarInfo, name: str, link: str) -> Entry | None:
-        kind = _kind(header)
+        kind = kind_of(header)
         if not kind:
-            raise _unsafe(f"'{_shown(name)}' is {_NAMES.get(header.type, 'no regular file')}")
+            raise unsafe(f"'{shown(name)}' is {SPECIAL.get(header.type, 'no regular file')}")
         path = clean(name)
         if not path and kind == "folder":
             return None
         if not path:
-            raise _unsafe(f"'{_shown(name)}' is no file name")
+            raise unsafe(f"'{shown(name)}' is no file name")
         if path[-1].startswith("._") or path[-1] == ".DS_Store":
             return None
         if kind == "folder" and self._is_folder(path):
             return None
         target: tuple[str, ...] = ()
         if kind == "link":
-            target = _link_target(path, link, is_symbolic=header.type == tarfile.SYMTYPE)
+            target = link_target(path, link, is_symbolic=header.type == tarfile.SYMTYPE)
         self._remember(path, kind)
         if kind == "file" and header.size > min(self._limits.total_bytes, self._most_bytes):
             raise self._bomb(
-                f"'{_shown(name)}' alone has {header.size:,} bytes, in an archive of {self._size:,}"
+                f"'{shown(name)}' alone has {header.size:,} bytes, in an archive of {self._size:,}"
             )
         return Entry(
             path=path, kind=kind, size_bytes=header.size if kind == "file" else 0,
@@ -226,36 +225,36 @@ class TarStream:
         )  # fmt: skip
 
     def _is_folder(self, path: tuple[str, ...]) -> bool:
-        return self._seen.get(_folded(path)) == (path, "folder")
+        return self._seen.get(folded(path)) == (path, "folder")
 
     def _remember(self, path: tuple[str, ...], kind: str) -> None:
-        folded = _folded(path)
+        key = folded(path)
         if path[:-1] != self._last_folder:
-            self._remember_folders(path, folded)
+            self._remember_folders(path, key)
             self._last_folder = path[:-1]
-        known, known_kind = self._seen.setdefault(folded, (path, ""))
+        known, known_kind = self._seen.setdefault(key, (path, ""))
         if known_kind:
             why = (
                 "is in the archive twice"
                 if known == path
-                else f"and '{_shown('/'.join(known))}' differ in case only"
+                else f"and '{shown('/'.join(known))}' differ in case only"
             )
-            raise _unsafe(f"'{_shown('/'.join(path))}' {why}")
-        self._seen[folded] = (path, kind)
+            raise unsafe(f"'{shown('/'.join(path))}' {why}")
+        self._seen[key] = (path, kind)
         if len(self._seen) > self._limits.files:
             raise self._bomb(f"the archive holds more than {self._limits.files:,} files")
 
-    def _remember_folders(self, path: tuple[str, ...], folded: tuple[str, ...]) -> None:
+    def _remember_folders(self, path: tuple[str, ...], key: tuple[str, ...]) -> None:
         for depth in range(1, len(path)):
             above = path[:depth]
-            known, kind = self._seen.setdefault(folded[:depth], (above, "folder"))
+            known, kind = self._seen.setdefault(key[:depth], (above, "folder"))
             if kind != "folder":
-                raise _unsafe(
-                    f"'{_shown('/'.join(path))}' lies below '{_shown('/'.join(known))}', which is no folder"
+                raise unsafe(
+                    f"'{shown('/'.join(path))}' lies below '{shown('/'.join(known))}', which is no folder"
                 )
             if known != above:
-                raise _unsafe(
-                    f"'{_shown('/'.join(above))}' and '{_shown('/'.join(known))}' differ in case only"
+                raise unsafe(
+                    f"'{shown('/'.join(above))}' and '{shown('/'.join(known))}' differ in case only"
                 )
 
     def _read(self, size: int) -> bytes:
@@ -303,97 +302,3 @@ class TarStream:
 
     def _bomb(self, why: str) -> BadArchive:
         return BadArchive("E-TAR-BOMB", why, fix="Pack fewer or smaller files.")
-
-
-_NAMES = {
-    tarfile.CHRTYPE: "a character device",
-    tarfile.BLKTYPE: "a block device",
-    tarfile.FIFOTYPE: "a named pipe",
-    tarfile.GNUTYPE_SPARSE: "a sparse file",
-}
-
-
-def clean(name: str) -> tuple[str, ...]:
-    """Return the parts of a member's name, without `.`. Raises BadArchive if it could leave its folder."""
-    if name.startswith("/"):
-        raise _unsafe(f"'{_shown(name)}' is an absolute path")
-    parts = tuple(part for part in name.split("/") if part not in ("", "."))
-    if ".." in parts:
-        raise _unsafe(f"'{_shown(name)}' leaves its folder by '..'")
-    if _CONTROL.search(name):
-        raise _unsafe(f"'{_shown(name)}' has control characters in its name")
-    encoded = [len(part.encode("utf-8", "surrogateescape")) for part in parts]
-    if max(encoded, default=0) > MAX_NAME_BYTES or sum(encoded) + len(parts) > MAX_PATH_BYTES:
-        raise _unsafe(f"'{_shown(name)}' is too long a name")
-    if len(parts) > MAX_DEPTH:
-        raise _unsafe(f"'{_shown(name)}' lies deeper than {MAX_DEPTH} folders")
-    return parts
-
-
-def _link_target(path: tuple[str, ...], link: str, *, is_symbolic: bool) -> tuple[str, ...]:
-    """Return the member a link names: from its own folder if symbolic, else from the archive's root."""
-    if link.startswith("/"):
-        raise _unsafe(
-            f"'{_shown('/'.join(path))}' is a link out of the archive, to '{_shown(link)}'"
-        )
-    parts = list(path[:-1]) if is_symbolic else []
-    for part in link.split("/"):
-        if part == ".." and not parts:
-            raise _unsafe(
-                f"'{_shown('/'.join(path))}' is a link out of the archive, to '{_shown(link)}'"
-            )
-        if part == "..":
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return tuple(parts)
-
-
-def _kind(header: tarfile.TarInfo) -> str:
-    if header.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE):
-        return "file"
-    if header.type == tarfile.DIRTYPE:
-        return "folder"
-    return "link" if header.type in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
-
-
-def _pax_records(body: bytes) -> dict[str, str]:
-    """Return the records that change what a member is called or how long it is."""
-    records: dict[str, str] = {}
-    body = body.rstrip(b"\0")
-    at = count = 0
-    while at < len(body):
-        count += 1
-        blank = body.find(b" ", at, at + 20)
-        length = _decimal(body[at:blank].decode("ascii", "replace")) if blank > at else 0
-        record = body[blank + 1 : at + length]
-        if count > MAX_PAX_RECORDS or not record.endswith(b"\n") or b"=" not in record:
-            raise _unsafe("an extended header is not readable")
-        key, _, value = record[:-1].decode("utf-8", "surrogateescape").partition("=")
-        if key.startswith("GNU.sparse"):
-            raise _unsafe("a sparse file")
-        if key in ("path", "linkpath", "size"):
-            records[key] = value
-        at += length
-    return records
-
-
-def _decimal(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise _unsafe(f"'{_shown(text)}' is no size")
-    return int(text)
-
-
-def _folded(path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the form in which file systems that ignore case or compose accents compare names."""
-    return tuple(unicodedata.normalize("NFC", part).casefold() for part in path)
-
-
-def _shown(name: str) -> str:
-    text = name.encode("utf-8", "backslashreplace").decode()
-    text = "".join(char if char.isprintable() else "?" for char in text)
-    return text if len(text) <= 100 else f"{text[:60]}…{text[-35:]}"
-
-
-def _unsafe(why: str) -> BadArchive:
-    return BadArchive("E-TAR-UNSAFE", why, fix=_SAFE)
