@@ -1,0 +1,340 @@
+"""A bench for kill -9: a model whose every answer is known beforehand, and load that keeps each byte it sent and got."""
+
+import collections
+import http.client
+import io
+import json
+import os
+import random
+import signal
+import tarfile
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import botocore.session
+import numpy as np
+import pytest
+import xgboost
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError, ClientError
+
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
+SEED = int(os.environ.get("FARERO_CHAOS_SEED", random.randrange(10**6)))
+FEATURES = 4
+
+
+@pytest.fixture(scope="session")
+def seed():
+    """What chance is made of; every message shows it."""
+    return SEED
+
+
+def pack(files):
+    """Return model.tar.gz with these files."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        for name, body in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            tar.addfile(info, io.BytesIO(body))
+    return made.getvalue()
+
+
+@pytest.fixture(scope="session")
+def booster():
+    """A small trained model."""
+    rows = np.random.default_rng(7).random((300, FEATURES), dtype=np.float32)
+    return xgboost.train({"max_depth": 3, "nthread": 1}, xgboost.DMatrix(rows, rows.sum(axis=1)), 5)
+
+
+def is_alive(pid):
+    """Say whether a process runs; a zombie does not."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"
+
+
+class RequestError(Exception):
+    """One request that got no 200: `kind` is refused, broken, cut or the status."""
+
+    def __init__(self, kind, detail, began):
+        super().__init__(f"{kind}: {detail}")
+        self.kind, self.began = kind, began
+
+
+class RawCaller:
+    """One keep-alive connection, signed requests, no retry: every failure shows as it is."""
+
+    def __init__(self, platform, endpoint):
+        self._address = ("127.0.0.1", platform.port)
+        self._path = f"/endpoints/{endpoint}/invocations"
+        self._url = platform.url + self._path
+        owner = platform.owner
+        session = botocore.session.Session()
+        session.set_credentials(owner["access_key_id"], owner["secret_access_key"])
+        self._auth = SigV4Auth(session.get_credentials(), "sagemaker", "us-east-1")
+        self._connection = None
+
+    def call(self, body):
+        """Return the answer's bytes. Raises RequestError."""
+        request = AWSRequest("POST", self._url, {"Content-Type": "text/csv"}, body)
+        self._auth.add_auth(request)
+        began = time.monotonic()
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection(*self._address, timeout=30)
+                self._connection.connect()
+            self._connection.request("POST", self._path, body, dict(request.headers))
+            answer = self._connection.getresponse()
+            payload = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            kinds = {ConnectionRefusedError: "refused", http.client.IncompleteRead: "cut"}
+            raise RequestError(kinds.get(type(error), "broken"), repr(error), began) from error
+        if answer.status != 200:
+            raise RequestError(str(answer.status), payload[:200], began)
+        if answer.getheader("Connection") == "close":
+            self.close()
+        return payload
+
+    def close(self):
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class BotoCaller:
+    """boto3 with its standard retries, as most programs have them."""
+
+    def __init__(self, platform, endpoint):
+        self._client = platform.client("sagemaker-runtime", retries={"mode": "standard"})
+        self._endpoint = endpoint
+
+    def call(self, body):
+        """Return the answer's bytes. Raises RequestError."""
+        began = time.monotonic()
+        try:
+            answer = self._client.invoke_endpoint(
+                EndpointName=self._endpoint, ContentType="text/csv", Body=body
+            )
+            return answer["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            raise RequestError("boto3", str(error), began) from error
+
+    def close(self):
+        """Hang up."""
+        self._client.close()
+
+
+class Load:
+    """Requests from several connections at a steady rate; no two have the same body.
+
+    `answered` holds (body, answer, seconds); `failed` holds RequestError; `sent` every body.
+    """
+
+    def __init__(
+        self, platform, endpoint, *, connections=8, rate=120.0, caller=RawCaller, total=None
+    ):
+        self.sent, self.answered, self.failed = [], [], []
+        self._draw = np.random.default_rng(SEED + id(self) % 1000)
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._left = total
+        self._pause = connections / rate
+        callers = [caller(platform, endpoint) for _ in range(connections)]
+        self._threads = [threading.Thread(target=self._run, args=(one,)) for one in callers]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        if self._left is None:
+            self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def faults(self):
+        """What went wrong, as text, with the seed."""
+        return [f"{failure} (seed {SEED})" for failure in self.failed]
+
+    def stop(self):
+        """Send nothing more."""
+        self._stop.set()
+
+    def wait_for_more(self, count, seconds=30):
+        """Return once `count` further requests were answered."""
+        wanted, deadline = len(self.answered) + count, time.monotonic() + seconds
+        while len(self.answered) < wanted:
+            assert time.monotonic() < deadline, (self.faults[-3:], len(self.answered))
+            time.sleep(0.005)
+
+    def _next_body(self):
+        with self._lock:
+            if self._left is not None:
+                if not self._left:
+                    return None
+                self._left -= 1
+            row = self._draw.random(FEATURES, dtype=np.float32)
+            body = ",".join(repr(float(value)) for value in row).encode()
+            self.sent.append(body)
+            return body
+
+    def _run(self, caller):
+        while not self._stop.is_set() and (body := self._next_body()) is not None:
+            began = time.monotonic()
+            try:
+                answer = caller.call(body)
+                self.answered.append((body, answer, time.monotonic() - began))
+            except RequestError as failure:
+                self.failed.append(failure)
+                self._stop.wait(0.02)
+            self._stop.wait(max(0.0, self._pause - (time.monotonic() - began)))
+        caller.close()
+
+
+class Bench:
+    """A running platform, and what a test needs to deploy on it, load it and kill parts of it."""
+
+    def __init__(self, platform, booster):
+        self.platform, self.booster = platform, booster
+        self.s3, self.sagemaker = platform.client("s3"), platform.client("sagemaker")
+        self._role = platform.client("iam").list_roles()["Roles"][0]["Arn"]
+
+    def model(self, name, files=None, environment=None):
+        """Make a model: the trained one, or one of other files."""
+        files = files or {"xgboost-model": bytes(self.booster.save_raw("ubj"))}
+        self.s3.put_object(Bucket=self.platform.bucket, Key=f"{name}.tar.gz", Body=pack(files))
+        container = {
+            "Image": IMAGE,
+            "ModelDataUrl": f"s3://{self.platform.bucket}/{name}.tar.gz",
+            "Environment": environment or {},
+        }
+        self.sagemaker.create_model(
+            ModelName=name, ExecutionRoleArn=self._role, PrimaryContainer=container
+        )
+        return name
+
+    def config(self, name, model, count=1):
+        """Make an endpoint config that captures everything."""
+        variant = {
+            "VariantName": "AllTraffic", "ModelName": model, "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": count,
+        }  # fmt: skip
+        capture = {
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": f"s3://{self.platform.bucket}/capture",
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
+        }
+        self.sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[variant], DataCaptureConfig=capture
+        )
+        return name
+
+    def deploy(self, name, count=1, **model):
+        """Bring an endpoint into service, model and all."""
+        config = self.config(name, self.model(name, **model), count)
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        self.wait_status(name, "InService")
+        return name
+
+    def status(self, endpoint):
+        """Return EndpointStatus."""
+        return self.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
+
+    def wait_status(self, endpoint, status, seconds=30):
+        """Wait for a status."""
+        self.platform.wait(lambda: self.status(endpoint) == status, seconds)
+
+    def load(self, endpoint, **how):
+        """Return load on an endpoint, for a with block."""
+        return Load(self.platform, endpoint, **how)
+
+    def pids(self, part, endpoint=""):
+        """Return the pids of `gateway`, `worker`, `replica` (of an endpoint), `supervisor` or `all`."""
+        info = self.platform.control.info()
+        running = {p["name"]: p["pid"] for p in info["processes"] if p["state"] == "running"}
+        match part:
+            case "gateway":
+                return [pid for pid in info["gateways"] if pid]
+            case "worker":
+                return [info["worker"]] if info["worker"] else []
+            case "supervisor":
+                return [info["pid"]]
+            case "replica":
+                prefix = f"endpoint/{endpoint}/"
+                return [pid for name, pid in running.items() if name.startswith(prefix)]
+        return [info["pid"], *running.values()]
+
+    def kill(self, part, endpoint=""):
+        """Kill one such process by -9; return its pid."""
+        victim = random.choice(self.platform.wait(lambda: self.pids(part, endpoint)))
+        os.kill(victim, signal.SIGKILL)
+        return victim
+
+    def expect(self, body):
+        """Return what the model itself says to a body, as the container writes it."""
+        row = np.array([[float(value) for value in body.split(b",")]], dtype=np.float32)
+        return str(self.booster.predict(xgboost.DMatrix(row)).tolist()[0]).encode()
+
+    def captured(self, endpoint):
+        """Return every captured pair (input, output) that lies in the bucket."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.platform.bucket, Prefix=f"capture/{endpoint}/"
+        )
+        keys = [info["Key"] for page in pages for info in page.get("Contents", [])]
+        bodies = [
+            self.s3.get_object(Bucket=self.platform.bucket, Key=key)["Body"].read() for key in keys
+        ]
+        records = [json.loads(line)["captureData"] for body in bodies for line in body.splitlines()]
+        return [
+            (r["endpointInput"]["data"].encode(), r["endpointOutput"]["data"].encode())
+            for r in records
+        ]
+
+    def check_capture(self, endpoint, *loads, seconds=8, exact=True):
+        """See every answered request in the bucket once, byte for byte; no others unless `exact` is False.
+
+        A gateway that dies between a record and its reply leaves a record whose client has no answer.
+        """
+        answered = collections.Counter(
+            (body, answer) for load in loads for body, answer, _ in load.answered
+        )
+        self.platform.wait(lambda: len(self.captured(endpoint)) >= answered.total(), seconds)
+        found = collections.Counter(self.captured(endpoint))
+        assert not answered - found, f"{(answered - found).total()} lost, seed {SEED}"
+        extra = found - answered
+        if exact:
+            assert not extra, f"{extra.total()} too many, seed {SEED}"
+        assert {body for body, _ in extra} <= {body for load in loads for body in load.sent}
+
+    def check_answers(self, load):
+        """See that each answer is the model's own for just this request."""
+        wrong = [(b, a) for b, a, _ in load.answered if a.strip() != self.expect(b)]
+        assert not wrong, (wrong[:3], SEED)
+
+
+@pytest.fixture
+def bench(platform, booster):
+    """A platform of the test's own, to be killed whole."""
+    return Bench(platform, booster)
+
+
+@pytest.fixture(scope="session")
+def shared_bench(shared_platform, booster):
+    """A platform that outlives the test; parts of it may die."""
+    return Bench(shared_platform, booster)
+
+
+@pytest.fixture(scope="session")
+def caller():
+    """The kinds of callers, by name."""
+    return SimpleNamespace(RawCaller=RawCaller, BotoCaller=BotoCaller)
