@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from farero.aws.wire.messages import AwsError, HttpResponse
+from farero.base.errors import DomainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +47,10 @@ class Admin:
         page = self._pages.get((request.method, name))
         if page is None:
             raise AwsError("NotFound", f"There is no {request.method} {request.path}.", 404)
-        return _json(await asyncio.to_thread(page, _query(request.query)))
+        try:
+            return _json(await asyncio.to_thread(page, _query(request.query)))
+        except DomainError as error:
+            raise AwsError("ValidationException", str(error), 400) from error
 
 
 def _json(value: object) -> HttpResponse:

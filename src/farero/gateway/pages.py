@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from farero.base.errors import Invalid
 from farero.endpoints.spooled import read_after
 from farero.store import endpoints as endpoint_rows
@@ -104,9 +106,21 @@ def captured(parts: Parts, query: dict[str, str]) -> dict[str, Any]:
     endpoint = query.get("endpoint", "")
     if not endpoint:
         raise Invalid("name an endpoint: ?endpoint=NAME")
-    last = int(query.get("last", "10"))
+    last = query.get("last", "10")
+    if not last.isascii() or not last.isdigit() or len(last) > 6:
+        raise Invalid("last is a number of records: ?last=10")
+    after = query.get("after", "")
+    if after and not _is_position(after):
+        raise Invalid("after is the position of an earlier answer")
     records, position = read_after(
-        parts.store, parts.objects, parts.settings.spool_dir, endpoint, query.get("after", ""), last
+        parts.store, parts.objects, parts.settings.spool_dir, endpoint, after, int(last)
     )
     note = "" if records else f"no captured records of {endpoint} yet"
     return {"records": records, "position": position, "note": note}
+
+
+def _is_position(text: str) -> bool:
+    try:
+        return all(count >= 0 for count in msgspec.json.decode(text, type=dict[str, int]).values())
+    except msgspec.DecodeError:
+        return False

@@ -131,7 +131,8 @@ class Configurations:
         """Replace the lifecycle rules; they are stored, not acted upon."""
         _ = ctx
         size = req.get("TransitionDefaultMinimumObjectSize") or "all_storage_classes_128K"
-        given: list[Req] = req["LifecycleConfiguration"].get("Rules") or []
+        configuration: Req = req.get("LifecycleConfiguration") or {}
+        given: list[Req] = configuration.get("Rules") or []
         rules = [_with_id(rule) for rule in given]
         if not rules:
             raise malformed_xml()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from farero.objects.local import LocalObjects
     from farero.objects.versions import Deleted
     from farero.objects.writing import ObjectWriter
-    from farero.records.objects import Draft, StoredObject
+    from farero.records.objects import StoredObject
 
     Req = dict[str, Value]
 
@@ -36,9 +36,18 @@ class Writes:
         _ = ctx
         draft = members.draft_of(req)
         check_key(req["Key"])
+        conditions = write_conditions(req)
         await asyncio.to_thread(check_acl, self._objects, req)
         writer, checksum = await receive_checked(self._objects, req)
-        stored = await asyncio.to_thread(self._commit, writer, req, draft, checksum)
+        stored = await asyncio.to_thread(
+            self._objects.commit,
+            writer,
+            req["Bucket"],
+            req["Key"],
+            draft=draft,
+            checksum=checksum,
+            conditions=conditions,
+        )
         return {
             "ETag": f'"{stored.etag}"',
             **members.checksum_members(stored.details.checksums, stored.details.checksum_type),
@@ -105,16 +114,6 @@ class Writes:
 
     def _set_tags(self, req: Req, tags: dict[str, str]) -> StoredObject:
         return self._objects.set_tags(req["Bucket"], req["Key"], tags, req.get("VersionId") or "")
-
-    def _commit(self, writer: ObjectWriter, req: Req, draft: Draft, checksum: str) -> StoredObject:
-        return self._objects.commit(
-            writer,
-            req["Bucket"],
-            req["Key"],
-            draft=draft,
-            checksum=checksum,
-            conditions=write_conditions(req),
-        )
 
     def _delete_one_by_one(self, req: Req) -> Req:
         deleted: list[Req] = []
