@@ -13,7 +13,7 @@ from sklearn import metrics as oracle
 
 from farero_container.serve.content import Undecodable
 from farero_container.train import metrics
-from farero_container.train.readers import read_csv
+from farero_container.train.readers import BadData, read_csv
 from farero_container.train.recordio import MAGIC, read_labelled, read_records
 
 N = float("nan")
@@ -47,6 +47,53 @@ def test_csv_is_read_as_people_write_it(tmp_path, text: str, rows: list[list[flo
     np.testing.assert_array_equal(
         np.column_stack([table.labels, table.features]), np.array(rows, np.float32)
     )
+
+
+CELLS = st.one_of(
+    st.floats(width=32, allow_nan=False, allow_infinity=False).map(repr), st.integers(-9, 9).map(str), st.just(""),
+    st.just(" 4 "), st.just('"5"'),
+)  # fmt: skip
+TABLES = st.integers(2, 5).flatmap(
+    lambda width: st.lists(
+        st.tuples(st.integers(0, 3).map(str), *[CELLS] * (width - 1)), min_size=1, max_size=6
+    )
+)
+
+
+@given(
+    TABLES,
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_csv_of_any_cells_keeps_every_one(
+    tmp_path_factory, table, delimiter, end, has_header, has_end
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    header = [[f"c{n}" for n in range(len(table[0]))]] if has_header else []
+    text = end.join(delimiter.join(row) for row in [*header, *table]) + end * has_end
+    path.write_bytes(text.encode())
+    said: list[str] = []
+
+    found = read_csv(path, say=said.append)
+
+    with np.errstate(over="ignore"):
+        rows = [[float(cell.strip(' "') or "nan") for cell in row] for row in table]
+        expected = np.array(rows, np.float64).astype(np.float32)
+    np.testing.assert_array_equal(np.column_stack([found.labels, found.features]), expected)
+    assert len(said) == has_header
+
+
+@given(st.binary(max_size=80))
+def test_csv_of_any_bytes_is_read_or_refused_by_name(tmp_path_factory, body: bytes) -> None:
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    path.write_bytes(body)
+
+    try:
+        assert np.isfinite(read_csv(path, say=lambda _: None).labels).all()
+    except BadData as error:
+        assert error.message.startswith("t.csv")  # noqa: PT017 - either outcome is right
 
 
 def _varint(value: int) -> bytes:

@@ -11,7 +11,10 @@ import tarfile
 import zipfile
 from typing import TYPE_CHECKING
 
+import joblib
+import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from farero_container.train.environment import user_arguments
 from farero_container.train.requirements import missing
@@ -75,6 +78,44 @@ def test_a_script_gets_arguments_and_variables(box: Box, tmp_path: Path) -> None
     }
     assert told["SM_USER_ENTRY_POINT"] == "train.py"
     assert int(told["SM_NUM_CPUS"]) >= 1
+
+
+SKLEARN_SCRIPT = """
+import argparse, os
+import joblib, numpy as np
+from sklearn.linear_model import LogisticRegression
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-C", "--C", type=float, default=1.0)
+    parser.add_argument("--max-iter", type=int)
+    parser.add_argument("--train", default=os.environ["SM_CHANNEL_TRAIN"])
+    parser.add_argument("--model-dir", default=os.environ["SM_MODEL_DIR"])
+    args = parser.parse_args()
+    rows = np.loadtxt(os.path.join(args.train, "train.csv"), delimiter=",")
+    model = LogisticRegression(C=args.C, max_iter=args.max_iter).fit(rows[:, 1:], rows[:, 0])
+    print(f"accuracy={model.score(rows[:, 1:], rows[:, 0]):.3f};")
+    joblib.dump(model, os.path.join(args.model_dir, "model.joblib"))
+"""
+
+
+def test_a_scikit_learn_script_as_people_write_it(box: Box, tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).random((80, 3)).round(3)
+    rows[:, 0] = rows[:, 1] > 0.5
+    box.put("train", "train.csv", "".join(",".join(map(str, row)) + "\n" for row in rows))
+    source = _source(tmp_path / "s.tar.gz", train_dot_py=SKLEARN_SCRIPT)
+    values = _hyperparameters("train.py", **{"C": 0.5, "max-iter": 200})
+
+    code, out, _ = box.train(
+        values, {"train": "text/csv"}, FARERO_SOURCE_ARCHIVE=source, FARERO_FRAMEWORK="sklearn"
+    )
+
+    assert code == 0
+    read = np.loadtxt(box.base / "input/data/train/train.csv", delimiter=",")
+    expected = LogisticRegression(C=0.5, max_iter=200).fit(read[:, 1:], read[:, 0])
+    model = joblib.load(box.base / "model/model.joblib")
+    assert "accuracy=" in out
+    np.testing.assert_array_equal(model.coef_, expected.coef_)
 
 
 def test_an_exception_is_told_with_its_place(box: Box, tmp_path: Path) -> None:
