@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -32,6 +32,7 @@ from farero.compute.control import Control
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import FrameType
 
 READY_WITHIN_S = 20.0
 
@@ -62,18 +63,36 @@ def up(
         _make_ephemeral(chosen)
     first_time = not (chosen.keys_dir / "owner.json").exists()
     process = _start_supervisor(chosen, detach=detach)
-    _wait_until_ready(process, chosen)
+    told: list[int] = [] if detach else _pass_signals_on(process)
+    _wait_until_ready(process, chosen, told)
     seconds = time.monotonic() - started
     _tell(chosen, seconds=seconds, first_time=first_time)
     if detach:
         return
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:
-        say("\nStopping …")
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        raise typer.Exit(INTERRUPTED) from None
+    _leave(process.wait(), told)
+
+
+def _pass_signals_on(process: subprocess.Popen[bytes]) -> list[int]:
+    """Let what ends this process end the supervisor in order; return a list that gets each signal.
+
+    Without it `docker stop`, systemd and a closed terminal would leave the supervisor behind.
+    """
+    told: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+        os.write(2, "Stopping …\n".encode())  # print() may be under way
+        process.send_signal(signal.SIGTERM)  # a second one makes it hurry
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    return told
+
+
+def _leave(code: int, told: list[int]) -> NoReturn:
+    """Exit as the supervisor did: 130 after Ctrl-C, 0 after any other order to end."""
+    if code in OK_CODES and signal.SIGINT in told:
+        raise typer.Exit(INTERRUPTED)
     raise typer.Exit(OK_CODES.get(code, FAILED))
 
 
@@ -231,10 +250,12 @@ def _start_supervisor(chosen: Settings, *, detach: bool) -> subprocess.Popen[byt
     )
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], chosen: Settings) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], chosen: Settings, told: list[int]) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
+            if told:
+                _leave(process.returncode, told)
             fail(*_why_not(chosen, process.returncode))
         if control().answers() and control().is_ready():
             return
