@@ -45,6 +45,21 @@ def test_bad_hyperparameter_fails_in_awss_words(bench, csv):
     assert "Hyperparameter eta: 7.0 is not in [0, 1]" in job.failure_reason
 
 
+def test_builtin_xgboost_continues_from_checkpoints_wherever_they_lie(bench, csv):
+    where = {"checkpoint_uri": "s3://data/ckpt/", "checkpoint_path": "/opt/ml/my/rounds"}
+    given = {"image": IMAGE, "entrypoint": (), "channels": (csv,)}
+    bench.create("one", hyperparameters={"num_round": "3"}, **where, **given)
+    bench.finished("one")
+    bench.create("two", hyperparameters={"num_round": "5"}, **where, **given)
+
+    job = bench.finished("two")
+
+    lines = bench.messages(job)
+    assert job.status == "Completed"
+    assert "Resuming from round 3 of 5" in lines
+    assert [line[:3] for line in lines if line.startswith("[")] == ["[3]", "[4]"]
+
+
 def script(bench, text, **members):
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w:gz") as tar:

@@ -199,6 +199,9 @@ class Training:
         _write_json(folder / "hyperparameters.json", spec.hyperparameters)
         _write_json(folder / "inputdataconfig.json", input_data_config(spec.channels))
         _write_json(folder / "resourceconfig.json", resources)
+        if spec.checkpoint_uri is not None:
+            local = {"S3Uri": spec.checkpoint_uri, "LocalPath": spec.checkpoint_path}
+            _write_json(folder / "checkpointconfig.json", local)
 
     def _env(self, job: Job, python: Path) -> dict[str, str]:
         settings, image = self._settings, _image(job.spec)
