@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 pytestmark = pytest.mark.chaos
 
-#: Answers after 0.3 s, so that requests are under way at any moment.
+#: Answers after 0.2 s, so that requests are under way at any moment.
 SLOW = """
 import time
 def model_fn(model_dir):
@@ -28,7 +28,7 @@ def model_fn(model_dir):
 def input_fn(data, content_type):
     return data
 def predict_fn(data, model):
-    time.sleep(0.3)
+    time.sleep(0.2)
     return data
 def output_fn(prediction, accept):
     return prediction if isinstance(prediction, bytes) else prediction.encode(), "text/csv"
@@ -165,8 +165,8 @@ def test_told_to_end_under_load_it_answers_what_was_asked_and_leaves_nothing(
         env=platform.env, cwd=platform.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as foreground:  # fmt: skip
         platform.wait(lambda: platform.control.answers() and platform.control.is_ready())
-        with bench.load("slow", connections=12) as load:
-            load.wait_for_more(24)
+        with bench.load("slow", connections=6) as load:
+            load.wait_for_more(6)
             told = time.monotonic()
             foreground.send_signal(number)
             code = foreground.wait(20)
