@@ -140,6 +140,8 @@ def _check(settings: Settings) -> None:
     if len(settings.account) != 12 or not settings.account.isdigit():
         raise Invalid(f"account '{settings.account}' is not a number of 12 digits")
     if settings.bind not in ("127.0.0.1", "::1", "localhost"):
-        raise Invalid(f"bind '{settings.bind}' is not a loopback address; only loopback is served")
+        raise Invalid(
+            f"bind '{settings.bind}' is not a loopback address; only loopback is served: 127.0.0.1"
+        )
     if settings.capture_durability not in ("never", "1s", "always"):
         raise Invalid("capture_durability is one of never, 1s, always")

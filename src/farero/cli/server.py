@@ -224,7 +224,8 @@ def _settings_with(**changes: Any) -> Settings:
     try:
         chosen = read_settings(data_dir=options.data_dir, region=options.region, **changes)
     except Invalid as error:
-        fail("E-SETTING", str(error), where="farero up", status=2)
+        fail("E-SETTING", str(error), where="flags and FARERO_ variables of farero up",
+             fix="farero up --help   # what each setting may be", status=WRONG_USAGE)  # fmt: skip
     for name, value in changes.items():
         if value is not None:
             os.environ[PREFIX + name.upper()] = str(value).lower() if value is True else str(value)
@@ -237,7 +238,9 @@ def _settings_with(**changes: Any) -> Settings:
 
 
 def _start_supervisor(chosen: Settings, *, detach: bool) -> subprocess.Popen[bytes]:
-    chosen.logs_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    chosen.data_dir.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (chosen.data_dir, chosen.logs_dir):  # `parents` would ignore the mode
+        folder.mkdir(exist_ok=True, mode=0o700)
     log = (chosen.logs_dir / "farero.log").open("ab")
     return subprocess.Popen(
         [sys.executable, "-m", "farero.supervisor"],

@@ -23,7 +23,8 @@ def settings() -> Settings:
     try:
         return read_settings(data_dir=options.data_dir, region=options.region)
     except Invalid as error:
-        fail("E-SETTING", str(error), where="environment", status=WRONG_USAGE)
+        fail("E-SETTING", str(error), where="flags and FARERO_ variables",
+             fix="farero --help   # what each setting may be", status=WRONG_USAGE)  # fmt: skip
 
 
 def owner_key() -> dict[str, str]:
