@@ -16,6 +16,7 @@ import uvicorn
 from farero.app import GatewayApp, WorkerApp, system_app
 from farero.base import logs
 from farero.base.config import read_settings
+from farero.gateway.connections import LimitedConnection
 from farero.work.ticks import Ticker
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
     config = uvicorn.Config(
         gateway.asgi,
         loop="none",
-        http="httptools",
+        http=LimitedConnection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -67,7 +68,6 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
         backlog=2048,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
-        h11_max_incomplete_event_size=64 * 1024,
     )
     upkeep = asyncio.create_task(keep_up(gateway, app.settings))
     try:
