@@ -50,6 +50,14 @@ class Settings:
     capture_publish_s: float = 1.0
     #: How far model and job processes are kept apart: `process` or `none`.
     isolation: str = "process"
+    #: Port of the web console, which starts when somebody connects; 0 turns it off.
+    console_port: int = 4748
+    #: Mail server for SNS's e-mail: `smtp://user:password@host:587` (STARTTLS where offered), `smtps://…`; empty: none.
+    smtp_url: str = ""
+    #: Sender of those mails.
+    mail_from: str = "farero@localhost"
+    #: Hosts inside this machine or network that notifications may reach, `host` or `host:port`, separated by commas.
+    notify_allow_hosts: str = ""
     #: Level of the platform's own log: DEBUG, INFO, WARNING or ERROR.
     log_level: str = "INFO"
 
@@ -143,5 +151,7 @@ def _check(settings: Settings) -> None:
         raise Invalid(
             f"bind '{settings.bind}' is not a loopback address; only loopback is served: 127.0.0.1"
         )
+    if not 0 <= settings.port <= 65535:
+        raise Invalid(f"port {settings.port} is not between 0 and 65535")
     if settings.capture_durability not in ("never", "1s", "always"):
         raise Invalid("capture_durability is one of never, 1s, always")

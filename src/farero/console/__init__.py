@@ -1,0 +1,1 @@
+"""The web console, a client like any other."""

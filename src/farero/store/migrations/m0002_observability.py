@@ -1,0 +1,19 @@
+"""Metrics, alarms, dashboards, notifications."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from farero.store.tables import outbox
+from farero.store.tables.base import metadata
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+#: Named so that importing this module brings every family's tables into the metadata.
+FAMILIES = (outbox,)
+
+
+def upgrade(db: Connection) -> None:
+    """Create what is not there."""
+    metadata.create_all(db)

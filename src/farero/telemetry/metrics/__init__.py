@@ -1,0 +1,1 @@
+"""Metrics: folding values, keeping them by age, asking for statistics, metric math."""
