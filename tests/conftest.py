@@ -247,21 +247,27 @@ def cloud(tmp_path, monkeypatch, request):
     running.close()
 
 
+def free_port():
+    """Return a port of the loopback address that nobody listened on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Platform:
     """A real `farero up` on a free port, in a folder of its own."""
 
     def __init__(self, folder):
         self.folder = folder
         self.data_dir = folder / "data"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port, self.console_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FARERO_"))}
         self.env = {
             **kept,
             "FARERO_DATA_DIR": str(self.data_dir),
             "FARERO_PORT": str(self.port),
+            "FARERO_CONSOLE_PORT": str(self.console_port),
             "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws" / "credentials"),
             "AWS_CONFIG_FILE": str(folder / "aws" / "config"),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),

@@ -40,6 +40,8 @@ FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 5.0
 QUICK_DEATH_S = 5.0
 #: Files of the data directory that models and jobs see empty, as they do keys and spool.
 SECRET = ("state.db", "state.db-wal", "telemetry.db", "telemetry.db-wal")
+#: Started by the first connection to its port; the only fixed child that readiness does not wait for.
+CONSOLE = "console"
 #: What ends after what, by name of process, and the longest grace each step gets in seconds.
 DRAIN = (("gateway-", 10.0), ("worker", 10.0), ("", 5.0), ("endpoint/", 3.0))
 
@@ -48,7 +50,7 @@ class Supervisor:
     """One per data directory."""
 
     def __init__(self, settings: Settings, commands: Mapping[str, tuple[str, ...]]) -> None:
-        """commands: program and arguments of each fixed child; `gateway-…` get the listening socket as 3."""
+        """commands: program and arguments of each fixed child; those that listen get their socket as 3."""
         self._settings = settings
         self._run = settings.run_dir
         self._commands = commands
@@ -56,11 +58,12 @@ class Supervisor:
         secrets = [settings.data_dir / name for name in SECRET]
         self._children = Children(hidden=(settings.keys_dir, settings.spool_dir, *secrets))
         self._listening: socket.socket | None = None
+        self._console: socket.socket | None = None
         self._port = settings.port
         self._ready: set[str] = set()
         self._requests = Requests(self._selector, self._do, self._children.is_confined)
         #: When each fixed child that is down starts again (monotonic), and how long the next wait is.
-        self._due = dict.fromkeys(commands, 0.0)
+        self._due = dict.fromkeys(commands.keys() - {CONSOLE}, 0.0)
         self._backoff: dict[str, float] = {}
         self._born: dict[str, float] = {}
         #: Steps of DRAIN still to do; None while all is well.
@@ -79,6 +82,8 @@ class Supervisor:
                 listening = claims.listen(self._settings.bind, self._settings.port)
                 self._listening = stack.enter_context(listening)
                 self._port = listening.getsockname()[1]
+            if CONSOLE in self._commands:
+                self._listen_for_console(stack)
             self._open(stack)
             while self._drain is None or self._drain or self._children.running():
                 self._step()
@@ -111,6 +116,20 @@ class Supervisor:
         stack.callback(pid_path.unlink, missing_ok=True)
         log.info("supervisor started, isolation: %s", self._children.level)
 
+    def _listen_for_console(self, stack: contextlib.ExitStack) -> None:
+        """Wait for the first visitor; a taken port costs the console, not the platform."""
+        try:
+            listening = claims.listen(self._settings.bind, self._settings.console_port)
+        except Invalid as error:
+            log.warning("no console: %s", error)
+            return
+        self._console = stack.enter_context(listening)
+        self._watch(self._console, self._on_visitor)
+
+    def _on_visitor(self, console: socket.socket) -> None:
+        self._selector.unregister(console)
+        self._due[CONSOLE] = 0.0
+
     def _watch(self, one: socket.socket, act: Callable[[socket.socket], None]) -> None:
         one.setblocking(False)
         self._selector.register(one, selectors.EVENT_READ, act)
@@ -135,6 +154,7 @@ class Supervisor:
             del self._due[name]
             self._born[name] = time.monotonic()
             passed = self._listening if name.startswith("gateway-") else None
+            passed = self._console if name == CONSOLE else passed
             spec = self._fixed_spec(name)
             try:
                 self._children.start(spec, passed=passed and passed.fileno(), is_trusted=True)
@@ -165,9 +185,15 @@ class Supervisor:
             if name in self._commands:
                 self._ready.discard(name)
                 if self._drain is None:
-                    self._schedule(name, f"code {child.status.exit_code}")
+                    self._start_again(name, child.status.exit_code)
             elif child.spec.wake:
                 poke(self._run / "worker.sock", child.spec.wake)
+
+    def _start_again(self, name: str, exit_code: int | None) -> None:
+        if name == CONSOLE and self._console and exit_code == 0:  # nobody was looking
+            self._watch(self._console, self._on_visitor)
+        else:
+            self._schedule(name, f"code {exit_code}")
 
     def _schedule(self, name: str, why: object) -> None:
         wait = self._backoff.get(name, FIRST_BACKOFF_S)
@@ -187,7 +213,7 @@ class Supervisor:
             self._requests.release()
 
     def _is_ready(self) -> bool:
-        return self._ready.issuperset(self._commands) and self._drain is None
+        return self._ready.issuperset(self._commands.keys() - {CONSOLE}) and self._drain is None
 
     # -- the end
 
@@ -209,6 +235,10 @@ class Supervisor:
         self._drain = list(DRAIN)
         if self._listening:
             self._listening.close()
+        if self._console:
+            with contextlib.suppress(KeyError):  # a console runs, so nobody waits for a visitor
+                self._selector.unregister(self._console)
+            self._console.close()
         for child in self._children.running("gateway-"):
             self._children.stop(child.spec.name, DRAIN[0][1])
 
@@ -263,7 +293,9 @@ class Supervisor:
             "url": f"http://{self._settings.bind}:{self._port}",
             "ready": self._is_ready(),
             "isolation": self._children.level,
-            "gateways": [pids.get(name) for name in self._commands if name != "worker"],
+            "console": self._console
+            and f"http://{self._settings.bind}:{self._console.getsockname()[1]}",
+            "gateways": [pids.get(name) for name in self._commands if name.startswith("gateway-")],
             "worker": pids.get("worker"),
             "processes": [control.status_to_wire(one) for one in self._children.list()],
         }
@@ -274,17 +306,15 @@ def _leave_to_the_loop(_number: int, _frame: FrameType | None) -> None:
 
 
 def fixed_commands(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Return the programs of the gateways and the worker."""
-    program = (
-        sys.executable,
-        "-P",
-        "-m",
-        "farero.processes",
-    )  # -P: where we stand gives no modules
-    gateway = (*program, "gateway", "--fd", "3")
-    return {f"gateway-{i}": gateway for i in range(settings.gateways)} | {
-        "worker": (*program, "worker")
-    }
+    """Return the programs of the gateways, the worker and the console."""
+    python = (sys.executable, "-P", "-m")  # -P: where we stand gives no modules
+    gateway = (*python, "farero.processes", "gateway", "--fd", "3")
+    commands: dict[str, tuple[str, ...]] = {}
+    commands |= {f"gateway-{i}": gateway for i in range(settings.gateways)}
+    commands["worker"] = (*python, "farero.processes", "worker")
+    if settings.console_port:
+        commands[CONSOLE] = (*python, "farero.console", "--fd", "3")
+    return commands
 
 
 def main(arguments: Sequence[str] = ()) -> int:

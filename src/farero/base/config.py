@@ -151,7 +151,8 @@ def _check(settings: Settings) -> None:
         raise Invalid(
             f"bind '{settings.bind}' is not a loopback address; only loopback is served: 127.0.0.1"
         )
-    if not 0 <= settings.port <= 65535:
-        raise Invalid(f"port {settings.port} is not between 0 and 65535")
+    for name, port in (("port", settings.port), ("console_port", settings.console_port)):
+        if not 0 <= port <= 65535:
+            raise Invalid(f"{name} {port} is not between 0 and 65535")
     if settings.capture_durability not in ("never", "1s", "always"):
         raise Invalid("capture_durability is one of never, 1s, always")
