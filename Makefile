@@ -18,6 +18,7 @@ demo: $(STAMP) ## the main job on real data: train, deploy, predict, capture (ab
 	$(BIN)/python scripts/demo.py
 
 test: lint ## everything that CI runs
+	$(BIN)/python scripts/browser.py
 	$(BIN)/python -m pytest
 
 lint: $(STAMP) ## format, lint, types, import rules, generated pages
