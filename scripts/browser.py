@@ -20,12 +20,9 @@ def install() -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return
     print("installing Chromium for the tests of the console …", flush=True)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], env=env, **quiet)
-    subprocess.run(
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], env=env, **quiet
-    )
+    for words in ("update -qq", "install -y -qq --no-install-recommends chromium"):
+        subprocess.run(["apt-get", *words.split()], env=env, capture_output=True, check=False)
 
 
 def main() -> int:
