@@ -202,6 +202,7 @@ class WorkerApp:
                 PREPARE: self.endpoints.prepare,
                 "job.reconcile": self.jobs.reconcile,
             },
+            app.poke,
         )
         self.ticks = (
             Tick(name="capture", every_s=0.3, run=self.publisher.publish_due),

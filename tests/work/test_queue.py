@@ -1,11 +1,14 @@
 """The queue and the worker, on every SQL store."""
 
 import datetime as dt
+import threading
 
 import pytest
 
+from farero.base.clock import SystemClock
 from farero.store import work as rows
 from farero.work import items
+from farero.work import worker as worker_module
 from farero.work.worker import Worker
 
 
@@ -146,3 +149,78 @@ def test_items_of_one_kind_do_not_hold_up_another(store, clock):
     Worker(store, clock, {"bad": bad, "good": lambda item: seen.append(item.key)}).run_due()
 
     assert seen == ["y"]
+
+
+def test_a_long_item_is_held_and_never_runs_beside_itself(store, monkeypatch):
+    monkeypatch.setattr(items, "LEASE", dt.timedelta(seconds=0.4))
+    monkeypatch.setattr(worker_module, "RENEW_EVERY_S", 0.1)
+    clock, most, running, ended = SystemClock(), [], [], threading.Event()
+
+    def handler(_item):
+        running.append(1)
+        most.append(len(running))
+        ended.wait(1.2)
+        running.pop()
+
+    put(store, clock)
+    worker = Worker(store, clock, {"a": handler})
+    deadline = clock.monotonic() + 1.5
+
+    def wait_for_work(_seconds):
+        ended.wait(0.02)
+        return clock.monotonic() < deadline
+
+    worker.run_forever(wait_for_work)
+
+    assert most == [1]
+    assert waiting(store) == []
+
+
+def test_waiting_for_a_held_item_that_was_put_again_is_no_busy_loop(store, clock):
+    put(store, clock)
+    with store.begin() as db:
+        [held] = items.lease(db, clock.now())
+    put(store, clock)
+
+    with store.read() as db:
+        due = items.next_due(db)
+    with store.begin() as db:
+        is_put_again = items.done(db, held)
+    with store.read() as db:
+        freed = items.next_due(db)
+
+    assert due == clock.now() + items.LEASE
+    assert is_put_again
+    assert freed == clock.now()
+
+
+def test_the_loop_is_woken_for_an_item_that_was_put_while_it_ran(store, clock):
+    seen, woken = [], []
+
+    def handler(item):
+        seen.append(item.key)
+        if len(seen) == 1:
+            put(store, clock, item.key)
+
+    put(store, clock)
+    Worker(store, clock, {"a": handler}, wake=lambda: woken.append(1)).run_due()
+
+    assert (seen, woken) == (["k", "k"], [1])
+
+
+def test_a_next_turn_far_away_is_not_brought_forward_by_the_lease(store, clock):
+    seen = []
+
+    def handler(item):
+        seen.append(clock.now())
+        put(store, clock, item.key, seconds=3600)
+
+    put(store, clock)
+    worker = Worker(store, clock, {"a": handler})
+    start = clock.now()
+    for _ in range(60):
+        worker.run_due()
+        clock.advance(seconds=60)
+    worker.run_due()
+
+    assert seen == [start, start + dt.timedelta(hours=1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -11,9 +12,11 @@ from farero.store.tables.base import UtcTime
 from farero.store.tables.work import work_items
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from sqlalchemy import Connection
+
+
+#: Due time of an item that runs and was not put again.
+NEVER = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 
 def upsert(db: Connection, kind: str, key: str, *, due: dt.datetime) -> None:
@@ -34,9 +37,10 @@ def upsert(db: Connection, kind: str, key: str, *, due: dt.datetime) -> None:
 def take_due(db: Connection, *, now: dt.datetime, until: dt.datetime, limit: int) -> list[WorkItem]:
     """Lease due items until `until`; oldest first."""
     table = work_items.c
+    is_free = sa.and_(table.leased_until.is_(None), table.due <= now)
     query = (
         sa.select(work_items)
-        .where(table.due <= now, sa.or_(table.leased_until.is_(None), table.leased_until <= now))
+        .where(sa.or_(is_free, table.leased_until <= now))
         .order_by(table.due)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -46,7 +50,7 @@ def take_due(db: Connection, *, now: dt.datetime, until: dt.datetime, limit: int
         db.execute(
             sa.update(work_items)
             .where(table.kind == row.kind, table.key == row.key)
-            .values(leased_until=until, due=until)
+            .values(leased_until=until, due=NEVER)
         )
     return [
         WorkItem(
@@ -56,8 +60,18 @@ def take_due(db: Connection, *, now: dt.datetime, until: dt.datetime, limit: int
     ]
 
 
-def finish(db: Connection, item: WorkItem) -> None:
-    """Delete the item if nobody put it since; otherwise free it."""
+def renew(db: Connection, item: WorkItem, *, until: dt.datetime) -> None:
+    """Keep the item for its holder until `until`."""
+    table = work_items.c
+    db.execute(
+        sa.update(work_items)
+        .where(table.kind == item.kind, table.key == item.key, table.leased_until.is_not(None))
+        .values(leased_until=until)
+    )
+
+
+def finish(db: Connection, item: WorkItem) -> bool:
+    """Delete the item if nobody put it since; otherwise free it and return True."""
     table = work_items.c
     gone = db.execute(
         sa.delete(work_items).where(
@@ -70,6 +84,7 @@ def finish(db: Connection, item: WorkItem) -> None:
             .where(table.kind == item.kind, table.key == item.key)
             .values(leased_until=None, attempts=0, error=None)
         )
+    return gone.rowcount == 0
 
 
 def give_back(db: Connection, item: WorkItem, *, due: dt.datetime, error: str) -> None:
@@ -100,8 +115,9 @@ def free_all(db: Connection, *, now: dt.datetime) -> int:
 
 
 def next_due(db: Connection) -> dt.datetime | None:
-    """Return when the next item falls due, or None if there is none."""
-    return db.execute(sa.select(sa.func.min(work_items.c.due, type_=UtcTime()))).scalar()
+    """Return when the next item may be taken, or None if there is none; one that somebody holds waits for its lease."""
+    moment = sa.func.coalesce(work_items.c.leased_until, work_items.c.due)
+    return db.execute(sa.select(sa.func.min(moment, type_=UtcTime()))).scalar()
 
 
 def list_all(db: Connection) -> list[WorkItem]:

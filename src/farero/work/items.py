@@ -31,9 +31,14 @@ def lease(db: Connection, now: dt.datetime, *, limit: int = 16) -> list[WorkItem
     return rows.take_due(db, now=now, until=now + LEASE, limit=limit)
 
 
-def done(db: Connection, item: WorkItem) -> None:
-    """Strike the item off, unless it was put again while it ran: then it is due once more."""
-    rows.finish(db, item)
+def renew(db: Connection, item: WorkItem, now: dt.datetime) -> None:
+    """Hold a running item for one more lease span."""
+    rows.renew(db, item, until=now + LEASE)
+
+
+def done(db: Connection, item: WorkItem) -> bool:
+    """Strike the item off, unless it was put again while it ran: then it is due once more, and this returns True."""
+    return rows.finish(db, item)
 
 
 def fail(db: Connection, item: WorkItem, now: dt.datetime, error: str) -> None:

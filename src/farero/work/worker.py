@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from farero.work import items
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from farero.base.clock import Clock
     from farero.records.work import WorkItem
@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 THREADS = 8
+#: A third of the lease.
+RENEW_EVERY_S = 20.0
 
 
 class Worker:
     """Leases due items and hands each to its handler."""
 
-    def __init__(self, store: Store, clock: Clock, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        handlers: Mapping[str, Handler],
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """wake: makes `wait_for_work` return; called when an item that was put while it ran is free again."""
+        self._wake = wake
         self._store = store
         self._clock = clock
         self._handlers = handlers
@@ -51,11 +61,15 @@ class Worker:
         Items run side by side in a few threads, so that a slow one (unpacking a large model) delays nobody.
         """
         with ThreadPoolExecutor(THREADS, thread_name_prefix="work") as pool:
-            running: set[Future[None]] = set()
+            running: dict[Future[None], WorkItem] = {}
+            renewed = self._clock.monotonic()
             while True:
-                running = {future for future in running if not future.done()}
+                running = {future: item for future, item in running.items() if not future.done()}
+                if self._clock.monotonic() - renewed > RENEW_EVERY_S:
+                    renewed = self._clock.monotonic()
+                    self._renew(running.values())
                 leased = self._lease(THREADS - len(running)) if len(running) < THREADS else []
-                running |= {pool.submit(self.run, item) for item in leased}
+                running |= {pool.submit(self.run, item): item for item in leased}
                 if len(running) >= THREADS:
                     wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
                 elif not leased and not wait_for_work(self._pause()):
@@ -71,7 +85,16 @@ class Worker:
                 items.fail(db, item, self._clock.now(), f"{type(error).__name__}: {error}")
         else:
             with self._store.begin() as db:
-                items.done(db, item)
+                is_put_again = items.done(db, item)
+            if is_put_again:
+                self._wake()
+
+    def _renew(self, running: Collection[WorkItem]) -> None:
+        """Keep what still runs, so that nobody starts it a second time beside it."""
+        if running:
+            with self._store.begin() as db:
+                for item in running:
+                    items.renew(db, item, self._clock.now())
 
     def _lease(self, limit: int) -> list[WorkItem]:
         now = self._clock.now()
