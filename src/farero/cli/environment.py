@@ -62,10 +62,18 @@ def env(
         result({"set": {} if unset else values, "unset": list(values) if unset else stale})
         return
     lines = [_unset(shell, name) for name in (values if unset else stale)]
+    if unset and (own := _own_pythonpath()):
+        lines.append(_set(shell, "PYTHONPATH", own))
     if not unset:
         lines += [_set(shell, name, value) for name, value in values.items()]
         lines.append(_comment(shell))
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _own_pythonpath() -> str:
+    """The user's part of PYTHONPATH, which `--unset` leaves as it was."""
+    parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(p for p in parts if p and p != str(shim_dir()))
 
 
 def _set(shell: Shell, name: str, value: str) -> str:
@@ -100,7 +108,11 @@ def run(
     """Run a script, notebook or command with AWS's variables pointing at Farero."""
     owner_key()
     environ = {k: v for k, v in os.environ.items() if k not in IN_THE_WAY} | exports()
-    process = subprocess.Popen(_argv(command), env=environ)
+    try:
+        process = subprocess.Popen(_argv(command), env=environ)
+    except OSError as error:
+        fail("E-COMMAND", f"cannot run '{command[0]}': {error.strerror}", where=str(Path.cwd()),
+             fix="farero run SCRIPT.py, or a command that is on PATH", status=WRONG_USAGE)  # fmt: skip
     try:
         code = process.wait()
     except KeyboardInterrupt:
@@ -117,6 +129,7 @@ def _argv(command: Sequence[str]) -> list[str]:
         return [_python(), *command]
     if first.suffix == ".ipynb":
         _must_exist(first)
+        _must_have_jupyter()
         return [
             _python(), "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute",
             "--stdout", *command,
@@ -124,9 +137,17 @@ def _argv(command: Sequence[str]) -> list[str]:
     return list(command)
 
 
+def _must_have_jupyter() -> None:
+    probe = [_python(), "-c", "import nbconvert, jupyter_core"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
+        fail("E-JUPYTER", "running a notebook needs Jupyter, which is not installed",
+             where=_python(), fix=f"{_python()} -m pip install jupyter")  # fmt: skip
+
+
 def _must_exist(path: Path) -> None:
     if not path.exists():
-        fail("E-FILE", f"{path} does not exist", where=str(Path.cwd()), status=WRONG_USAGE)
+        fail("E-FILE", f"{path} does not exist", where=str(Path.cwd()),
+             fix="give a path that exists: ls", status=WRONG_USAGE)  # fmt: skip
 
 
 def _python() -> str:

@@ -103,9 +103,9 @@ def logs(
     pattern: Annotated[str, typer.Option("--filter", help="A CloudWatch filter pattern.")] = "",
 ) -> None:
     """Print what an endpoint or a job wrote."""
+    start = SystemClock().now() - _span(since)
     watch = client("logs")
     group, prefix = _find_logs(watch, name)
-    start = SystemClock().now() - _span(since)
     seen: set[str] = set()
     events: list[dict[str, Any]] = []
     while True:

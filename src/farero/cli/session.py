@@ -53,8 +53,11 @@ def client(service: str) -> Any:
 
     config = Config(retries={"mode": "standard", "max_attempts": 3}, read_timeout=75)
     if is_aws():
-        session = boto3.Session(profile_name=options.profile, region_name=options.region)
-        return session.client(service, config=config)
+        return guarded(
+            lambda: boto3.Session(profile_name=options.profile, region_name=options.region).client(
+                service, config=config
+            )
+        )
     key = owner_key()
     session = boto3.Session(
         aws_access_key_id=key["access_key_id"],
@@ -103,7 +106,8 @@ def guarded(action: Callable[[], Any]) -> Any:
     except ClientError as error:
         _refused(error)
     except BotoCoreError as error:
-        fail("E-CLIENT", str(error), status=FAILED)
+        fail("E-CLIENT", str(error), where="AWS's own configuration, or the connection",
+             fix="farero doctor", status=FAILED)  # fmt: skip
     except OSError as error:
         if isinstance(getattr(error, "reason", None), ConnectionRefusedError):
             not_running()
@@ -130,6 +134,9 @@ def _refused(error: ClientError) -> None:
         code,
         facts.get("Message", str(error)),
         where=f"{error.operation_name}, request {request_id}",
+        fix="farero doctor   # whose key is used"
+        if status == 403
+        else "farero ls --all   # what there is",
         status=DENIED if status == 403 else FAILED,
     )
 
