@@ -8,10 +8,12 @@ follows it; answers come in any order. HTTP takes Content-Length and chunked bod
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from farero_container.contract import MAX_BODY_BYTES
 
@@ -19,6 +21,8 @@ MAGIC = b"FRO1"
 HEAD_LIMIT = 64 * 1024
 HEAD_WITHIN_S = 10.0
 BODY_WITHIN_S = 60.0
+#: How long a refused caller is listened to, so that it hears why.
+LINGER_S = 2.0
 _FRAME = struct.Struct(">IIH")
 REASONS = {
     200: "OK", 204: "No Content", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
@@ -62,9 +66,18 @@ class BadRequest(Exception):  # noqa: N818 - an answer, not a fault
 class Connections:
     """All open connections of one server; drains them at the end."""
 
-    def __init__(self, handler: Handler, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        head_within_s: float = HEAD_WITHIN_S,
+        body_within_s: float = BODY_WITHIN_S,
+    ) -> None:
         self._handler = handler
         self._max_body = max_body_bytes
+        self._head_within_s = head_within_s
+        self._body_within_s = body_within_s
         self._busy: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.is_draining = False
@@ -73,7 +86,9 @@ class Connections:
         """Serve one connection to its end; a caller that leaves harms nobody."""
         self._writers.add(writer)
         try:
-            first = await reader.readexactly(4)
+            first = await reader.readexactly(1)  # a connection may rest before it speaks
+            async with asyncio.timeout(self._head_within_s):
+                first += await reader.readexactly(3)
             if first == MAGIC:
                 await self._frames(reader, writer)
             else:
@@ -87,32 +102,43 @@ class Connections:
     async def drain(self, within_s: float) -> None:
         """Finish what is being answered, then close everything."""
         self.is_draining = True
-        if self._busy:
-            await asyncio.wait(self._busy, timeout=within_s)
-        for writer in list(self._writers):
-            writer.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._busy:
+                    await asyncio.wait(self._busy)
+                open_ones = list(self._writers)
+                for writer in open_ones:
+                    writer.close()
+                await asyncio.gather(
+                    *(writer.wait_closed() for writer in open_ones), return_exceptions=True
+                )
 
     # -- frames
 
     async def _frames(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             length, number, head_length = _FRAME.unpack(await reader.readexactly(_FRAME.size))
+            if head_length + 6 > length:
+                return  # no frame; nothing after it can be told apart
+            if length - 6 - head_length > self._max_body:
+                await _skip(length - 6, reader)
+                refused = _too_large(length - 6 - head_length, self._max_body)
+                await _write_frame(number, _refusal(refused), writer)
+                continue
             payload = await reader.readexactly(length - 6)
-            head = json.loads(payload[:head_length])
-            request = Request("POST", head["path"], head.get("headers", {}), payload[head_length:])
-            if request.path == "/ping":
-                request.method = "GET"
-            self._spawn(self._answer_frame(number, request, writer))
+            request = _framed_request(payload[:head_length], payload[head_length:])
+            if request is None:
+                refused = BadRequest(400, "the frame's head is no JSON object with a path")
+                await _write_frame(number, _refusal(refused), writer)
+            else:
+                self._spawn(self._answer_frame(number, request, writer))
 
     async def _answer_frame(
         self, number: int, request: Request, writer: asyncio.StreamWriter
     ) -> None:
         response = await self._handler(request)
-        head = json.dumps({"status": response.status, "headers": response.headers}).encode()
-        if writer.is_closing():
-            return
-        length = 6 + len(head) + len(response.body)
-        writer.write(_FRAME.pack(length, number, len(head)) + head + response.body)
+        with contextlib.suppress(ConnectionError):  # the caller has left
+            await _write_frame(number, response, writer)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -129,13 +155,9 @@ class Connections:
             try:
                 keep = await self._one_request(head_start, reader, writer)
             except BadRequest as refused:
-                body = refused.text.encode() + b"\n"
-                _write_http(
-                    writer,
-                    Response(refused.status, {"content-type": "text/plain"}, body),
-                    close=True,
-                )
+                _write_http(writer, _refusal(refused), close=True)
                 await writer.drain()
+                await _linger(reader, writer)
                 return
             if not keep or self.is_draining:
                 return
@@ -144,11 +166,13 @@ class Connections:
     async def _one_request(
         self, start: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        method, path, version, headers = await _read_head(start, reader)
+        start = start or await reader.readexactly(1)  # between requests a connection may rest
+        async with _deadline(self._head_within_s, "the head did not come in time"):
+            method, path, version, headers = await _read_head(start, reader)
         _check_framing(headers)
         if headers.get("expect", "").lower() == "100-continue":
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        async with asyncio.timeout(BODY_WITHIN_S):
+        async with _deadline(self._body_within_s, "the body did not come in time"):
             body = await self._read_body(headers, reader)
         keep = headers.get("connection", "").lower() != "close" and version == "HTTP/1.1"
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -190,6 +214,51 @@ class Connections:
                 raise BadRequest(400, "a chunk does not end where its size says")
 
 
+@contextlib.asynccontextmanager
+async def _deadline(within_s: float, text: str) -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except TimeoutError as error:
+        raise BadRequest(408, text) from error
+
+
+def _framed_request(head: bytes, body: bytes) -> Request | None:
+    """Return the request of a frame, None where its head is not what it should be."""
+    try:
+        given: Any = json.loads(head)
+        path, headers = given["path"], given.get("headers", {})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    if not isinstance(path, str) or not isinstance(headers, dict):
+        return None
+    named = cast("dict[str, str]", headers)
+    return Request("GET" if path == "/ping" else "POST", path, named, body)
+
+
+async def _write_frame(number: int, response: Response, writer: asyncio.StreamWriter) -> None:
+    head = json.dumps({"status": response.status, "headers": response.headers}).encode()
+    if writer.is_closing():
+        return
+    length = 6 + len(head) + len(response.body)
+    writer.write(_FRAME.pack(length, number, len(head)) + head + response.body)
+    await writer.drain()
+
+
+async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Throw away what a refused caller still sends, for a while: a socket closed on unread bytes loses the answer."""
+    with contextlib.suppress(TimeoutError, ConnectionError, asyncio.LimitOverrunError):
+        writer.write_eof()
+        async with asyncio.timeout(LINGER_S):
+            while await reader.read(HEAD_LIMIT):
+                pass
+
+
+async def _skip(size: int, reader: asyncio.StreamReader) -> None:
+    while size:
+        size -= len(await reader.readexactly(min(size, HEAD_LIMIT)))
+
+
 async def _read_line(reader: asyncio.StreamReader) -> bytes:
     try:
         return await reader.readuntil(b"\r\n")
@@ -201,11 +270,7 @@ async def _read_head(
     start: bytes, reader: asyncio.StreamReader
 ) -> tuple[str, str, str, dict[str, str]]:
     try:
-        if start:
-            async with asyncio.timeout(HEAD_WITHIN_S):
-                raw = start + await reader.readuntil(b"\r\n\r\n")
-        else:  # between requests a connection may rest
-            raw = await reader.readuntil(b"\r\n\r\n")
+        raw = start + await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError as error:
         raise BadRequest(431, f"the head is larger than {HEAD_LIMIT} bytes") from error
     lines = raw.decode("latin-1").split("\r\n")
@@ -244,6 +309,11 @@ def _write_http(
         lines.append("connection: close")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
     writer.write(head if head_only or response.status == 204 else head + response.body)
+
+
+def _refusal(refused: BadRequest) -> Response:
+    body = refused.text.encode() + b"\n"
+    return Response(refused.status, {"content-type": "text/plain"}, body)
 
 
 def _too_large(size: int, limit: int) -> BadRequest:

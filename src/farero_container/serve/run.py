@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -77,15 +78,16 @@ class Application:
     def __init__(self, model: Served) -> None:
         self._model = model
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        limit = whole_number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 6)
+        told = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD"}
+        self._parameters = json.dumps({**told, "MaxPayloadInMB": limit}).encode()
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
         if request.path == "/ping":
             return Response(200, {"content-type": "application/json"}, b"\n")
         if request.path == "/execution-parameters" and request.method == "GET":
-            limit = int(os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6"))
-            body = f'{{"MaxConcurrentTransforms":1,"BatchStrategy":"MULTI_RECORD","MaxPayloadInMB":{limit}}}'
-            return Response(200, {"content-type": "application/json"}, body.encode())
+            return Response(200, {"content-type": "application/json"}, self._parameters)
         if request.path != "/invocations":
             return Response(
                 404, {"content-type": "text/plain"}, b"only /ping and /invocations are here\n"
@@ -110,20 +112,25 @@ class Application:
 
 async def serve(model: Served, started: float) -> None:
     """Listen until SIGTERM, then finish what is being answered."""
-    limit = int(os.environ.get("MAX_CONTENT_LENGTH", str(contract.MAX_BODY_BYTES)))
+    limit = max(
+        whole_number("MAX_CONTENT_LENGTH", contract.MAX_BODY_BYTES),
+        whole_number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 0) << 20,
+    )
     connections = Connections(Application(model).handle, max_body_bytes=limit)
     path = os.environ.get("FARERO_SOCKET")
     if path:
         _remove(path)
-        os.umask(0o177)  # the socket is its owner's alone
+        before = os.umask(0o177)  # the socket is its owner's alone
         server = await asyncio.start_unix_server(connections.accept, path, limit=HEAD_LIMIT)
-        os.umask(0o077)
+        os.umask(before)
     else:
-        port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", str(contract.DEFAULT_PORT)))
+        port = whole_number("SAGEMAKER_BIND_TO_PORT", contract.DEFAULT_PORT)
         server = await asyncio.start_server(connections.accept, "127.0.0.1", port, limit=HEAD_LIMIT)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if not path:
+        print(f"farero: listening on port {server.sockets[0].getsockname()[1]}", flush=True)
     print(
         f"farero: serving {model.describe()} after {time.monotonic() - started:.2f} s", flush=True
     )
@@ -138,6 +145,16 @@ async def serve(model: Served, started: float) -> None:
 def _remove(path: str) -> None:
     with contextlib.suppress(OSError):
         Path(path).unlink()
+
+
+def whole_number(name: str, default: int) -> int:
+    """Return the number in an environment variable; what is no number is said in the log and not used."""
+    given = os.environ.get(name, "")
+    if given.strip().isdecimal():
+        return int(given)
+    if given:
+        print(f"farero: warning: {name}={given!r} is not a number; {default} is used", flush=True)
+    return default
 
 
 def tell_ready() -> None:

@@ -1,5 +1,6 @@
 """A model server as a child process, reached over its Unix socket."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -40,6 +41,7 @@ class Server:
         ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         ear.bind(str(self.folder / "n"))
         source = Path(__file__).resolve().parents[3] / "src"
+        log = (self.folder / "log").open("wb")
         self.process = subprocess.Popen(
             [python, "-u", "-m", "farero_container", "serve"],
             cwd=base,
@@ -49,8 +51,9 @@ class Server:
                 "FARERO_FRAMEWORK_VERSION": version, "FARERO_NOTIFY_SOCKET": str(self.folder / "n"),
                 "FARERO_NOTIFY_MESSAGE": "ready", **env,
             },
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        log.close()
         pidfd = os.pidfd_open(self.process.pid)
         ready, _, _ = select.select([ear, pidfd], [], [], 120)
         self.is_ready = ear in ready and ear.recv(100) == b"ready"
@@ -62,12 +65,10 @@ class Server:
         headers = {"Content-Type": content_type} if content_type else {}
         if accept:
             headers["Accept"] = accept
-        connection = UnixHttp(self.path)
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        found = answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
-        connection.close()
-        return found
+        with contextlib.closing(UnixHttp(self.path)) as connection:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
 
     def raw(self):
         """Open a plain connection."""
@@ -86,13 +87,23 @@ class Server:
         """End it; return its exit code and what it printed."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, output.decode("utf-8", "replace")
+        return self.process.wait(60), self.log
+
+    @property
+    def log(self):
+        """What it has printed."""
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
 
 def frame(number, body, headers):
     """Encode one request frame."""
-    head = json.dumps({"path": "/invocations", "headers": headers}).encode()
+    return raw_frame(
+        number, body, json.dumps({"path": "/invocations", "headers": headers}).encode()
+    )
+
+
+def raw_frame(number, body, head):
+    """Encode one request frame with any head."""
     return struct.pack(">IIH", 6 + len(head) + len(body), number, len(head)) + head + body
 
 

@@ -1,10 +1,16 @@
 """The replica's socket: HTTP and frames, callers that leave, limits, the end."""
 
+import asyncio
+import json
+import re
 import struct
+import urllib.request
 
 import pytest
 
-from .conftest import frame, read_frame
+from farero_container.serve.http import Connections, Response
+
+from .conftest import frame, raw_frame, read_frame
 
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 
@@ -27,7 +33,31 @@ def test_ping_answers_once_the_model_is_loaded(server):
 def test_execution_parameters_are_told(server):
     status, _, body = server.post(None, path="/execution-parameters", method="GET")
 
-    assert (status, b'"MaxPayloadInMB":6' in body) == (200, True)
+    assert (status, json.loads(body)) == (
+        200,
+        {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6},
+    )
+
+
+def test_the_limits_come_from_the_environment(launch, booster):
+    files = {"xgboost-model": bytes(booster.save_raw("ubj"))}
+    larger = launch(files, SAGEMAKER_MAX_PAYLOAD_IN_MB="8", MAX_CONTENT_LENGTH="lots")
+
+    told = json.loads(larger.post(None, path="/execution-parameters", method="GET")[2])
+
+    assert told["MaxPayloadInMB"] == 8
+    assert larger.post(b"1,1,1,1\n" * 900_000, "text/csv")[0] == 200
+    assert larger.post(b"1,1,1,1\n" * 1_100_000, "text/csv")[0] == 413
+    assert "MAX_CONTENT_LENGTH='lots' is not a number" in larger.log
+
+
+def test_without_a_socket_it_listens_on_a_port(launch, booster):
+    files = {"xgboost-model": bytes(booster.save_raw("ubj"))}
+    by_port = launch(files, FARERO_SOCKET="", SAGEMAKER_BIND_TO_PORT="0")
+    port = int(re.search(r"listening on port (\d+)", by_port.log)[1])
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=20) as answer:
+        assert answer.status == 200
 
 
 @pytest.mark.parametrize(
@@ -94,6 +124,62 @@ def test_a_caller_that_waits_for_continue_is_told(server):
 )
 def test_what_is_malformed_or_too_large_is_answered_once(server, raw, status):
     assert exchange(server, raw).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"P", b"FRO", b"POST / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"],
+    ids=["one byte", "three bytes", "half a head", "half a body"],
+)
+def test_who_does_not_finish_in_time_is_sent_away(tmp_path, sent):
+    async def story():
+        connections = Connections(echo, head_within_s=0.05, body_within_s=0.05)
+        path = str(tmp_path / "s")
+        async with await asyncio.start_unix_server(connections.accept, path):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(sent)
+            answer = await asyncio.wait_for(reader.read(), 20)
+            writer.close()
+            return answer
+
+    async def echo(request):
+        return Response(200, {}, request.body)
+
+    answer = asyncio.run(story())
+
+    assert answer == b"" if len(sent) < 4 else answer.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"{", b"[]", b"7", b"{}", b'{"path": 1}', b'{"path": "/ping", "headers": []}', b"\xff"],
+)
+def test_a_frame_without_a_head_is_refused_and_the_next_one_answered(server, head):
+    with server.raw() as connection:
+        connection.sendall(b"FRO1" + raw_frame(1, b"x", head))
+        connection.sendall(frame(2, b"1,1,1,1", {"content-type": "text/csv"}))
+        stream = connection.makefile("rb")
+        first, second = read_frame(stream), read_frame(stream)
+
+    assert [(first[0], first[1]["status"]), (second[0], second[1]["status"])] == [
+        (1, 400),
+        (2, 200),
+    ]
+
+
+def test_a_frame_that_is_too_large_is_413_and_the_next_one_answered(server):
+    with server.raw() as connection:
+        connection.sendall(b"FRO1" + frame(1, b"1" * 7_000_000, {"content-type": "text/csv"}))
+        connection.sendall(frame(2, b"1,1,1,1", {"content-type": "text/csv"}))
+        stream = connection.makefile("rb")
+        statuses = {number: head["status"] for number, head, _ in map(read_frame, [stream] * 2)}
+
+    assert statuses == {1: 413, 2: 200}
+
+
+def test_a_frame_shorter_than_its_head_ends_the_connection(server):
+    assert exchange(server, b"FRO1" + struct.pack(">IIH", 6, 1, 10)) == b""
+    assert server.post(b"1,1,1,1", "text/csv")[0] == 200
 
 
 def test_many_interleaved_callers_get_their_own_answers(server, booster):
