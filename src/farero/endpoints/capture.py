@@ -170,10 +170,21 @@ def _encode(target: CaptureTarget, payload: Payload) -> tuple[bytes, bytes]:
 @dataclass(slots=True)
 class _OpenFile:
     fd: int
+    folder: Path
     size: int
     opened_at: float
     hour: tuple[int, int, int, int]
     is_dirty: bool = False
+    has_durable_name: bool = False
+
+    def sync(self) -> None:
+        """Bring what was appended to the disk, and at the first time the file's name too."""
+        self.is_dirty = False
+        os.fsync(self.fd)
+        if not self.has_durable_name:
+            for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
+                _sync_folder(folder)
+            self.has_durable_name = True
 
 
 class CaptureSpool:
@@ -210,8 +221,7 @@ class CaptureSpool:
         with self._syncing:
             for file in list(self._files.values()):
                 if file.is_dirty:
-                    file.is_dirty = False
-                    os.fsync(file.fd)
+                    file.sync()
 
     @property
     def is_dirty(self) -> bool:
@@ -248,7 +258,8 @@ class CaptureSpool:
             if not is_old and file.size < ROTATE_BYTES and file.hour == hour:
                 return file
             self._close(key)
-        file = _OpenFile(self._open(target, now), 0, self._clock.monotonic(), hour)
+        folder = self._root / target.id
+        file = _OpenFile(self._open(target, now), folder, 0, self._clock.monotonic(), hour)
         self._files[key] = file
         return file
 
@@ -275,7 +286,7 @@ class CaptureSpool:
             file = self._files.pop(key)
             if file.is_dirty:
                 with contextlib.suppress(OSError):
-                    os.fsync(file.fd)
+                    file.sync()
             os.close(file.fd)
 
     def _drop(self, target: CaptureTarget, error: OSError) -> None:
@@ -306,5 +317,16 @@ def _write_target(folder: Path, target: CaptureTarget) -> None:
         }
     )
     hidden = folder / f"{TARGET_FILE}.{ids.new_uuid()}"
-    hidden.write_bytes(text)
+    with hidden.open("xb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     hidden.rename(folder / TARGET_FILE)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
