@@ -1,5 +1,7 @@
+import fnmatch
 import json
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -187,3 +189,19 @@ def test_fields_keep_quotes_and_brackets_together():
         "404",
         "1534",
     ]
+
+
+@given(st.text("ab*", max_size=6), st.text("ab", max_size=8))
+def test_stars_stand_for_anything(pattern, text):
+    matches = compile_pattern(f'{{ $.x = "{pattern}" }}')
+
+    assert matches(json.dumps({"x": text})) == fnmatch.fnmatchcase(text, pattern)
+
+
+def test_no_pattern_takes_long():
+    started = time.process_time()
+
+    assert not compile_pattern("%a*a*a*a*a*b%")("a" * 50_000)
+    assert not compile_pattern('{ $.x = "*a*a*a*a*b" }')(json.dumps({"x": "a" * 200_000}))
+
+    assert time.process_time() - started < 5

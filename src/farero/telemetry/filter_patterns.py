@@ -63,7 +63,7 @@ def _compile_terms(text: str) -> Predicate:
 def _term(word: str, pattern: str) -> Predicate:
     if word.startswith("%"):
         regex = compile_regex(word, pattern)
-        return lambda message: regex.search(message) is not None
+        return regex.search
     text = unquote(word) if word.startswith('"') else word
     if not text:
         raise invalid(pattern)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from farero.base.errors import Invalid
+from farero.telemetry.filter_regex import LinearRegex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,14 +31,14 @@ def unquote(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
 
 
-def compile_regex(word: str, pattern: str) -> re.Pattern[str]:
+def compile_regex(word: str, pattern: str) -> LinearRegex:
     """Return the expression between percent signs. Raises Invalid for what CloudWatch does not support."""
     text = word[1:-1]
     if not _REGEX_TEXT.fullmatch(text):
         raise invalid(pattern)
     try:
-        return re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
+        return LinearRegex(text)
+    except ValueError as error:
         raise invalid(pattern) from error
 
 
@@ -72,13 +73,29 @@ def _order_test(operator: Operator, limit: float) -> Test:
 def _equality_test(word: str, pattern: str) -> Test:
     if word.startswith("%"):
         regex = compile_regex(word, pattern)
-        return lambda value: isinstance(value, str) and regex.search(value) is not None
+        return lambda value: isinstance(value, str) and regex.search(value)
     if NUMBER.fullmatch(word):
         number = float(word)
         return lambda value: _as_number(value) == number
     text = unquote(word) if word.startswith('"') else word
-    regex = re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL)
-    return lambda value: isinstance(value, str) and regex.fullmatch(value) is not None
+    parts = text.split("*")
+    return lambda value: isinstance(value, str) and _fits(parts, value)
+
+
+def _fits(parts: list[str], text: str) -> bool:
+    """Say whether a text is the parts in order with anything between them."""
+    if len(parts) == 1:
+        return text == parts[0]
+    first, *middle, last = parts
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    place, end = len(first), len(text) - len(last)
+    for part in middle:
+        found = text.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True
 
 
 def _as_number(value: object) -> float | None:
