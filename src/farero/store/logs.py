@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from farero.base.errors import Conflict, NotFound
-from farero.records.telemetry import FollowedFile, LogEvent, LogGroup, LogStream, Position
-from farero.store.tables.logs import log_events, log_files, log_groups, log_streams
+from farero.records.telemetry import LogEvent, LogGroup, LogStream, Position
+from farero.store import log_filters
+from farero.store.tables.logs import log_events, log_groups, log_streams
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -25,6 +26,7 @@ NO_GROUP = "The specified log group does not exist."
 NO_STREAM = "The specified log stream does not exist."
 #: What CloudWatch counts for an event besides its message (PutLogEvents API reference).
 OVERHEAD_BYTES = 26
+_END_OF_TIME_MS = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +98,13 @@ def update_group(
 
 
 def delete_group(db: Connection, group: LogGroup) -> None:
-    """Remove the group with all that is in it."""
+    """Remove the group with all that is in it and all that watches it."""
+    log_filters.delete_of_group(db, group)
+    newest = newest_event_id(db)
     db.execute(sa.delete(log_events).where(log_events.c.group_id == group.id))
     db.execute(sa.delete(log_streams).where(log_streams.c.group_id == group.id))
     db.execute(sa.delete(log_groups).where(log_groups.c.id == group.id))
+    _keep_counting(db, newest)
 
 
 def insert_stream(db: Connection, group: LogGroup, name: str, now: dt.datetime) -> None:
@@ -162,10 +167,11 @@ def streams_by_id(db: Connection, group: LogGroup, *, prefix: str = "") -> dict[
 
 def delete_stream(db: Connection, stream: LogStream) -> None:
     """Remove the stream and its events."""
-    size = _size_of(db, log_events.c.stream_id == stream.id)
+    size, newest = _size_of(db, log_events.c.stream_id == stream.id), newest_event_id(db)
     db.execute(sa.delete(log_events).where(log_events.c.stream_id == stream.id))
     db.execute(sa.delete(log_streams).where(log_streams.c.id == stream.id))
     _grow(db, stream.group_id, -size)
+    _keep_counting(db, newest)
 
 
 def insert_events(
@@ -174,6 +180,9 @@ def insert_events(
     """Add events, in order, and move the stream's first and last times."""
     if not events:
         return
+    # First of all, so that the group's row is held while its events get their numbers.
+    added = sum(len(event.message.encode()) + OVERHEAD_BYTES for event in events)
+    _grow(db, stream.group_id, added)
     db.execute(
         sa.insert(log_events),
         [
@@ -198,8 +207,6 @@ def insert_events(
             last_ingested_ms=ingested_ms,
         )
     )
-    added = sum(len(event.message.encode()) + OVERHEAD_BYTES for event in events)
-    _grow(db, stream.group_id, added)
 
 
 def select_events(db: Connection, query: EventQuery, names: dict[int, str]) -> list[LogEvent]:
@@ -216,67 +223,85 @@ def select_events(db: Connection, query: EventQuery, names: dict[int, str]) -> l
         .limit(query.limit)
     )
     return [
-        LogEvent(
-            id=row.id,
-            stream=names[row.stream_id],
-            timestamp_ms=row.timestamp_ms,
-            message=row.message,
-            ingested_ms=row.ingested_ms,
-        )
-        for row in db.execute(statement)
-        if row.stream_id in names
+        _event(row, names[row.stream_id]) for row in db.execute(statement) if row.stream_id in names
     ]
 
 
 def delete_events_before(db: Connection, group: LogGroup, cutoff_ms: int) -> int:
     """Remove the group's older events; return how many."""
     old = sa.and_(log_events.c.group_id == group.id, log_events.c.timestamp_ms < cutoff_ms)
-    size = _size_of(db, old)
+    size, newest = _size_of(db, old), newest_event_id(db)
     gone = db.execute(sa.delete(log_events).where(old))
     _grow(db, group.id, -size)
+    _keep_counting(db, newest)
     return gone.rowcount
+
+
+def delete_oldest_events(db: Connection, group: LogGroup, count: int) -> int:
+    """Remove the group's `count` oldest events; return how many went."""
+    table = log_events.c
+    last = db.execute(
+        sa.select(table.timestamp_ms)
+        .where(table.group_id == group.id)
+        .order_by(table.timestamp_ms, table.id)
+        .offset(count)
+        .limit(1)
+    ).scalar()
+    return delete_events_before(db, group, _END_OF_TIME_MS if last is None else last)
+
+
+def largest_group(db: Connection) -> tuple[LogGroup | None, int]:
+    """Return the group with the most bytes, and the bytes of all."""
+    total = int(db.execute(sa.select(sa.func.sum(log_groups.c.stored_bytes))).scalar() or 0)
+    row = db.execute(sa.select(log_groups).order_by(log_groups.c.stored_bytes.desc()).limit(1))
+    first = row.first()
+    return None if first is None else _group(first), total
+
+
+def newest_event_id(db: Connection) -> int:
+    """Return the number of the event that arrived last; 0 if there is none."""
+    return int(db.execute(sa.select(sa.func.max(log_events.c.id))).scalar() or 0)
+
+
+def arrived_events(
+    db: Connection, group_id: int, *, after_id: int, up_to_id: int, limit: int
+) -> list[tuple[int, LogEvent]]:
+    """Return the group's events in order of arrival, each with its stream's number; those of other groups are skipped.
+
+    Within a group numbers grow with each commit, since `insert_events` holds the group's row before it takes them.
+    """
+    table = log_events.c
+    statement = (
+        sa.select(log_events, log_streams.c.name.label("stream_name"))
+        .join(log_streams, log_streams.c.id == table.stream_id)
+        # The sum keeps the database from walking the whole group by its index.
+        .where(table.id > after_id, table.id <= up_to_id, table.group_id + 0 == group_id)
+        .order_by(table.id)
+        .limit(limit)
+    )
+    return [(row.stream_id, _event(row, row.stream_name)) for row in db.execute(statement)]
+
+
+def find_event(db: Connection, event_id: int) -> tuple[str, LogEvent] | None:
+    """Return an event with the name of its group, or None."""
+    statement = (
+        sa.select(
+            log_events,
+            log_streams.c.name.label("stream_name"),
+            log_groups.c.name.label("group_name"),
+        )
+        .join(log_streams, log_streams.c.id == log_events.c.stream_id)
+        .join(log_groups, log_groups.c.id == log_events.c.group_id)
+        .where(log_events.c.id == event_id)
+    )
+    row = db.execute(statement).first()
+    return None if row is None else (row.group_name, _event(row, row.stream_name))
 
 
 def groups_with_retention(db: Connection) -> list[LogGroup]:
     """Return the groups that do not keep everything."""
     statement = sa.select(log_groups).where(log_groups.c.retention_days.is_not(None))
     return [_group(row) for row in db.execute(statement)]
-
-
-def put_file(db: Connection, file: FollowedFile) -> None:
-    """Follow a file from `file.offset` on, unless it is followed already."""
-    known = db.execute(sa.select(log_files.c.path).where(log_files.c.path == file.path)).first()
-    if known is None:
-        db.execute(
-            sa.insert(log_files).values(
-                path=file.path,
-                group_name=file.group,
-                stream_name=file.stream,
-                offset=file.offset,
-                escapes_tabs=file.escapes_tabs,
-            )
-        )
-
-
-def find_file(db: Connection, path: str) -> FollowedFile | None:
-    """Return the followed file, or None; nobody else moves it until the transaction ends."""
-    row = db.execute(sa.select(log_files).where(log_files.c.path == path).with_for_update()).first()
-    return None if row is None else _file(row)
-
-
-def list_files(db: Connection) -> list[FollowedFile]:
-    """Return every followed file."""
-    return [_file(row) for row in db.execute(sa.select(log_files).order_by(log_files.c.path))]
-
-
-def move_file(db: Connection, path: str, offset: int) -> None:
-    """Remember how far the file has been read."""
-    db.execute(sa.update(log_files).where(log_files.c.path == path).values(offset=offset))
-
-
-def delete_file(db: Connection, path: str) -> None:
-    """Follow the file no longer."""
-    db.execute(sa.delete(log_files).where(log_files.c.path == path))
 
 
 def _conditions(query: EventQuery) -> list[sa.ColumnElement[bool]]:
@@ -321,6 +346,25 @@ def _grow(db: Connection, group_id: int, added_bytes: int) -> None:
     )
 
 
+def _keep_counting(db: Connection, newest: int) -> None:
+    """Keep SQLite from giving the number of a deleted event to the next one: who follows arrivals would miss it."""
+    if db.dialect.name != "sqlite" or newest_event_id(db) >= newest:
+        return
+    db.execute(sa.delete(log_events).where(log_events.c.group_id == 0))
+    nowhere = {"group_id": 0, "stream_id": 0, "timestamp_ms": 0, "ingested_ms": 0, "message": ""}
+    db.execute(sa.insert(log_events).values(id=newest, **nowhere))
+
+
+def _event(row: Row[Any], stream: str) -> LogEvent:
+    return LogEvent(
+        id=row.id,
+        stream=stream,
+        timestamp_ms=row.timestamp_ms,
+        message=row.message,
+        ingested_ms=row.ingested_ms,
+    )
+
+
 def _group(row: Row[Any]) -> LogGroup:
     return LogGroup(
         id=row.id,
@@ -341,16 +385,6 @@ def _stream(row: Row[Any]) -> LogStream:
         first_event_ms=row.first_event_ms,
         last_event_ms=row.last_event_ms,
         last_ingested_ms=row.last_ingested_ms,
-    )
-
-
-def _file(row: Row[Any]) -> FollowedFile:
-    return FollowedFile(
-        path=row.path,
-        group=row.group_name,
-        stream=row.stream_name,
-        offset=row.offset,
-        escapes_tabs=row.escapes_tabs,
     )
 
 

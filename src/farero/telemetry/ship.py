@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farero.records.telemetry import FollowedFile, NewLogEvent
+from farero.store import log_files as files
 from farero.store import logs as rows
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class LogShipper:
         )
         with self._store.begin() as db:
             self._stream(db, file)
-            rows.put_file(db, file)
+            files.put_file(db, file)
 
     def finish(self, path: Path | str) -> None:
         """Ship all that is left, also a last line without an end, and follow the file no longer.
@@ -83,7 +84,7 @@ class LogShipper:
             while self._ship(key, last=True):
                 pass
             with self._store.begin() as db:
-                rows.delete_file(db, key)
+                files.delete_file(db, key)
         self._forget(key)
 
     unfollow = finish
@@ -91,9 +92,9 @@ class LogShipper:
     def ship_due(self) -> int:
         """Look once at every followed file; return how many bytes were taken."""
         with self._store.read() as db:
-            files = rows.list_files(db)
+            followed = files.list_files(db)
         taken = 0
-        for file in files:
+        for file in followed:
             if _size(file.path) == file.offset:
                 continue
             with self._lock(file.path):
@@ -106,7 +107,7 @@ class LogShipper:
         if size is None:
             return 0
         with self._store.begin() as db:
-            file = rows.find_file(db, path)
+            file = files.find_file(db, path)
             if file is None or size == file.offset:
                 return 0
             cut = _CUT_MARKER.match(_read(path, 0, limit=64))
@@ -124,7 +125,7 @@ class LogShipper:
             if dropped:
                 lines.insert(0, f"farero: dropped {dropped} bytes")
             self._insert(db, file, lines)
-            rows.move_file(db, path, file.offset + dropped + whole)
+            files.move_file(db, path, file.offset + dropped + whole)
         self._spend(path, whole)
         return dropped + whole
 
@@ -137,7 +138,7 @@ class LogShipper:
         if gone > file.offset:
             self._insert(db, file, [f"farero: dropped {gone - file.offset} bytes"])
         log.warning("log file was cut", extra={"path": file.path})
-        rows.move_file(db, file.path, start + max(0, file.offset - gone))
+        files.move_file(db, file.path, start + max(0, file.offset - gone))
 
     def _insert(self, db: Connection, file: FollowedFile, lines: list[str]) -> None:
         group, stream = self._stream(db, file)
