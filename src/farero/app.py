@@ -47,6 +47,7 @@ from farero.objects.local import LocalObjects
 from farero.store import migrations
 from farero.store import work as work_rows
 from farero.store.engine import Store
+from farero.telemetry.filter_apply import MetricFilters
 from farero.telemetry.logs import Logs
 from farero.telemetry.ship import LogShipper
 from farero.work import items
@@ -97,7 +98,8 @@ class App:
         self.objects = LocalObjects(self.store, settings.objects_dir, clock, region=settings.region)
         self.compute = compute or LocalCompute(settings.run_dir / "supervisor.sock")
         self.stamp = RoutingStamp(settings.run_dir / "routing")
-        self.logs = Logs(self.telemetry, clock)
+        self.filters = MetricFilters(self.telemetry, clock, lambda *_: None)
+        self.logs = Logs(self.telemetry, clock, self.filters)
         self.credentials = Credentials(self.store, clock, settings)
 
     def poke(self) -> None:
@@ -135,7 +137,7 @@ class GatewayApp:
             "sagemaker-runtime": SageMakerRuntime(
                 self.router, self.proxy, self.spool, settings, clock
             ),
-            "logs": CloudWatchLogs(app.logs),
+            "logs": CloudWatchLogs(app.logs, app.filters),
             "iam": Iam(app.store),
             "sts": Sts(app.credentials, app.store),
         }
@@ -161,7 +163,7 @@ class WorkerApp:
         self._app = app
         environments = Environments(settings.envs_dir)
         pythons = Pythons(environments)
-        self.shipper = LogShipper(app.telemetry, clock)
+        self.shipper = LogShipper(app.telemetry, clock, app.filters)
         self.endpoints = EndpointLifecycle(
             Workplace(
                 store=app.store,
@@ -208,6 +210,7 @@ class WorkerApp:
             Tick(name="capture", every_s=0.3, run=self.publisher.publish_due),
             Tick(name="logs", every_s=0.3, run=self.shipper.ship_due),
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
+            Tick(name="filters", every_s=5.0, run=app.filters.tell_defaults),
         )
 
     def wake_socket(self) -> WakeSocket:

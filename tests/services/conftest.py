@@ -52,7 +52,8 @@ def client_of(clock):
                 principal=PRINCIPAL,
             )
             try:
-                result = getattr(room, target.python_name)(context, params)
+                find = getattr(room, "find_operation", lambda name: getattr(room, name))
+                result = find(target.python_name)(context, params)
             except DomainError as error:
                 code, status = getattr(room, "errors", {}).get(
                     type(error), ("ValidationException", 400)

@@ -1,4 +1,4 @@
-"""The rows of log groups, streams, events and followed files."""
+"""The rows of log groups, streams and events."""
 
 from __future__ import annotations
 

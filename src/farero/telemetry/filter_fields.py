@@ -62,6 +62,19 @@ def compile_fields(pattern: str) -> Callable[[str], bool]:
     return matches
 
 
+def field_names(pattern: str) -> tuple[list[str], list[str] | None]:
+    """Return the names of the columns before and after the ellipsis; None when there is none. Raises Invalid."""
+    _columns(pattern)
+    head: list[str] = []
+    tail: list[str] | None = None
+    for (kind, text), *_ in _places(pattern):
+        if kind == "ellipsis":
+            tail = []
+        else:
+            (head if tail is None else tail).append(text.strip('"'))
+    return head, tail
+
+
 def split_fields(message: str) -> list[str]:
     """Return the fields of a message."""
     return [

@@ -41,15 +41,32 @@ def compile_json(pattern: str) -> Callable[[str], bool]:
     node = _Parser(pattern).parse()
 
     def matches(message: str) -> bool:
-        if not message.lstrip().startswith(("{", "[")):
-            return False
-        try:
-            event: object = json.loads(message)
-        except (ValueError, RecursionError):
-            return False
-        return node(event)
+        event = parse_event(message)
+        return event is not None and node(event)
 
     return matches
+
+
+def read_path(text: str) -> list[str | int] | None:
+    """Return the steps of `$.a.b[0]`; None for what is no path."""
+    found = _TOKEN.fullmatch(text)
+    return None if found is None or found.lastgroup != "path" else _read_path(text)
+
+
+def paths(pattern: str) -> list[str]:
+    """Return the paths that a pattern names, each once."""
+    found = (token for token in _TOKEN.finditer(pattern[1:-1]) if token.lastgroup == "path")
+    return list(dict.fromkeys(token["path"] for token in found))
+
+
+def parse_event(message: str) -> object:
+    """Return a message that is a JSON object or list; None for any other."""
+    if not message.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(message)
+    except (ValueError, RecursionError):
+        return None
 
 
 class _Parser:
@@ -128,7 +145,7 @@ class _Parser:
         second = self._next()[1].upper()
         if (word, second) == ("NOT", "EXISTS"):
             return lambda event: (
-                next(_select(event, path), None) is None and not _is_null(event, path)
+                next(select(event, path), None) is None and not _is_null(event, path)
             )
         tests: dict[str, Test] = {
             "NULL": lambda value: value is None,
@@ -141,11 +158,11 @@ class _Parser:
 
 
 def _having(path: list[str | int], test: Test) -> Node:
-    return lambda event: any(test(value) for value in _select(event, path))
+    return lambda event: any(test(value) for value in select(event, path))
 
 
 def _is_null(event: object, path: list[str | int]) -> bool:
-    return any(value is None for value in _select(event, path))
+    return any(value is None for value in select(event, path))
 
 
 def _read_path(text: str) -> list[str | int]:
@@ -159,7 +176,7 @@ def _read_path(text: str) -> list[str | int]:
     return parts
 
 
-def _select(event: object, path: list[str | int]) -> Iterator[object]:
+def select(event: object, path: list[str | int]) -> Iterator[object]:
     """Yield every value the path leads to."""
     if not path:
         yield event
@@ -169,13 +186,13 @@ def _select(event: object, path: list[str | int]) -> Iterator[object]:
         members = cast("dict[str, object]", event)
         if head == "*":
             for value in members.values():
-                yield from _select(value, rest)
+                yield from select(value, rest)
         elif isinstance(head, str) and head in members:
-            yield from _select(members[head], rest)
+            yield from select(members[head], rest)
     elif isinstance(event, list):
         values = cast("list[object]", event)
         if head == "*":
             for value in values:
-                yield from _select(value, rest)
+                yield from select(value, rest)
         elif isinstance(head, int) and head < len(values):
-            yield from _select(values[head], rest)
+            yield from select(values[head], rest)

@@ -57,7 +57,7 @@ def compile_test(operator: Operator, word: str, pattern: str) -> Test:
 
 def _order_test(operator: Operator, limit: float) -> Test:
     def passes(value: object) -> bool:
-        number = _as_number(value)
+        number = as_number(value)
         if number is None:
             return False
         return {
@@ -76,7 +76,7 @@ def _equality_test(word: str, pattern: str) -> Test:
         return lambda value: isinstance(value, str) and regex.search(value)
     if NUMBER.fullmatch(word):
         number = float(word)
-        return lambda value: _as_number(value) == number
+        return lambda value: as_number(value) == number
     text = unquote(word) if word.startswith('"') else word
     parts = text.split("*")
     return lambda value: isinstance(value, str) and _fits(parts, value)
@@ -98,7 +98,8 @@ def _fits(parts: list[str], text: str) -> bool:
     return True
 
 
-def _as_number(value: object) -> float | None:
+def as_number(value: object) -> float | None:
+    """Return the number that a value is or spells; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):

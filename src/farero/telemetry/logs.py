@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from farero.base.clock import Clock
     from farero.records.telemetry import LogEvent, LogGroup, LogStream, NewLogEvent
     from farero.store.engine import Store
+    from farero.telemetry.filter_apply import MetricFilters
 
 #: PutLogEvents: "The maximum batch size is 1,048,576 bytes", each event counted with 26 bytes besides its message.
 BATCH_BYTES = 1_048_576
@@ -115,9 +116,10 @@ class SearchPage:
 class Logs:
     """Reads and writes logs."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, filters: MetricFilters | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._filters = filters
 
     def create_group(self, name: str, tags: dict[str, str]) -> None:
         """Add an empty group. Raises Conflict if there is one of that name."""
@@ -209,6 +211,8 @@ class Logs:
             first = max(rejected.too_old_to or 0, rejected.expired_to or 0)
             good = events[first : rejected.too_new_from]
             rows.insert_events(db, stream, [_storable(event) for event in good], now_ms)
+            if self._filters is not None:
+                self._filters.apply(db, group, good)
         return rejected
 
     def read_page(self, group_name: str, name: str, window: Window) -> StreamPage:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from farero.base.clock import Clock
     from farero.records.telemetry import LogGroup, LogStream
     from farero.store.engine import Store
+    from farero.telemetry.filter_apply import MetricFilters
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,10 @@ class _Budget:
 class LogShipper:
     """Tails files into streams."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, filters: MetricFilters | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._filters = filters
         self._budgets: dict[str, _Budget] = {}
         #: The line at the head of each file that says how it was cut, as last seen.
         self._cuts: dict[str, bytes | None] = {}
@@ -142,12 +144,13 @@ class LogShipper:
 
     def _insert(self, db: Connection, file: FollowedFile, lines: list[str]) -> None:
         group, stream = self._stream(db, file)
-        _ = group
         now_ms = int(self._clock.now().timestamp() * 1000)
         # A clock that is set back must not put new lines before old ones.
         time_ms = max(now_ms, stream.last_event_ms or 0)
         events = [NewLogEvent(timestamp_ms=time_ms, message=line) for line in lines]
         rows.insert_events(db, stream, events, now_ms)
+        if self._filters is not None:
+            self._filters.apply(db, group, events)
 
     def _stream(self, db: Connection, file: FollowedFile) -> tuple[LogGroup, LogStream]:
         """Return the file's stream, made when it is missing (somebody may have deleted it)."""

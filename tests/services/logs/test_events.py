@@ -4,34 +4,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from farero.aws.services.logs import CloudWatchLogs
-from farero.telemetry.logs import Logs
-
 GROUP = "/aws/sagemaker/Endpoints/iris"
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-def domain(store, clock):
-    return Logs(store, clock)
-
-
-@pytest.fixture
-def logs(domain, client_of):
-    return client_of(CloudWatchLogs(domain))
-
-
-@pytest.fixture
-def now_ms(clock):
-    return int(clock.now().timestamp() * 1000)
-
-
-@pytest.fixture
-def stream(logs):
-    """A group with one empty stream."""
-    logs.create_log_group(logGroupName=GROUP)
-    logs.create_log_stream(logGroupName=GROUP, logStreamName="s")
-    return {"logGroupName": GROUP, "logStreamName": "s"}
 
 
 def put(logs, stream, events):

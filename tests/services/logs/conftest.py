@@ -1,0 +1,41 @@
+import pytest
+
+from farero.aws.services.logs import CloudWatchLogs
+from farero.telemetry.filter_apply import MetricFilters
+from farero.telemetry.logs import Logs
+
+GROUP = "/aws/sagemaker/Endpoints/iris"
+
+
+@pytest.fixture
+def counted():
+    """Every datum that a metric filter has put."""
+    return []
+
+
+@pytest.fixture
+def filters(store, clock, counted):
+    return MetricFilters(store, clock, lambda _, data: counted.extend(data))
+
+
+@pytest.fixture
+def domain(store, clock, filters):
+    return Logs(store, clock, filters)
+
+
+@pytest.fixture
+def logs(domain, filters, client_of):
+    return client_of(CloudWatchLogs(domain, filters))
+
+
+@pytest.fixture
+def now_ms(clock):
+    return int(clock.now().timestamp() * 1000)
+
+
+@pytest.fixture
+def stream(logs):
+    """A group with one empty stream."""
+    logs.create_log_group(logGroupName=GROUP)
+    logs.create_log_stream(logGroupName=GROUP, logStreamName="s")
+    return {"logGroupName": GROUP, "logStreamName": "s"}
