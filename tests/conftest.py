@@ -178,6 +178,7 @@ class Cloud:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self.worker.close()
         self.app.close()
 
     async def _end(self):

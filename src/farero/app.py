@@ -48,6 +48,8 @@ from farero.store import migrations
 from farero.store import work as work_rows
 from farero.store.engine import Store
 from farero.telemetry.filter_apply import MetricFilters
+from farero.telemetry.insights.queries import Queries
+from farero.telemetry.insights.runner import QueryRunner
 from farero.telemetry.logs import Logs
 from farero.telemetry.ship import LogShipper
 from farero.work import items
@@ -100,6 +102,7 @@ class App:
         self.stamp = RoutingStamp(settings.run_dir / "routing")
         self.filters = MetricFilters(self.telemetry, clock, lambda *_: None)
         self.logs = Logs(self.telemetry, clock, self.filters)
+        self.queries = Queries(self.telemetry, clock, account=settings.account)
         self.credentials = Credentials(self.store, clock, settings)
 
     def poke(self) -> None:
@@ -137,7 +140,7 @@ class GatewayApp:
             "sagemaker-runtime": SageMakerRuntime(
                 self.router, self.proxy, self.spool, settings, clock
             ),
-            "logs": CloudWatchLogs(app.logs, app.filters),
+            "logs": CloudWatchLogs(app.logs, app.filters, app.queries),
             "iam": Iam(app.store),
             "sts": Sts(app.credentials, app.store),
         }
@@ -193,6 +196,9 @@ class WorkerApp:
             ),
             shipper=self.shipper,
         )
+        self.queries = QueryRunner(
+            app.telemetry, clock, url=settings.telemetry_url, account=settings.account
+        )
         self.publisher = CapturePublisher(
             settings.spool_dir, app.objects, clock, every_s=settings.capture_publish_s
         )
@@ -211,6 +217,7 @@ class WorkerApp:
             Tick(name="logs", every_s=0.3, run=self.shipper.ship_due),
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
             Tick(name="filters", every_s=5.0, run=app.filters.tell_defaults),
+            Tick(name="queries", every_s=0.1, run=self.queries.run_due),
         )
 
     def wake_socket(self) -> WakeSocket:
@@ -227,8 +234,13 @@ class WorkerApp:
         with self._app.store.begin() as db:
             work_rows.free_all(db, now=self._app.clock.now())
         self._app.objects.sweep()
+        self.queries.resume()
         self.endpoints.resume()
         self.jobs.resume()
+
+    def close(self) -> None:
+        """End what runs beside the worker."""
+        self.queries.close()
 
 
 def supported_operations() -> dict[str, set[str]]:

@@ -130,6 +130,7 @@ def worker_main(settings: Settings) -> int:
         worker.worker.run_forever(ear.wait)
     finally:
         ticker.stop()
+        worker.close()
         ear.close()
         app.close()
     return 0

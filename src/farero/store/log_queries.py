@@ -83,6 +83,14 @@ def end(db: Connection, query: LogQuery) -> bool:
     return changed.rowcount == 1
 
 
+def cancel(db: Connection, query_id: str, now_ms: int) -> None:
+    """Mark a query as stopped."""
+    table = log_queries
+    db.execute(
+        sa.update(table).where(table.c.id == query_id).values(status="Cancelled", ended_ms=now_ms)
+    )
+
+
 def release(db: Connection) -> None:
     """Let queries that were running when their process ended be taken up again."""
     runs = log_queries.c.status == "Running"

@@ -2,6 +2,7 @@ import pytest
 
 from farero.aws.services.logs import CloudWatchLogs
 from farero.telemetry.filter_apply import MetricFilters
+from farero.telemetry.insights.queries import Queries
 from farero.telemetry.logs import Logs
 
 GROUP = "/aws/sagemaker/Endpoints/iris"
@@ -24,8 +25,13 @@ def domain(store, clock, filters):
 
 
 @pytest.fixture
-def logs(domain, filters, client_of):
-    return client_of(CloudWatchLogs(domain, filters))
+def queries(store, clock):
+    return Queries(store, clock, account="123456789012")
+
+
+@pytest.fixture
+def logs(domain, filters, queries, client_of):
+    return client_of(CloudWatchLogs(domain, filters, queries))
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class Row:
             own = _OWN.get(name.lower())
             return None if own is None else own(self, event)
         if self._json is ...:
-            self._json = _object(event.message)
+            self._json = parse_object(event.message)
         return of_json(_member(self._json, name))
 
 
@@ -80,7 +80,7 @@ _OWN: dict[str, Callable[[Row, LogEvent], Value]] = {
 }
 
 
-def _object(message: str) -> object:
+def parse_object(message: str) -> dict[str, object] | None:
     """Return a JSON message as an object; None for any other message."""
     if not message.lstrip().startswith("{"):
         return None

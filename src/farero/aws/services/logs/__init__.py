@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from farero.aws.services.logs.events import Events
 from farero.aws.services.logs.filters import Filters
 from farero.aws.services.logs.groups import Groups
+from farero.aws.services.logs.queries import Queries
 from farero.base.errors import Conflict, DomainError, Invalid, LimitExceeded, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from farero.telemetry.filter_apply import MetricFilters
+    from farero.telemetry.insights.queries import Queries as InsightsQueries
     from farero.telemetry.logs import Logs
 
 
@@ -20,7 +22,7 @@ class CloudWatchLogs:
     """All operations of the service, each a method of one of the families."""
 
     service = "logs"
-    FAMILIES = (Groups, Events, Filters)
+    FAMILIES = (Groups, Events, Filters, Queries)
     errors: ClassVar[dict[type[DomainError], tuple[str, int]]] = {
         NotFound: ("ResourceNotFoundException", 400),
         Conflict: ("ResourceAlreadyExistsException", 400),
@@ -28,8 +30,13 @@ class CloudWatchLogs:
         LimitExceeded: ("LimitExceededException", 400),
     }
 
-    def __init__(self, logs: Logs, filters: MetricFilters) -> None:
-        self._families = (Groups(logs, filters), Events(logs), Filters(filters))
+    def __init__(self, logs: Logs, filters: MetricFilters, queries: InsightsQueries) -> None:
+        self._families = (
+            Groups(logs, filters),
+            Events(logs),
+            Filters(filters),
+            Queries(queries),
+        )
 
     def find_operation(self, python_name: str) -> Callable[..., Any] | None:
         """Return the method for an operation by its botocore name; None if there is none."""
