@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from .conftest import GROUP
 
 ACCOUNT = "123456789012"
-ARN = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{GROUP}:*"
+ARN = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{GROUP}"
 
 
 def refused(call, **members):
