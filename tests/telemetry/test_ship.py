@@ -10,7 +10,13 @@ from farero.compute import logfiles
 from farero.store import migrations
 from farero.store.engine import Store
 from farero.telemetry.logs import Logs
-from farero.telemetry.ship import BURST_BYTES, EVENT_BYTES, LogShipper
+from farero.telemetry.ship import (
+    BACKLOG_BYTES,
+    BURST_BYTES,
+    EVENT_BYTES,
+    FLOOD_BYTES_PER_S,
+    LogShipper,
+)
 
 GROUP, STREAM = "/aws/sagemaker/TrainingJobs", "iris/algo-1-1767607200"
 
@@ -130,6 +136,13 @@ def test_line_that_is_too_long_is_cut_between_characters(logs, shipper, path):
     assert max(len(piece.encode()) for piece in pieces) <= EVENT_BYTES
 
 
+LINE = b"x" * 999 + b"\n"
+
+
+def pour(path, size):
+    append(path, LINE * (size // len(LINE)))
+
+
 def test_flood_is_capped_with_a_marker_line(logs, shipper, path):
     shipper.follow(path, GROUP, STREAM)
     with path.open("wb") as file:
@@ -138,8 +151,62 @@ def test_flood_is_capped_with_a_marker_line(logs, shipper, path):
 
     shipper.finish(path)
 
-    assert messages(logs)[0] == f"farero: dropped {4 * BURST_BYTES + 9} bytes"
-    assert messages(logs)[-1] == "the end"
+    assert messages(logs) == [
+        "farero: 1 lines (52.4 MB) dropped: over the limit of 1 MB/s",
+        "the end",
+    ]
+
+
+def test_what_comes_at_once_is_shipped_at_once_up_to_the_burst(logs, shipper, path):
+    shipper.follow(path, GROUP, STREAM)
+    pour(path, BURST_BYTES)
+
+    while shipper.ship_due():
+        pass
+
+    assert len(messages(logs)) == BURST_BYTES // len(LINE)
+
+
+def test_long_flood_passes_at_the_limit_and_every_line_is_shipped_or_counted(
+    logs, shipper, path, clock
+):
+    shipper.follow(path, GROUP, STREAM)
+    poured = 0
+    for _ in range(60):
+        pour(path, 3_000_000)
+        poured += 3_000
+        clock.advance(seconds=0.3)
+        shipper.ship_due()
+    append(path, b"the end\n")
+    shipper.finish(path)
+
+    found = messages(logs)
+    markers = [line for line in found if line.startswith("farero:")]
+    shipped = len(found) - len(markers) - 1
+    dropped = sum(int(line.split()[1]) for line in markers)
+    assert shipped + dropped == poured
+    assert found[-1] == "the end"
+    assert shipped * len(LINE) <= BURST_BYTES + 18 * FLOOD_BYTES_PER_S + BACKLOG_BYTES
+    assert shipped * len(LINE) >= 18 * FLOOD_BYTES_PER_S
+    assert 3 <= len(markers) <= 5
+
+
+def test_quiet_stream_is_shipped_with_every_look_beside_floods(
+    store, logs, shipper, clock, tmp_path
+):
+    floods = [tmp_path / f"flood-{number}" for number in range(6)]
+    for number, flood in enumerate(floods):
+        shipper.follow(flood, GROUP, f"flood-{number}")
+    quiet = tmp_path / "quiet"
+    shipper.follow(quiet, GROUP, STREAM)
+    for look in range(3):
+        for flood in floods:
+            pour(flood, 1_000_000)
+        append(quiet, b"line %d\n" % look)
+        clock.advance(seconds=0.3)
+        shipper.ship_due()
+
+        assert messages(logs)[-1] == f"line {look}"
 
 
 def test_carriage_returns_keep_the_last_state_of_a_line(logs, shipper, path):

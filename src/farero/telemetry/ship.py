@@ -31,22 +31,38 @@ log = logging.getLogger(__name__)
 
 #: CloudWatch takes events up to this size; a longer line is cut into several.
 EVENT_BYTES = 256 * 1024 - rows.OVERHEAD_BYTES
-#: One look takes at most this much of one file; what is beyond the flood limit is dropped with a marker line.
-READ_BYTES = 4 * 1024 * 1024
-FLOOD_BYTES_PER_S = 10 * 1024 * 1024
-#: A backlog up to this size is shipped whole, however fast it came.
-BURST_BYTES = 32 * 1024 * 1024
+#: One look takes at most this much of one file, so that the next file waits a moment only.
+READ_BYTES = 1024 * 1024
+#: A file may go on growing this fast; with more than a few such files, they share four times as much.
+FLOOD_BYTES_PER_S = 1024 * 1024
+_FLOODS_AT_FULL_SPEED = 4
+#: What comes at once is shipped at once up to this size …
+BURST_BYTES = 10 * 1024 * 1024
+#: … and what waits beyond it up to this size is shipped as fast as the limit allows. The rest is dropped,
+BACKLOG_BYTES = 8 * 1024 * 1024
+#: but for its newest lines: the last words are the ones that matter.
+KEPT_BYTES = 1024 * 1024
+#: One line says what was dropped in this time.
+DROP_EVERY_S = 5.0
+#: Smaller portions are not worth a transaction.
+_PORTION_BYTES = 64 * 1024
 #: First line of a file that compute/logfiles.py has cut.
 _CUT_MARKER = re.compile(rb"farero: dropped (\d+) bytes of output\n")
 _CONTROL = re.compile(r"[\x01-\x08\x09\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(slots=True)
-class _Budget:
+class _Flow:
     """How much of one file may be shipped: a bucket that fills at the flood limit."""
 
     tokens: float
     filled_at: float
+    dropped_at: float = float("-inf")
+
+    @property
+    def is_flood(self) -> bool:
+        """Say whether the file has grown above the limit for a while."""
+        return self.tokens < BURST_BYTES / 2
 
 
 class LogShipper:
@@ -56,7 +72,7 @@ class LogShipper:
         self._store = store
         self._clock = clock
         self._filters = filters
-        self._budgets: dict[str, _Budget] = {}
+        self._flows: dict[str, _Flow] = {}
         #: The line at the head of each file that says how it was cut, as last seen.
         self._cuts: dict[str, bytes | None] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -96,8 +112,10 @@ class LogShipper:
         with self._store.read() as db:
             followed = files.list_files(db)
         taken = 0
-        for file in followed:
-            if _size(file.path) == file.offset:
+        waiting = [(abs((_size(file.path) or 0) - file.offset), file) for file in followed]
+        # The quiet ones first: a flood keeps nobody waiting.
+        for size, file in sorted(waiting, key=lambda found: found[0]):
+            if not size:
                 continue
             with self._lock(file.path):
                 taken += self._ship(file.path, last=False)
@@ -118,17 +136,20 @@ class LogShipper:
                 self._cuts[path] = cut and cut[0]
                 self._follow_cut(db, file, cut)
                 return 1
-            dropped = self._flood(file, size)
-            data = _read(path, file.offset + dropped)
-            whole = _whole_lines(data, is_last=last and file.offset + dropped + len(data) >= size)
+            flow = self._refilled(path)
+            dropped, lines = self._drop(file, size, flow, is_last=last)
+            start = file.offset + dropped
+            limit = min(READ_BYTES, READ_BYTES if last else int(flow.tokens))
+            if not dropped and limit < min(size - start, _PORTION_BYTES):
+                return 0
+            data = _read(path, start, limit=limit)
+            whole = _whole_lines(data, is_last=last and start + len(data) >= size)
             if not dropped and not whole:
                 return 0
-            lines = _lines(data[:whole], escapes_tabs=file.escapes_tabs)
-            if dropped:
-                lines.insert(0, f"farero: dropped {dropped} bytes")
+            lines += _lines(data[:whole], escapes_tabs=file.escapes_tabs)
             self._insert(db, file, lines)
-            files.move_file(db, path, file.offset + dropped + whole)
-        self._spend(path, whole)
+            files.move_file(db, path, start + whole)
+        flow.tokens = max(0.0, flow.tokens - whole)
         return dropped + whole
 
     def _follow_cut(self, db: Connection, file: FollowedFile, cut: re.Match[bytes] | None) -> None:
@@ -165,23 +186,35 @@ class LogShipper:
             stream = rows.get_stream(db, group, file.stream)
         return group, stream
 
-    def _flood(self, file: FollowedFile, size: int) -> int:
-        """Return how many bytes to drop so that the newest remain and the limit holds."""
+    def _refilled(self, path: str) -> _Flow:
+        """Return the file's flow with what has come into its bucket since the last look."""
         now = self._clock.monotonic()
-        budget = self._budgets.setdefault(
-            file.path, _Budget(tokens=float(BURST_BYTES), filled_at=now)
-        )
-        budget.tokens = min(
-            float(BURST_BYTES), budget.tokens + (now - budget.filled_at) * FLOOD_BYTES_PER_S
-        )
-        budget.filled_at = now
-        waiting = size - file.offset
-        return 0 if waiting <= BURST_BYTES else int(waiting - budget.tokens)
+        flow = self._flows.setdefault(path, _Flow(tokens=float(BURST_BYTES), filled_at=now))
+        floods = sum(other.is_flood for other in list(self._flows.values()))
+        speed = FLOOD_BYTES_PER_S * min(1.0, _FLOODS_AT_FULL_SPEED / max(1, floods))
+        flow.tokens = min(float(BURST_BYTES), flow.tokens + max(0.0, now - flow.filled_at) * speed)
+        flow.filled_at = now
+        return flow
 
-    def _spend(self, path: str, count: int) -> None:
-        budget = self._budgets.get(path)
-        if budget is not None:
-            budget.tokens = max(0.0, budget.tokens - count)
+    def _drop(
+        self, file: FollowedFile, size: int, flow: _Flow, *, is_last: bool
+    ) -> tuple[int, list[str]]:
+        """Return how many bytes to leave out so that the limit holds, and the line that says so."""
+        now = self._clock.monotonic()
+        if size - file.offset <= flow.tokens + BACKLOG_BYTES:
+            return 0, []
+        if not is_last and now - flow.dropped_at < DROP_EVERY_S:
+            return 0, []
+        flow.dropped_at = now
+        kept = _read(file.path, size - KEPT_BYTES, limit=KEPT_BYTES)
+        end = size - KEPT_BYTES + kept.find(b"\n") + 1
+        count = _count_lines(file.path, file.offset, end)
+        dropped = end - file.offset
+        log.warning("log lines dropped", extra={"stream": file.stream, "bytes": dropped})
+        limit = f"{FLOOD_BYTES_PER_S // 1024**2} MB/s"
+        return dropped, [
+            f"farero: {count} lines ({dropped / 1e6:.1f} MB) dropped: over the limit of {limit}"
+        ]
 
     def _lock(self, path: str) -> threading.Lock:
         with self._guard:
@@ -190,7 +223,7 @@ class LogShipper:
     def _forget(self, path: str) -> None:
         with self._guard:
             self._locks.pop(path, None)
-            self._budgets.pop(path, None)
+            self._flows.pop(path, None)
             self._cuts.pop(path, None)
 
 
@@ -209,6 +242,17 @@ def _read(path: str, offset: int, *, limit: int = READ_BYTES) -> bytes:
         return os.pread(file, limit, offset)
     finally:
         os.close(file)
+
+
+def _count_lines(path: str, start: int, end: int) -> int:
+    count = 0
+    while start < end:
+        data = _read(path, start, limit=min(READ_BYTES, end - start))
+        if not data:
+            break
+        count += data.count(b"\n")
+        start += len(data)
+    return count
 
 
 def _whole_lines(data: bytes, *, is_last: bool) -> int:
