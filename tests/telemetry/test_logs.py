@@ -81,3 +81,36 @@ def test_pages_of_a_search_join_to_all_that_match(batches, limit, pattern, newes
         window = dataclasses.replace(window, **side)
 
     assert found == (expected[::-1] if newest_first else expected)
+
+
+def test_largest_group_loses_its_oldest_events_when_all_are_too_much(store, clock):
+    logs = Logs(store, clock, most_bytes=2_000)
+    now_ms = int(clock.now().timestamp() * 1000)
+    for group, count in (("/large", 40), ("/small", 3)):
+        logs.create_group(group, {})
+        logs.create_stream(group, "s")
+        logs.put_events(
+            group,
+            "s",
+            [NewLogEvent(timestamp_ms=now_ms + n, message=f"{n:074d}") for n in range(count)],
+        )
+
+    gone = logs.apply_retention()
+
+    assert (gone, len(list(logs.read_stream("/small", "s")))) == (40, 3)
+
+
+def test_events_that_come_after_a_deletion_have_new_numbers(store, clock):
+    logs = Logs(store, clock)
+    now_ms = int(clock.now().timestamp() * 1000)
+
+    def put():
+        logs.create_group("/g", {})
+        logs.create_stream("/g", "s")
+        logs.put_events("/g", "s", [NewLogEvent(timestamp_ms=now_ms, message="m")] * 3)
+        return [event.id for event in logs.read_stream("/g", "s")]
+
+    first = put()
+    logs.delete_group("/g")
+
+    assert min(put()) > max(first)

@@ -238,7 +238,7 @@ def delete_events_before(db: Connection, group: LogGroup, cutoff_ms: int) -> int
 
 
 def delete_oldest_events(db: Connection, group: LogGroup, count: int) -> int:
-    """Remove the group's `count` oldest events; return how many went."""
+    """Remove the group's `count` oldest events and those of the same moment; return how many went."""
     table = log_events.c
     last = db.execute(
         sa.select(table.timestamp_ms)
@@ -247,7 +247,7 @@ def delete_oldest_events(db: Connection, group: LogGroup, count: int) -> int:
         .offset(count)
         .limit(1)
     ).scalar()
-    return delete_events_before(db, group, _END_OF_TIME_MS if last is None else last)
+    return delete_events_before(db, group, _END_OF_TIME_MS if last is None else last + 1)
 
 
 def largest_group(db: Connection) -> tuple[LogGroup | None, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from farero.store.engine import Store
     from farero.telemetry.filter_apply import MetricFilters
 
+log = logging.getLogger(__name__)
+
 #: PutLogEvents: "The maximum batch size is 1,048,576 bytes", each event counted with 26 bytes besides its message.
 BATCH_BYTES = 1_048_576
 #: A page of GetLogEvents or FilterLogEvents ends here, or at 10,000 events.
@@ -29,6 +32,9 @@ PAGE_EVENTS = 10_000
 #: FilterLogEvents looks at this many events a call; a page may then be short, or empty, and have a token all the same.
 SCAN_EVENTS = 50_000
 CHUNK = 2_000
+#: All events together; beyond it the largest group loses its oldest, so that no model can fill the disk with words.
+STORE_BYTES = 10_000_000_000
+SHRINK_EVENTS = 20_000
 RETENTION_DAYS = frozenset(
     {
         1,
@@ -116,10 +122,18 @@ class SearchPage:
 class Logs:
     """Reads and writes logs."""
 
-    def __init__(self, store: Store, clock: Clock, filters: MetricFilters | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        filters: MetricFilters | None = None,
+        *,
+        most_bytes: int = STORE_BYTES,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._filters = filters
+        self._most_bytes = most_bytes
 
     def create_group(self, name: str, tags: dict[str, str]) -> None:
         """Add an empty group. Raises Conflict if there is one of that name."""
@@ -267,7 +281,10 @@ class Logs:
             )
 
     def apply_retention(self) -> int:
-        """Delete what is older than its group's retention; return how many events went."""
+        """Delete what is older than its group's retention, and the oldest of what is too much for the disk.
+
+        Return how many events went.
+        """
         now_ms = _ms(self._clock.now())
         with self._store.read() as db:
             groups = rows.groups_with_retention(db)
@@ -275,7 +292,21 @@ class Logs:
         for group in groups:
             with self._store.begin() as db:
                 gone += rows.delete_events_before(db, group, _cutoff_ms(group, now_ms) or 0)
-        return gone
+        return gone + self._shrink()
+
+    def _shrink(self) -> int:
+        """Take the oldest events from the largest group until all fit."""
+        gone = 0
+        while True:
+            with self._store.begin() as db:
+                group, total = rows.largest_group(db)
+                if group is None or total <= self._most_bytes:
+                    return gone
+                deleted = rows.delete_oldest_events(db, group, SHRINK_EVENTS)
+            log.warning("oldest log events deleted", extra={"group": group.name, "events": deleted})
+            if not deleted:
+                return gone
+            gone += deleted
 
     def _query(
         self, group: LogGroup, window: Window, *, stream_ids: list[int] | None, backwards: bool
