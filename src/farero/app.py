@@ -52,6 +52,7 @@ from farero.telemetry.insights.queries import Queries
 from farero.telemetry.insights.runner import QueryRunner
 from farero.telemetry.logs import Logs
 from farero.telemetry.ship import LogShipper
+from farero.telemetry.subscriptions import Subscriptions
 from farero.work import items
 from farero.work.ticks import Tick
 from farero.work.wake import WakeSocket, poke
@@ -103,6 +104,13 @@ class App:
         self.filters = MetricFilters(self.telemetry, clock, lambda *_: None)
         self.logs = Logs(self.telemetry, clock, self.filters)
         self.queries = Queries(self.telemetry, clock, account=settings.account)
+        self.subscriptions = Subscriptions(
+            control=self.store,
+            telemetry=self.telemetry,
+            clock=clock,
+            account=settings.account,
+            poke=self.poke,
+        )
         self.credentials = Credentials(self.store, clock, settings)
 
     def poke(self) -> None:
@@ -140,7 +148,7 @@ class GatewayApp:
             "sagemaker-runtime": SageMakerRuntime(
                 self.router, self.proxy, self.spool, settings, clock
             ),
-            "logs": CloudWatchLogs(app.logs, app.filters, app.queries),
+            "logs": CloudWatchLogs(app.logs, app.filters, app.subscriptions, app.queries),
             "iam": Iam(app.store),
             "sts": Sts(app.credentials, app.store),
         }
@@ -218,6 +226,7 @@ class WorkerApp:
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
             Tick(name="filters", every_s=5.0, run=app.filters.tell_defaults),
             Tick(name="queries", every_s=0.1, run=self.queries.run_due),
+            Tick(name="subscriptions", every_s=0.5, run=app.subscriptions.send_due),
         )
 
     def wake_socket(self) -> WakeSocket:

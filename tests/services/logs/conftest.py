@@ -4,6 +4,7 @@ from farero.aws.services.logs import CloudWatchLogs
 from farero.telemetry.filter_apply import MetricFilters
 from farero.telemetry.insights.queries import Queries
 from farero.telemetry.logs import Logs
+from farero.telemetry.subscriptions import Subscriptions
 
 GROUP = "/aws/sagemaker/Endpoints/iris"
 
@@ -30,8 +31,13 @@ def queries(store, clock):
 
 
 @pytest.fixture
-def logs(domain, filters, queries, client_of):
-    return client_of(CloudWatchLogs(domain, filters, queries))
+def subscriptions(store, clock):
+    return Subscriptions(control=store, telemetry=store, clock=clock, account="123456789012")
+
+
+@pytest.fixture
+def logs(domain, filters, subscriptions, queries, client_of):
+    return client_of(CloudWatchLogs(domain, filters, subscriptions, queries))
 
 
 @pytest.fixture

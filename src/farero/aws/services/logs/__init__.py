@@ -8,6 +8,7 @@ from farero.aws.services.logs.events import Events
 from farero.aws.services.logs.filters import Filters
 from farero.aws.services.logs.groups import Groups
 from farero.aws.services.logs.queries import Queries
+from farero.aws.services.logs.subscriptions import Subscriptions
 from farero.base.errors import Conflict, DomainError, Invalid, LimitExceeded, NotFound
 
 if TYPE_CHECKING:
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from farero.telemetry.filter_apply import MetricFilters
     from farero.telemetry.insights.queries import Queries as InsightsQueries
     from farero.telemetry.logs import Logs
+    from farero.telemetry.subscriptions import Subscriptions as LogSubscriptions
 
 
 class CloudWatchLogs:
     """All operations of the service, each a method of one of the families."""
 
     service = "logs"
-    FAMILIES = (Groups, Events, Filters, Queries)
+    FAMILIES = (Groups, Events, Filters, Subscriptions, Queries)
     errors: ClassVar[dict[type[DomainError], tuple[str, int]]] = {
         NotFound: ("ResourceNotFoundException", 400),
         Conflict: ("ResourceAlreadyExistsException", 400),
@@ -30,11 +32,18 @@ class CloudWatchLogs:
         LimitExceeded: ("LimitExceededException", 400),
     }
 
-    def __init__(self, logs: Logs, filters: MetricFilters, queries: InsightsQueries) -> None:
+    def __init__(
+        self,
+        logs: Logs,
+        filters: MetricFilters,
+        subscriptions: LogSubscriptions,
+        queries: InsightsQueries,
+    ) -> None:
         self._families = (
             Groups(logs, filters),
             Events(logs),
             Filters(filters),
+            Subscriptions(subscriptions),
             Queries(queries),
         )
 
