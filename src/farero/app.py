@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from farero.aws.services.iam import Iam
 from farero.aws.services.logs import CloudWatchLogs
+from farero.aws.services.logs.tail import LiveTail
 from farero.aws.services.s3 import S3
 from farero.aws.services.sagemaker import SageMaker
 from farero.aws.services.sagemaker.endpoint_configs import EndpointConfigs
@@ -148,7 +149,13 @@ class GatewayApp:
             "sagemaker-runtime": SageMakerRuntime(
                 self.router, self.proxy, self.spool, settings, clock
             ),
-            "logs": CloudWatchLogs(app.logs, app.filters, app.subscriptions, app.queries),
+            "logs": CloudWatchLogs(
+                app.logs,
+                app.filters,
+                app.subscriptions,
+                app.queries,
+                LiveTail(app.telemetry, clock),
+            ),
             "iam": Iam(app.store),
             "sts": Sts(app.credentials, app.store),
         }

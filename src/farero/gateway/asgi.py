@@ -10,7 +10,8 @@ import asyncio
 import inspect
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any, cast
 
 from farero.aws.wire import protocol
 from farero.aws.wire.messages import AwsError, Headers, HttpRequest, HttpResponse, Value
@@ -20,7 +21,7 @@ from farero.base.errors import DomainError
 from farero.gateway.bodies import BodyReader, ClientLeft, may_be_upload
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 
     from farero.aws.wire.protocol import Target
     from farero.base.clock import Clock
@@ -67,10 +68,11 @@ class Gateway:
         request = _request_of(scope)
         body = BodyReader(request.headers, receive)
         response = await self.answer(request, body)
-        await _send(response, send, is_head=request.method == "HEAD")
+        await _send(response, send, body, is_head=request.method == "HEAD")
 
     async def answer(self, request: HttpRequest, body: BodyReader) -> HttpResponse:
         """Answer one request; never raises."""
+        received = self._clock.monotonic()
         request_id = ids.request_id()
         target: Target | None = None
         try:
@@ -98,6 +100,7 @@ class Gateway:
                 now=self._clock.now(),
                 principal=principal,
                 base_url=request.base_url,
+                received=received,
             )
             result = await self._call(operation, ctx, params, target)
             return protocol.write(target, result, request_id)
@@ -178,7 +181,7 @@ def _check_host(request: HttpRequest) -> None:
     )
 
 
-async def _send(response: HttpResponse, send: Send, *, is_head: bool) -> None:
+async def _send(response: HttpResponse, send: Send, body: BodyReader, *, is_head: bool) -> None:
     headers = [(n.lower().encode("latin-1"), _header_bytes(v)) for n, v in response.headers]
     if response.stream is None and not any(n == b"content-length" for n, _ in headers):
         headers.append((b"content-length", str(len(response.body)).encode()))
@@ -186,9 +189,27 @@ async def _send(response: HttpResponse, send: Send, *, is_head: bool) -> None:
     if response.stream is None or is_head:
         await send({"type": "http.response.body", "body": b"" if is_head else response.body})
         return
-    async for piece in response.stream:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    sending = asyncio.create_task(_send_pieces(response.stream, send))
+    leaving = asyncio.create_task(body.left())
+    try:
+        await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Nobody reads on: what makes the pieces is stopped too.
+        is_cut = sending.cancel()
+        leaving.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
+    if not is_cut:
+        sending.result()
+
+
+async def _send_pieces(stream: AsyncIterator[bytes], send: Send) -> None:
+    try:
+        async for piece in stream:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await cast("AsyncGenerator[bytes, None]", stream).aclose()
 
 
 def _header_bytes(value: str) -> bytes:

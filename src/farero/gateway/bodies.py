@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,12 @@ class BodyReader:
     def stream(self, request: HttpRequest) -> HttpRequest:
         """Return the request with its body as pieces, read as they are asked for."""
         return dataclasses.replace(request, stream=self._pieces())
+
+    async def left(self) -> None:
+        """Return when the caller closes the connection; call when the body has been read."""
+        message = await self._receive()
+        if message["type"] != "http.disconnect":
+            await asyncio.Event().wait()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         while True:

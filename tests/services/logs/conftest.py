@@ -1,6 +1,7 @@
 import pytest
 
 from farero.aws.services.logs import CloudWatchLogs
+from farero.aws.services.logs.tail import LiveTail
 from farero.telemetry.filter_apply import MetricFilters
 from farero.telemetry.insights.queries import Queries
 from farero.telemetry.logs import Logs
@@ -36,8 +37,9 @@ def subscriptions(store, clock):
 
 
 @pytest.fixture
-def logs(domain, filters, subscriptions, queries, client_of):
-    return client_of(CloudWatchLogs(domain, filters, subscriptions, queries))
+def logs(domain, filters, subscriptions, queries, store, clock, client_of):
+    tail = LiveTail(store, clock)
+    return client_of(CloudWatchLogs(domain, filters, subscriptions, queries, tail))
 
 
 @pytest.fixture

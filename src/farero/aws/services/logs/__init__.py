@@ -9,6 +9,7 @@ from farero.aws.services.logs.filters import Filters
 from farero.aws.services.logs.groups import Groups
 from farero.aws.services.logs.queries import Queries
 from farero.aws.services.logs.subscriptions import Subscriptions
+from farero.aws.services.logs.tail import LiveTail
 from farero.base.errors import Conflict, DomainError, Invalid, LimitExceeded, NotFound
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class CloudWatchLogs:
     """All operations of the service, each a method of one of the families."""
 
     service = "logs"
-    FAMILIES = (Groups, Events, Filters, Subscriptions, Queries)
+    FAMILIES = (Groups, Events, Filters, Subscriptions, Queries, LiveTail)
     errors: ClassVar[dict[type[DomainError], tuple[str, int]]] = {
         NotFound: ("ResourceNotFoundException", 400),
         Conflict: ("ResourceAlreadyExistsException", 400),
@@ -38,6 +39,7 @@ class CloudWatchLogs:
         filters: MetricFilters,
         subscriptions: LogSubscriptions,
         queries: InsightsQueries,
+        tail: LiveTail,
     ) -> None:
         self._families = (
             Groups(logs, filters),
@@ -45,6 +47,7 @@ class CloudWatchLogs:
             Filters(filters),
             Subscriptions(subscriptions),
             Queries(queries),
+            tail,
         )
 
     def find_operation(self, python_name: str) -> Callable[..., Any] | None:
