@@ -44,6 +44,8 @@ def exports() -> dict[str, str]:
         "AWS_PROFILE": options.profile or PROFILE,
         "AWS_REGION": settings().region,
         "AWS_DEFAULT_REGION": settings().region,
+        # Else botocore asks `stream-localhost` for a live tail of logs, which no resolver knows.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "FARERO_SHIM": os.environ.get("FARERO_SHIM", "1"),
         "PYTHONPATH": os.pathsep.join(paths),
     }

@@ -1,4 +1,6 @@
 import contextlib
+import subprocess
+import sys
 import time
 
 import pytest
@@ -109,6 +111,25 @@ def test_session_over_a_real_connection_ends_with_its_client(platform):
             f"123456789012:{GROUP}",
         )
         assert update["sessionMetadata"] == {"sampled": False}
+
+
+def test_farero_env_lets_unmodified_code_tail(platform):
+    platform.client("logs").create_log_group(logGroupName=GROUP)
+    program = (
+        "import boto3\n"
+        f"answer = boto3.client('logs').start_live_tail(logGroupIdentifiers=['{GROUP}'])\n"
+        "print(list(next(iter(answer['responseStream']))))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=platform.client_env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr) == ("['sessionStart']\n", "")
 
 
 def test_sessions_whose_clients_have_left_are_over(platform):
