@@ -237,7 +237,7 @@ def cloud(tmp_path, monkeypatch, request):
     """The whole platform but for its processes, in a temporary folder."""
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "aws" / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws" / "config"))
-    settings = Settings(data_dir=tmp_path / "data")
+    settings = Settings(data_dir=tmp_path / "data", **getattr(request, "param", {}))
     compute = (
         request.getfixturevalue("supervisor").compute
         if "supervisor" in request.fixturenames

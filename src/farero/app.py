@@ -19,6 +19,8 @@ from farero.aws.services.sagemaker.search import Search
 from farero.aws.services.sagemaker.tags import Tags
 from farero.aws.services.sagemaker.training import Training as TrainingRoom
 from farero.aws.services.sagemaker_runtime import SageMakerRuntime
+from farero.aws.services.sns import Sns
+from farero.aws.services.sqs import Sqs
 from farero.aws.services.sts import Sts
 from farero.base.clock import SystemClock
 from farero.compute.environments import Environments
@@ -34,7 +36,7 @@ from farero.endpoints.publish import CapturePublisher
 from farero.endpoints.replicas import Replicas
 from farero.endpoints.router import Router, RoutingStamp
 from farero.endpoints.upkeep import PREPARE, Workplace
-from farero.gateway import pages
+from farero.gateway import links, pages
 from farero.gateway.admin import Admin
 from farero.gateway.asgi import Gateway
 from farero.gateway.authenticate import Authenticator, FormCheck
@@ -44,6 +46,18 @@ from farero.identity.directory import Directory
 from farero.jobs.commands import JobCommands
 from farero.jobs.lifecycle import JobLifecycle
 from farero.jobs.training import Training
+from farero.notify.deliver import Deliverer
+from farero.notify.dispatch import Dispatcher, publisher
+from farero.notify.envelope import Envelopes
+from farero.notify.guard import Guard
+from farero.notify.http import Poster
+from farero.notify.lanes import Lanes
+from farero.notify.mail import Mailer
+from farero.notify.queues import Queues
+from farero.notify.senders import Senders
+from farero.notify.signing import Signer
+from farero.notify.subscriptions import Subscriptions as Listeners
+from farero.notify.topics import DELIVER, Topics
 from farero.objects.local import LocalObjects
 from farero.store import migrations
 from farero.store import work as work_rows
@@ -55,6 +69,7 @@ from farero.telemetry.logs import Logs
 from farero.telemetry.ship import LogShipper
 from farero.telemetry.subscriptions import Subscriptions
 from farero.work import items
+from farero.work.outbox import DISPATCH
 from farero.work.ticks import Tick
 from farero.work.wake import WakeSocket, poke
 from farero.work.worker import Worker
@@ -66,7 +81,7 @@ if TYPE_CHECKING:
     from farero.base.config import Settings
     from farero.compute.base import Compute
 
-ROOMS = (S3, SageMaker, SageMakerRuntime, CloudWatchLogs, Iam, Sts)
+ROOMS = (S3, SageMaker, SageMakerRuntime, CloudWatchLogs, Iam, Sts, Sns, Sqs)
 SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom)
 
 
@@ -113,6 +128,11 @@ class App:
             poke=self.poke,
         )
         self.credentials = Credentials(self.store, clock, settings)
+        self.guard = Guard(settings.notify_allow_hosts, (settings.port, settings.console_port))
+        self.signer = Signer(settings.keys_dir, clock)
+        self.topics = Topics(self.store, clock, settings, self.poke)
+        self.listeners = Listeners(self.store, clock, settings, guard=self.guard, poke=self.poke)
+        self.queues = Queues(self.store, clock, settings)
 
     def poke(self) -> None:
         """Wake the worker."""
@@ -158,11 +178,13 @@ class GatewayApp:
             ),
             "iam": Iam(app.store),
             "sts": Sts(app.credentials, app.store),
+            "sns": Sns(app.topics, app.listeners, app.store),
+            "sqs": Sqs(app.queues, app.store),
         }
         self.asgi = Gateway(
             rooms=self.rooms,
             authenticator=Authenticator(self.directory.find, clock),
-            admin=Admin(pages.pages(app, self.spool)),
+            admin=Admin(pages.pages(app, self.spool), links.links(app)),
             settings=settings,
             clock=clock,
         )
@@ -217,6 +239,8 @@ class WorkerApp:
         self.publisher = CapturePublisher(
             settings.spool_dir, app.objects, clock, every_s=settings.capture_publish_s
         )
+        self.deliverer = deliverer(app)
+        self.dispatcher = Dispatcher(app.store, clock, {"publish": publisher(app.topics)})
         self.worker = Worker(
             app.store,
             clock,
@@ -224,12 +248,16 @@ class WorkerApp:
                 "endpoint.reconcile": self.endpoints.reconcile,
                 PREPARE: self.endpoints.prepare,
                 "job.reconcile": self.jobs.reconcile,
+                DISPATCH: self.dispatcher.dispatch,
+                DELIVER: self.deliverer.deliver,
             },
             app.poke,
         )
         self.ticks = (
             Tick(name="capture", every_s=0.3, run=self.publisher.publish_due),
             Tick(name="logs", every_s=0.3, run=self.shipper.ship_due),
+            Tick(name="notifications", every_s=300.0, run=self.deliverer.forget_old),
+            Tick(name="queues", every_s=60.0, run=app.queues.forget_expired),
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
             Tick(name="filters", every_s=5.0, run=app.filters.tell_defaults),
             Tick(name="queries", every_s=0.1, run=self.queries.run_due),
@@ -257,6 +285,27 @@ class WorkerApp:
     def close(self) -> None:
         """End what runs beside the worker."""
         self.queries.close()
+
+
+def deliverer(app: App) -> Deliverer:
+    """Return what brings messages to their subscriptions."""
+    settings, clock = app.settings, app.clock
+    envelopes = Envelopes(settings.url, app.signer)
+    senders = Senders(
+        settings,
+        envelopes=envelopes,
+        poster=Poster(app.guard, clock),
+        mailer=Mailer(settings.smtp_url, settings.mail_from, envelopes),
+        guard=app.guard,
+    )
+    return Deliverer(
+        app.store,
+        clock,
+        senders=senders,
+        queues=app.queues,
+        envelopes=envelopes,
+        lanes=Lanes(),
+    )
 
 
 def supported_operations() -> dict[str, set[str]]:

@@ -28,8 +28,14 @@ PREFIX = "/_farero/"
 class Admin:
     """The platform's own few pages; `pages` maps (method, name) to what answers it with plain data."""
 
-    def __init__(self, pages: Mapping[tuple[str, str], Callable[[dict[str, str]], Any]]) -> None:
+    def __init__(
+        self,
+        pages: Mapping[tuple[str, str], Callable[[dict[str, str]], Any]],
+        links: Callable[[str, dict[str, str]], HttpResponse | None] = lambda _name, _query: None,
+    ) -> None:
+        """links: answers a GET that needs no signature, or returns None."""
         self._pages = pages
+        self._links = links
 
     def owns(self, path: str) -> bool:
         """Say whether the path is one of ours; no S3 bucket may begin with an underscore."""
@@ -42,6 +48,10 @@ class Admin:
         name = request.path.removeprefix(PREFIX)
         if request.method == "GET" and name == "health":
             return _json({"status": "ok"})
+        if request.method == "GET" and name.startswith("sns/"):
+            answer = await asyncio.to_thread(self._links, name, _query(request.query))
+            if answer is not None:
+                return answer
         request = await body.read(request)
         authenticator.check_owner(request)
         page = self._pages.get((request.method, name))

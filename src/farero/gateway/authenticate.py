@@ -30,6 +30,10 @@ SIGNING_NAMES = {
 QUERY_SERVICES = {"iam", "sts", "sns"}
 #: A form uploaded to S3 carries its signature in its fields; its room has it checked before the file is read.
 FORM = Principal(access_key_id="", arn="", user_id="")
+#: Whoever follows a link of SNS: what it may do, it may by the secret in the link.
+STRANGER = Principal(access_key_id="", arn="", user_id="")
+#: SNS's links in its messages ("ConfirmSubscription", "Unsubscribe"), followed by GET.
+SNS_LINKS = frozenset({"ConfirmSubscription", "Unsubscribe"})
 
 
 class Authenticator:
@@ -46,6 +50,8 @@ class Authenticator:
         """
         if target.operation is None:
             return FORM, request
+        if _is_sns_link(request, target):
+            return STRANGER, request
         style = _style(target)
         names = SIGNING_NAMES.get(target.service, {target.service})
         bucket = target.labels.get("Bucket", "") if _names_bucket(request, target) else ""
@@ -149,6 +155,12 @@ def _checked(request: HttpRequest, check: BodyCheck) -> HttpRequest:
     payload = b"".join(check.feed(request.body))
     check.finish()
     return dataclasses.replace(request, body=payload)
+
+
+def _is_sns_link(request: HttpRequest, target: Target) -> bool:
+    is_link = target.service == "sns" and target.operation_name in SNS_LINKS
+    is_signed = request.headers.has("authorization") or "X-Amz-" in request.query
+    return is_link and request.method == "GET" and not is_signed
 
 
 def _style(target: Target) -> Style:

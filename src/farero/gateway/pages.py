@@ -9,6 +9,8 @@ import msgspec
 
 from farero.base.errors import Invalid
 from farero.endpoints.spooled import read_after
+from farero.records.notify import DeliveryState
+from farero.store import deliveries as delivery_rows
 from farero.store import endpoints as endpoint_rows
 from farero.store.reset import empty
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from farero.endpoints.capture import CaptureSpool
     from farero.endpoints.router import RoutingStamp
     from farero.objects.local import LocalObjects
+    from farero.records.notify import Delivery
     from farero.store.engine import Store
 
     class Parts(Protocol):
@@ -41,6 +44,7 @@ def pages(parts: Parts, spool: CaptureSpool) -> dict[tuple[str, str], Page]:
     found: dict[tuple[str, str], Page] = {
         ("GET", "status"): lambda _: status(parts, spool),
         ("GET", "capture"): lambda query: captured(parts, query),
+        ("GET", "deliveries"): lambda query: delivered(parts, query),
     }
     if parts.settings.ephemeral:
         found["POST", "reset"] = lambda _: reset(parts, spool)
@@ -117,6 +121,39 @@ def captured(parts: Parts, query: dict[str, str]) -> dict[str, Any]:
     )
     note = "" if records else f"no captured records of {endpoint} yet"
     return {"records": records, "position": position, "note": note}
+
+
+def delivered(parts: Parts, query: dict[str, str]) -> dict[str, Any]:
+    """Return counts of deliveries and the newest of them, of one state if it is named."""
+    name = query.get("state", "")
+    if name and name not in {state.value for state in DeliveryState}:
+        raise Invalid("state is pending, delivered or dead: ?state=dead")
+    last = query.get("last", "100")
+    if not last.isascii() or not last.isdigit() or not 0 < int(last) <= 1000:
+        raise Invalid("last is a number from 1 to 1000: ?last=100")
+    with parts.store.read() as db:
+        state = DeliveryState(name) if name else None
+        found = delivery_rows.latest(db, state=state, limit=int(last))
+        counts = delivery_rows.counts(db)
+    return {"counts": counts, "deliveries": [_told(one) for one in found]}
+
+
+def _told(one: Delivery) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "state": one.state.value,
+        "topic": one.note.topic_arn,
+        "protocol": one.protocol,
+        "endpoint": one.endpoint,
+        "queue": one.queue,
+        "type": one.note.type.value,
+        "subject": one.note.subject,
+        "message_id": one.note.message_id,
+        "attempts": one.attempts,
+        "reason": one.reason,
+        "created_at": one.created_at,
+        "due": one.due,
+    }
 
 
 def _is_position(text: str) -> bool:
