@@ -20,7 +20,7 @@ MAX_KEYS = 5
 MAX_COMBINATIONS = 150
 MAX_DEPTH = 20
 #: A number has up to 15 significant digits and lies within ±1e9 ("Numeric value matching").
-MAX_NUMBER = Decimal(10) ** 9
+MAX_NUMBER = 1_000_000_000
 
 _OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "=": lambda a, b: a == b,
@@ -167,7 +167,8 @@ def _same(value: Any, wanted: Any) -> bool:
 def _number(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
-    return Decimal(str(value))
+    number = Decimal(str(value))
+    return number if number.is_finite() else None
 
 
 def _in_network(network: str, value: Any) -> bool:
@@ -281,7 +282,10 @@ def _check_numeric(wanted: Any) -> None:
         len(parts) in (2, 4), "Value of numeric must be a comparison, or a lower and an upper limit"
     )
     for sign, limit in _pairs(parts):
-        _need(sign in _OPERATORS, f"Unrecognized numeric range operator: {sign}")
+        _need(
+            isinstance(sign, str) and sign in _OPERATORS,
+            f"Unrecognized numeric range operator: {sign}",
+        )
         _need(_number(limit) is not None, f"Value of {sign} must be numeric")
         _check_range(limit)
     if len(parts) == 4:
@@ -291,9 +295,11 @@ def _check_numeric(wanted: Any) -> None:
 
 
 def _check_range(condition: Any) -> None:
-    number = _number(condition)
+    if isinstance(condition, bool) or not isinstance(condition, int | float):
+        return
+    # NaN is within no range.
     _need(
-        number is None or (number.is_finite() and abs(number) <= MAX_NUMBER),
+        -MAX_NUMBER <= condition <= MAX_NUMBER,
         f"Value must be between -1.0E9 and 1.0E9, was {condition}",
     )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 262_144
 MAX_SUBJECT = 100
 _TYPES = re.compile(r"(String|Number|Binary)(\.[A-Za-z0-9_.-]+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _NAME = re.compile(r"[A-Za-z0-9_-]([A-Za-z0-9_.-]{0,254}[A-Za-z0-9_-])?")
 
 
@@ -89,7 +90,5 @@ def _attribute(name: str, given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check_number(name: str, text: str) -> None:
-    try:
-        float(text)
-    except ValueError as error:
-        raise Invalid(f"Could not cast message attribute '{name}' value to number.") from error
+    if not _NUMBER.fullmatch(text):
+        raise Invalid(f"Could not cast message attribute '{name}' value to number.")
