@@ -313,10 +313,13 @@ def _conditions(query: EventQuery) -> list[sa.ColumnElement[bool]]:
         found.append(table.stream_id == query.stream_ids[0])
     else:
         found += [table.group_id == query.group_id, table.stream_id.in_(query.stream_ids)]
-    if query.start_ms is not None:
-        found.append(table.timestamp_ms >= query.start_ms)
-    if query.end_ms is not None:
-        found.append(table.timestamp_ms < query.end_ms)
+    # A page's place bounds the time too: by the pair alone SQLite would walk every page before it again.
+    starts = [query.start_ms, query.after and query.after.timestamp_ms]
+    ends = [query.end_ms, query.before and query.before.timestamp_ms + 1]
+    if any(ms is not None for ms in starts):
+        found.append(table.timestamp_ms >= max(ms for ms in starts if ms is not None))
+    if any(ms is not None for ms in ends):
+        found.append(table.timestamp_ms < min(ms for ms in ends if ms is not None))
     place = sa.tuple_(table.timestamp_ms, table.id)
     if query.after is not None:
         found.append(place > sa.tuple_(query.after.timestamp_ms, query.after.id))

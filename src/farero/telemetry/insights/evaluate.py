@@ -39,13 +39,19 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
 class Row:
     """One line of a result on its way through the commands; its fields are looked up when they are asked for."""
 
-    __slots__ = ("_json", "event", "log", "pointer", "values")
+    __slots__ = ("_json", "_point", "event", "log", "values")
 
-    def __init__(self, event: LogEvent | None = None, *, log: str = "", pointer: str = "") -> None:
-        """log: account and group, `123456789012:/aws/…`; pointer: what @ptr shows."""
+    def __init__(
+        self,
+        event: LogEvent | None = None,
+        *,
+        log: str = "",
+        point: Callable[[LogEvent], str] | None = None,
+    ) -> None:
+        """log: account and group, `123456789012:/aws/…`; point: makes what @ptr shows."""
         self.event = event
         self.log = log
-        self.pointer = pointer
+        self._point = point
         #: What commands have named so far.
         self.values: dict[str, Value] = {}
         self._json: object = None if event is None else ...
@@ -54,6 +60,11 @@ class Row:
     def at_ms(self) -> int:
         """Return the time of the event; 0 for a row of `stats`."""
         return 0 if self.event is None else self.event.timestamp_ms
+
+    @property
+    def pointer(self) -> str | None:
+        """Return what @ptr shows; None for what is no stored event."""
+        return None if self.event is None or self._point is None else self._point(self.event)
 
     def get(self, name: str) -> Value:
         """Return a field: a name given by a command, a field of the event, or a member of its JSON."""

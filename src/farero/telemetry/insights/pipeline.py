@@ -91,8 +91,9 @@ class _Counter:
 def _shown(row: Row, columns: Sequence[str]) -> list[tuple[str, str]]:
     found = [(name, row.get(name)) for name in columns]
     texts = [(name, as_text(value)) for name, value in found if value is not None]
-    if row.pointer and "@ptr" not in columns:
-        texts.append(("@ptr", row.pointer))
+    pointer = row.pointer
+    if pointer is not None and "@ptr" not in columns:
+        texts.append(("@ptr", pointer))
     return texts
 
 

@@ -66,7 +66,7 @@ class Scan:
             for event in found:
                 self._scanned += 1
                 self._scanned_bytes += len(event.message.encode())
-                yield Row(event, log=log, pointer=pointer_of(event))
+                yield Row(event, log=log, point=pointer_of)
             if len(found) < CHUNK:
                 return
             where = dataclasses.replace(where, before=found[-1].position)
