@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import zipfile
 import pytest
 
 from farero.base.errors import Invalid
+from farero.compute import requirements
 from farero.compute.environments import MARKER, Environments, Framework
 from farero.compute.failures import EnvironmentFailed
 
@@ -341,6 +343,131 @@ def test_the_line_to_blame_is_named(environments, asked, tmp_path, text, line, w
     assert not [one for one in (tmp_path / "envs").iterdir() if one.is_dir()]
 
 
+def write_files(folder, files):
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder / "requirements.txt"
+
+
+def test_included_files_and_constraints_count(environments, tmp_path):
+    files = {
+        "requirements.txt": "-r parts/extra.txt\n--constraint=limits.txt\n",
+        "parts/extra.txt": "-c deeper/none.txt\ntinyextra\n",
+        "parts/deeper/none.txt": "# nothing\n",
+        "limits.txt": "tinyextra<2\n",
+    }
+    path = write_files(tmp_path / "code", files)
+    base = environments.ensure("none")
+
+    first = environments.requirements(base, path, silent)
+    write_files(tmp_path / "code", {"limits.txt": "tinyextra>=2\n"})
+    second = environments.requirements(base, path, silent)
+
+    show = "from importlib.metadata import version; print(version('tinyextra'))"
+    assert [said_by(first, show), said_by(second, show)] == ["1.0", "2.0"]
+
+
+def test_files_that_include_one_another_end(environments, tmp_path):
+    files = {
+        "requirements.txt": "tinyextra==1.0\n-c other.txt\n",
+        "other.txt": "-c requirements.txt\n",
+    }
+
+    path = write_files(tmp_path / "code", files)
+
+    assert [line.text for line in requirements.read(path)] == [
+        "tinyextra==1.0",
+        "-c other.txt",
+        "-c requirements.txt",
+    ]
+
+
+def test_a_line_of_an_included_file_is_blamed_by_its_place(environments, tmp_path):
+    files = {
+        "requirements.txt": "tinyextra\n-r parts/more.txt\n",
+        "parts/more.txt": "\ntinynew\nnosuchpackage==3\n",
+    }
+    path = write_files(tmp_path / "code", files)
+
+    with pytest.raises(EnvironmentFailed) as caught:
+        environments.requirements(environments.ensure("none"), path, silent)
+
+    assert (caught.value.file, caught.value.line) == ("parts/more.txt", 3)
+    assert str(caught.value).startswith("parts/more.txt line 3 (nosuchpackage==3): ")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../secret.txt", "../secret.txt lies outside of the folder of requirements.txt"),
+        ("link.txt", "link.txt lies outside of the folder of requirements.txt"),
+        ("/etc/hostname", "/etc/hostname lies outside of the folder of requirements.txt"),
+        ("absent.txt", "there is no file absent.txt beside requirements.txt"),
+        (".", "there is no file . beside requirements.txt"),
+    ],
+)
+def test_files_that_are_not_the_users_are_not_included(environments, tmp_path, name, words):
+    path = write_files(tmp_path / "code", {"requirements.txt": f"tinyextra\n-r {name}\n"})
+    (tmp_path / "secret.txt").write_text("password=1\n")
+    (tmp_path / "code" / "link.txt").symlink_to(tmp_path / "secret.txt")
+
+    with pytest.raises(EnvironmentFailed) as caught:
+        environments.requirements(environments.ensure("none"), path, silent)
+
+    assert str(caught.value) == f"requirements.txt line 2 (-r {name}): {words}"
+    assert caught.value.cause == "E-REQ-INSTALL"
+
+
+def test_a_package_beside_the_code_is_installed_anew_when_it_changes(
+    environments, wheels, tmp_path
+):
+    path = write_files(
+        tmp_path / "code", {"requirements.txt": "./tinyextra-1.0-py3-none-any.whl\n"}
+    )
+    wheel = path.parent / "tinyextra-1.0-py3-none-any.whl"
+    base = environments.ensure("none")
+    shutil.copy(wheels / wheel.name, wheel)
+
+    first = environments.requirements(base, path, silent)
+    again = environments.requirements(base, path, pytest.fail)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("tinyextra/more.py", "")
+    changed = environments.requirements(base, path, silent)
+
+    assert first == again
+    assert changed.python != first.python
+
+
+def test_an_editable_folder_is_kept_with_the_environment(environments, tmp_path):
+    backend = (
+        "def build_editable(folder, *_):\n"
+        "    import os, zipfile\n"
+        "    name = 'tinyedit-1.0-py3-none-any.whl'\n"
+        "    with zipfile.ZipFile(os.path.join(folder, name), 'w') as wheel:\n"
+        "        info = 'tinyedit-1.0.dist-info/'\n"
+        "        wheel.writestr('tinyedit.pth', os.getcwd())\n"
+        "        wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: tinyedit\\nVersion: 1.0\\n')\n"
+        "        tag = 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'\n"
+        "        wheel.writestr(info + 'WHEEL', tag)\n"
+        "        wheel.writestr(info + 'RECORD', '')\n"
+        "    return name\n"
+    )
+    project = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    files = {
+        "requirements.txt": "-e ./lib\n",
+        "lib/pyproject.toml": project,
+        "lib/backend.py": backend,
+        "lib/tinyedit.py": "WORD = 'still here'",
+    }
+    path = write_files(tmp_path / "code", files)
+
+    layered = environments.requirements(environments.ensure("none"), path, silent)
+    shutil.rmtree(path.parent)
+
+    assert said_by(layered, "import tinyedit; print(tinyedit.WORD)") == "still here"
+
+
 def test_paths_with_blanks_are_fine(make, tmp_path):
     folder = tmp_path / "año uno"
     folder.mkdir()
@@ -358,7 +485,7 @@ def test_a_line_of_an_included_file_is_not_mistaken_for_one_of_ours(environments
     with pytest.raises(EnvironmentFailed, match="Invalid requirement") as caught:
         environments.requirements(environments.ensure("none"), path, silent)
 
-    assert caught.value.line is None
+    assert (caught.value.file, caught.value.line) == ("more.txt", 1)
 
 
 def test_requirements_without_a_network_say_so(make, asked):

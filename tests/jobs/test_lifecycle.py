@@ -2,6 +2,7 @@ import io
 import json
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,37 @@ def test_requirements_that_cannot_be_had_name_their_line(bench):
     assert job.status == "Failed"
     assert job.failure_reason.startswith("ClientError: E-")
     assert "requirements.txt line 2 (farero-no-such-thing==1)" in job.failure_reason
+
+
+def test_requirements_in_included_files_reach_the_script(bench):
+    files = {
+        "train.py": b"import farewheel; print(farewheel.WORD)\n",
+        "requirements.txt": b"-r more/parts.txt\n",
+        "more/parts.txt": b"./farewheel-1.0-py3-none-any.whl\n",
+        "farewheel-1.0-py3-none-any.whl": wheel("farewheel", "WORD = 'from the wheel'"),
+    }
+    put_source(bench, "src.tar.gz", files)
+    uri = '"s3://data/src.tar.gz"'
+    given = {"sagemaker_submit_directory": uri, "sagemaker_program": '"train.py"'}
+    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+    bench.create("iris", image=image, entrypoint=(), hyperparameters=given)
+
+    job = bench.finished("iris", 60)
+
+    assert job.status == "Completed", job.failure_reason
+    assert "from the wheel" in bench.messages(job)
+
+
+def wheel(name, text):
+    """Return a wheel of one module."""
+    body, info = io.BytesIO(), f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr(f"{name}.py", text)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        archive.writestr(f"{info}/WHEEL", tags)
+        archive.writestr(f"{info}/RECORD", "")
+    return body.getvalue()
 
 
 def test_source_archive_is_fetched_for_the_process(bench):

@@ -145,12 +145,13 @@ class Environments:
 
         Raises EnvironmentFailed with cause E-REQ-INSTALL, E-REQ-TIMEOUT or E-ENV-OFFLINE, and the line to blame.
         """
-        lines = requirements.read(
-            requirements_txt.read_text(encoding="utf-8-sig", errors="replace")
-        )
+        try:
+            lines = requirements.read(requirements_txt)
+        except requirements.BadInclude as error:
+            raise failures.of_include(error) from error
         if not lines or requirements.are_satisfied(lines, environment.packages):
             return environment
-        text = requirements.whole_text(requirements_txt)
+        text = requirements.fingerprint(lines, requirements_txt.parent)
         folder = self._root / f"req-{_digest(text, str(environment.python), sys.version)}"
         with self._building(folder):
             if (made := self._made(folder)) is None:
@@ -276,6 +277,9 @@ class Environments:
         on_line: Callable[[str], None],
     ) -> None:
         path = path.absolute()
+        if any(requirements.is_editable(line) for line in lines):
+            # What is installed so stays where it lies, for as long as the environment.
+            path = shutil.copytree(path.parent, folder / "source", symlinks=True) / path.name
         limit_s = self._requirements_limit_s
         try:
             pip.install(

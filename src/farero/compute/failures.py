@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 class EnvironmentFailed(Invalid):
     """A Python environment could not be made; `cause` is a code of the platform's failure pages."""
 
-    def __init__(self, detail: str, *, cause: str, line: int | None = None, fix: str = "") -> None:
+    def __init__(
+        self, detail: str, *, cause: str, file: str = "", line: int | None = None, fix: str = ""
+    ) -> None:
         self.cause = cause
-        #: Line of requirements.txt, from 1; None if no single line is to blame.
+        #: requirements.txt or the file it includes, with which `detail` begins; "" if none is to blame.
+        self.file = file
+        #: Line of the file, from 1; None if no single line is to blame.
         self.line = line
         #: What the user can do about it.
         self.fix = fix
@@ -46,21 +50,33 @@ def of_framework(
     )
 
 
+def of_include(error: requirements.BadInclude) -> EnvironmentFailed:
+    """Say which line includes a file that cannot be read."""
+    return _of_line(
+        error.line, str(error), "E-REQ-INSTALL", "pack the file beside requirements.txt"
+    )
+
+
 def of_requirements(
     lines: Sequence[requirements.Line], error: PipFailed, *, path: Path, limit_s: float
 ) -> EnvironmentFailed:
     """Say why the requirements in `path` could not be installed, and which of `lines` is to blame."""
     line, message = requirements.explain(lines, error.output, path)
-    number = line.number if line else None
-    where = f"requirements.txt line {number} ({line.text})" if line else "requirements.txt"
     if error.timed_out:
-        detail = f"{where}: installing took over {limit_s:.0f} s"
-        return EnvironmentFailed(
-            detail, cause="E-REQ-TIMEOUT", line=number, fix="pin versions that have wheels"
-        )
+        detail = f"installing took over {limit_s:.0f} s"
+        return _of_line(line, detail, "E-REQ-TIMEOUT", "pin versions that have wheels")
     if error.is_offline:
-        detail = f"{where}: the package index cannot be reached: {message}"
+        detail = f"the package index cannot be reached: {message}"
         fix = "connect to the network once, or put the packages beside the code"
-        return EnvironmentFailed(detail, cause="E-ENV-OFFLINE", line=number, fix=fix)
+        return _of_line(line, detail, "E-ENV-OFFLINE", fix)
     fix = f"try it: {sys.executable} -m pip download -r requirements.txt"
-    return EnvironmentFailed(f"{where}: {message}", cause="E-REQ-INSTALL", line=number, fix=fix)
+    return _of_line(line, message, "E-REQ-INSTALL", fix)
+
+
+def _of_line(
+    line: requirements.Line | None, detail: str, cause: str, fix: str
+) -> EnvironmentFailed:
+    file = line.file if line else "requirements.txt"
+    where = f"{file} line {line.number} ({line.text})" if line else file
+    number = line.number if line else None
+    return EnvironmentFailed(f"{where}: {detail}", cause=cause, file=file, line=number, fix=fix)

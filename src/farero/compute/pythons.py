@@ -1,16 +1,15 @@
-"""Environments as the domain asks for them: a framework or a requirements text in, the path of a Python out."""
+"""Environments as the domain asks for them: a framework or a requirements.txt in, the path of a Python out."""
 
 from __future__ import annotations
 
-import tempfile
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farero.base.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from farero.compute.environments import Environment, Environments
 
@@ -34,9 +33,9 @@ class Pythons:
         return self._remember(self._environments.ensure(framework, version, on_progress or _quiet))
 
     def requirements(
-        self, python: Path, text: str, on_progress: Callable[[str], None] | None = None
+        self, python: Path, file: Path, on_progress: Callable[[str], None] | None = None
     ) -> Path:
-        """Return a Python that has the packages of a requirements text besides those of `python`.
+        """Return a Python that has the packages of a requirements.txt besides those of `python`.
 
         Raises NotFound if `python` did not come from here.
         """
@@ -44,12 +43,7 @@ class Pythons:
             base = self._known.get(python)
         if base is None:
             raise NotFound("environment", str(python))
-        with tempfile.TemporaryDirectory(prefix="farero-requirements-") as folder:
-            file = Path(folder) / "requirements.txt"
-            file.write_text(text, encoding="utf-8")
-            return self._remember(
-                self._environments.requirements(base, file, on_progress or _quiet)
-            )
+        return self._remember(self._environments.requirements(base, file, on_progress or _quiet))
 
     def container_path(self) -> Path:
         """Return the folder to put on PYTHONPATH, holding farero_container alone."""

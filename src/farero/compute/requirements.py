@@ -6,6 +6,8 @@ with the copy of `packaging` that pip carries, so that no dependency is added.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from dataclasses import dataclass
 from importlib import metadata
@@ -48,22 +50,43 @@ class Line:
     text: str
     #: What it asks for; None for an option, a URL or a path.
     wanted: Requirement | None
+    #: The file, relative to the folder of the first one.
+    file: str = "requirements.txt"
 
 
-def read(text: str) -> list[Line]:
-    """Return the lines that mean something; comments go, continued lines are joined."""
-    return [
-        Line(number=number, text=line, wanted=_wanted(line))
-        for number, line in _logical(text)
-        if line
-    ]
+class BadInclude(Exception):  # noqa: N818 - said as it is
+    """A line includes a file that is not there, or none of the user's; `line` is that line."""
+
+    def __init__(self, line: Line, why: str) -> None:
+        self.line = line
+        super().__init__(why)
 
 
-def whole_text(path: Path) -> str:
-    """Return what decides the result: the meaningful lines of the file and of all that it includes."""
+def read(path: Path) -> list[Line]:
+    """Return the lines that mean something, those of included files after the line that includes them.
+
+    Comments go, continued lines are joined. Raises BadInclude.
+    """
+    lines: list[Line] = []
+    _collect(path, path.parent.resolve(), lines, set())
+    return lines
+
+
+def fingerprint(lines: Sequence[Line], folder: Path) -> str:
+    """Return what decides the result: the lines, and the content of what they name below `folder`."""
     parts: list[str] = []
-    _collect(path, parts, set())
+    for line in lines:
+        parts.append(line.text)
+        # A line that pip takes for a path: it begins with one, perhaps after -e, and extras may follow.
+        name = re.sub(r"^(-e|--editable)[=\s]+", "", line.text).partition("[")[0].strip()
+        if line.wanted is None and not _INCLUDE.match(line.text) and not name.startswith("-"):
+            parts += _contents(folder / name)
     return "\n".join(parts)
+
+
+def is_editable(line: Line) -> bool:
+    """Say whether the line has pip point to a folder instead of copying it."""
+    return re.match(r"(-e|--editable)[=\s]", line.text) is not None
 
 
 def are_satisfied(lines: Sequence[Line], search: Sequence[str]) -> bool:
@@ -112,14 +135,34 @@ def _wanted(line: str) -> Requirement | None:
         return None
 
 
-def _collect(path: Path, parts: list[str], seen: set[Path]) -> None:
-    if path in seen or not path.is_file():
-        return
-    seen.add(path)
-    for line in read(path.read_text(encoding="utf-8-sig", errors="replace")):
-        parts.append(line.text)
-        if included := _INCLUDE.match(line.text):
-            _collect((path.parent / included[1]).resolve(), parts, seen)
+def _collect(path: Path, folder: Path, lines: list[Line], seen: set[Path]) -> None:
+    seen.add(path.resolve())
+    file = os.path.relpath(path.resolve(), folder)
+    for number, text in _logical(path.read_text(encoding="utf-8-sig", errors="replace")):
+        if not text:
+            continue
+        line = Line(number=number, text=text, wanted=_wanted(text), file=file)
+        lines.append(line)
+        found = _INCLUDE.match(text)
+        if found is None or found[1].startswith(("http://", "https://")):
+            continue
+        included = (path.parent / found[1].strip("'\"")).resolve()
+        # pip runs with the platform's rights: it must quote no file in an error that the user did not bring.
+        if not included.is_relative_to(folder):
+            raise BadInclude(line, f"{found[1]} lies outside of the folder of requirements.txt")
+        if not included.is_file():
+            raise BadInclude(line, f"there is no file {found[1]} beside {file}")
+        if included not in seen:
+            _collect(included, folder, lines, seen)
+
+
+def _contents(path: Path) -> Iterator[str]:
+    if path.is_file():
+        yield hashlib.sha256(path.read_bytes()).hexdigest()
+    elif path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                yield f"{file.relative_to(path)} {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 def _is_met(wanted: Requirement | None, versions: Mapping[NormalizedName, str]) -> bool:
@@ -171,8 +214,8 @@ def _last_started(lines: Sequence[Line], output: str, path: Path) -> Line | None
 
 
 def _at(lines: Sequence[Line], place: re.Match[str], path: Path) -> Line | None:
-    """Return the line that pip means, unless it lies in an included file."""
-    if place["path"] != str(path):
-        return None
+    """Return the line that pip means, be it in an included file."""
+    file = os.path.relpath(os.path.realpath(path.parent / place["path"]), path.parent.resolve())
     number = int(place["number"])
-    return next((line for line in reversed(lines) if line.number <= number), None)
+    there = (line for line in reversed(lines) if line.file == file)
+    return next((line for line in there if line.number <= number), None)

@@ -7,17 +7,15 @@ is made once per framework version and set of requirements. So preparing again a
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-import subprocess
-import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from farero.base import ids
 from farero.base.arns import parse_s3_uri
 from farero.base.errors import NotFound
+from farero.compute import archives
 from farero.compute.failures import EnvironmentFailed
 from farero.endpoints import failures
 from farero.endpoints.definitions import pin_folder
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
     from farero.records.endpoint import Variant
     from farero.records.images import Image
 
-#: Unpacking is bounded by its own limits long before this.
-UNPACK_TIMEOUT_S = 600.0
 SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
 
 
@@ -106,8 +102,7 @@ class Preparer:
             return found if path is None else self._environments.requirements(found, path, say)
         except EnvironmentFailed as error:
             # The message begins with the place: `requirements.txt line 2 (…): …`.
-            text = str(error)
-            message = f"code/{text}" if text.startswith("requirements.txt") else text
+            message = f"code/{error}" if error.file else str(error)
             raise StartFailed(Failure(cause=error.cause, message=message, fix=error.fix)) from error
 
     def _fetch_source(self, variant: Variant) -> Path | None:
@@ -164,7 +159,7 @@ class Preparer:
             raise StartFailed(failures.no_model_data(data.uri)) from error
         if info.etag != data.etag or archive.stat().st_size != data.size_bytes:
             raise StartFailed(failures.changed_model_data(data.uri, data.etag, info.etag))
-        report = unpack(archive, files)
+        report = archives.unpack(archive, files)
         if report.get("cause"):
             raise StartFailed(failures.from_report(report))
 
@@ -183,25 +178,6 @@ class Preparer:
             path = files.joinpath(*parts)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._objects.download(bucket, info.key, path)
-
-
-def unpack(archive: Path, target: Path) -> dict[str, Any]:
-    """Unpack an archive in a process of its own and return its report; `cause` is set if it failed."""
-    argv = [sys.executable, "-m", "farero_container", "unpack", str(archive), str(target)]
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, timeout=UNPACK_TIMEOUT_S, check=False, text=True
-        )
-    except subprocess.TimeoutExpired:
-        return {"cause": "E-TAR-BOMB", "message": f"unpacking took over {UNPACK_TIMEOUT_S:.0f} s"}
-    try:
-        report: Any = json.loads(done.stdout.strip().rpartition("\n")[2])
-    except ValueError:
-        report = None
-    if isinstance(report, dict):
-        return report  # pyright: ignore[reportUnknownVariableType] - JSON, read with get()
-    tail = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
-    return {"cause": "E-TAR-GZIP", "message": f"the archive could not be unpacked: {tail}"}
 
 
 def _image(variant: Variant) -> Image:

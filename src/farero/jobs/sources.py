@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import tarfile
+import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from farero.base.errors import Invalid
+from farero.compute import archives
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
-REQUIREMENTS_LIMIT_BYTES = 1024 * 1024
 
+@contextmanager
+def unpacked_requirements(archive: Path) -> Generator[Path | None]:
+    """Give requirements.txt at the top of the archive, with all files it may name beside it; None without one.
 
-def read_requirements(archive: Path) -> str | None:
-    """Return the text of requirements.txt at the top of the archive, or None if there is none.
-
-    Raises Invalid if the file is no tar archive.
+    The files go when the block ends. Blocks. Raises Invalid for what is no archive, or one beyond all measure.
     """
+    folder = archive.with_name(archive.name + ".files")
+    shutil.rmtree(folder, ignore_errors=True)
     try:
-        with tarfile.open(archive, "r:*") as tar:
-            for member in tar:
-                if member.name.removeprefix("./") == "requirements.txt" and member.isreg():
-                    body = tar.extractfile(member)
-                    assert body is not None
-                    return body.read(REQUIREMENTS_LIMIT_BYTES).decode("utf-8", "replace")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise Invalid(
-            f"the archive of hyperparameter sagemaker_submit_directory is not a tar.gz file: {error}"
-        ) from error
-    return None
+        report = archives.unpack(archive, folder)
+        if report.get("cause"):
+            why = f"{report['cause']}: {report.get('message', '')}"
+            raise Invalid(
+                f"the archive of hyperparameter sagemaker_submit_directory is not fit: {why}"
+            )
+        path = folder / "requirements.txt"
+        yield path if path.is_file() else None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -77,9 +77,8 @@ class Training:
         python = self._pythons.ensure(framework, image.version, say)
         if _source_uri(job.spec) is None:
             return python
-        archive = self._fetch_source(job)
-        text = sources.read_requirements(archive)
-        return python if text is None else self._pythons.requirements(python, text, say)
+        with sources.unpacked_requirements(self._fetch_source(job)) as path:
+            return python if path is None else self._pythons.requirements(python, path, say)
 
     def download(self, job: Job) -> None:
         """Lay the folder out anew: data, checkpoints, configuration. Raises InputError."""
@@ -231,6 +230,7 @@ class Training:
         }
         if _source_uri(job.spec) is not None:
             env["FARERO_SOURCE_ARCHIVE"] = str(self._source_archive(job))
+            env["FARERO_REQUIREMENTS"] = "installed"
         return env
 
 

@@ -16,6 +16,8 @@ from farero_container.train import child
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: `installed` where the platform has done all that requirements.txt asks for.
+DONE = "FARERO_REQUIREMENTS"
 #: Names the folder to install into; without it packages go beside those of this Python.
 FOLDER = "FARERO_REQUIREMENTS_DIR"
 _NAME = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^]]*\])?\s*(==\s*([^\s;,]+)\s*)?")
@@ -23,6 +25,8 @@ _NAME = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^]]*\])?\s*(==\s*([^\s;
 
 def install(path: Path) -> None:
     """Install what is missing. Raises StartUpError with the installer's last word."""
+    if os.environ.get(DONE) == "installed":
+        return
     if not path.is_file() or not missing(path.read_text(encoding="utf-8", errors="replace")):
         return
     argv = command(path, os.environ.get(FOLDER, ""))
