@@ -28,6 +28,8 @@ class Receiver:
     status: object = 200
     answer_headers: dict = field(default_factory=dict)
     posts: list = field(default_factory=list)
+    #: Seconds to think before each answer.
+    delay_s: float = 0.0
     #: Set: answer. Clear: hang until it is set.
     go_on: threading.Event = field(default_factory=threading.Event)
 
@@ -41,6 +43,7 @@ class Receiver:
                 post = Post(self.path, dict(self.headers), body)
                 receiver.posts.append(post)
                 receiver.go_on.wait(30)
+                threading.Event().wait(receiver.delay_s)
                 status = receiver.status(post) if callable(receiver.status) else receiver.status
                 self.send_response(status)
                 for name, value in receiver.answer_headers.items():

@@ -180,7 +180,7 @@ def _in_network(network: str, value: Any) -> bool:
         return False
 
 
-def _pairs(wanted: list[Any]) -> list[tuple[str, Any]]:
+def _pairs(wanted: list[Any]) -> list[tuple[Any, Any]]:
     return list(zip(wanted[::2], wanted[1::2], strict=True))
 
 

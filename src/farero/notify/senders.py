@@ -140,7 +140,7 @@ def _words(error: Exception) -> str:
         return str(error)
     if isinstance(error, smtplib.SMTPResponseException):
         return f"the mail server answered {error.smtp_code} {_decoded(error.smtp_error)}"
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or str(error).endswith("timed out"):  # smtplib hides it
         return "the receiver did not answer in time"
     return f"the receiver could not be reached: {error}" if str(error) else type(error).__name__
 
