@@ -47,7 +47,7 @@ from farero.jobs.commands import JobCommands
 from farero.jobs.lifecycle import JobLifecycle
 from farero.jobs.training import Training
 from farero.notify.deliver import Deliverer
-from farero.notify.dispatch import Dispatcher, publisher
+from farero.notify.dispatch import Dispatcher, publisher, sender
 from farero.notify.envelope import Envelopes
 from farero.notify.guard import Guard
 from farero.notify.http import Poster
@@ -240,7 +240,9 @@ class WorkerApp:
             settings.spool_dir, app.objects, clock, every_s=settings.capture_publish_s
         )
         self.deliverer = deliverer(app)
-        self.dispatcher = Dispatcher(app.store, clock, {"publish": publisher(app.topics)})
+        self.dispatcher = Dispatcher(
+            app.store, clock, {"publish": publisher(app.topics), "sqs": sender(app.queues)}
+        )
         self.worker = Worker(
             app.store,
             clock,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from farero.base.clock import Clock
+    from farero.notify.queues import Queues
     from farero.notify.topics import Topics
     from farero.records.work import Outgoing, WorkItem
     from farero.store.engine import Store
@@ -108,3 +109,12 @@ def publisher(topics: Topics) -> OutboxHandler:
         )
 
     return publish
+
+
+def sender(queues: Queues) -> OutboxHandler:
+    """Return the handler of `sqs`: sends a message to a queue, `{"QueueArn", "MessageBody"}`."""
+
+    def send(db: Connection, row: Outgoing) -> None:
+        queues.send(db, row.payload["QueueArn"], row.payload["MessageBody"])
+
+    return send

@@ -1,6 +1,7 @@
 import base64
 import gzip
 import json
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -193,3 +194,33 @@ def test_messages_stay_small_and_lose_no_event(sizes):
     for stream in "ab":
         found = [event.id for name, portion in portions if name == stream for event in portion]
         assert found == [event.id for name, event in events if name == stream]
+
+
+def test_lines_reach_a_queue_directly_and_through_a_topic(cloud):
+    logs, sqs, sns = (cloud.client(service) for service in ("logs", "sqs", "sns"))
+    url = sqs.create_queue(QueueName="lines")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    topic = sns.create_topic(Name="lines")["TopicArn"]
+    sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+    )
+    logs.create_log_group(logGroupName=GROUP)
+    logs.create_log_stream(logGroupName=GROUP, logStreamName="s")
+    for name, destination in (("direct", arn), ("topic", topic)):
+        logs.put_subscription_filter(
+            logGroupName=GROUP, filterName=name, filterPattern="ERROR", destinationArn=destination
+        )
+
+    events = [{"timestamp": int(time.time() * 1000), "message": text} for text in ("fine", "ERROR")]
+    logs.put_log_events(logGroupName=GROUP, logStreamName="s", logEvents=events)
+    for _ in range(4):
+        cloud.run()
+
+    found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    payloads = [unpack(json.loads(message["Body"])["awslogs"]["data"]) for message in found]
+    assert sorted(payload["subscriptionFilters"] for payload in payloads) == [["direct"], ["topic"]]
+    assert [[event["message"] for event in payload["logEvents"]] for payload in payloads] == [
+        ["ERROR"]
+    ] * 2
