@@ -117,7 +117,7 @@ class App:
         self.objects = LocalObjects(self.store, settings.objects_dir, clock, region=settings.region)
         self.compute = compute or LocalCompute(settings.run_dir / "supervisor.sock")
         self.stamp = RoutingStamp(settings.run_dir / "routing")
-        self.filters = MetricFilters(self.telemetry, clock, lambda *_: None)
+        self.filters = MetricFilters(self.telemetry, clock)
         self.logs = Logs(self.telemetry, clock, self.filters)
         self.queries = Queries(self.telemetry, clock, account=settings.account)
         self.subscriptions = Subscriptions(

@@ -36,7 +36,8 @@ _CACHED = 1000
 class MetricFilters:
     """Keeps and applies the filters of all groups."""
 
-    def __init__(self, store: Store, clock: Clock, put: Put) -> None:
+    def __init__(self, store: Store, clock: Clock, put: Put | None = None) -> None:
+        """put: writes values of metrics; without it filters are kept and nothing is counted."""
         self._store = store
         self._clock = clock
         self._put = put
@@ -80,7 +81,7 @@ class MetricFilters:
 
     def apply(self, db: Connection, group: LogGroup, events: Sequence[NewLogEvent]) -> None:
         """Count a batch of new events, in the transaction that stores them."""
-        if not events:
+        if not events or self._put is None:
             return
         now_ms = self._now_ms()
         for found in rows.list_filters(db, group):
@@ -95,7 +96,7 @@ class MetricFilters:
         """Report the default value of each minute that had events and no match; return how many minutes."""
         now_ms = self._now_ms()
         with self._store.read() as db:
-            if not rows.has_due_minutes(db, now_ms):
+            if self._put is None or not rows.has_due_minutes(db, now_ms):
                 return 0
         with self._store.begin() as db:
             filters = {found.id: found for found in rows.list_filters(db)}

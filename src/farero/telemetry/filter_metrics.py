@@ -27,6 +27,9 @@ MINUTE_MS = 60_000
 _SMALLEST, _LARGEST = 2.0**-360, 2.0**360
 _DIMENSION_CHARACTERS = 1024
 _DIMENSIONS = 3
+#: A filter that makes more metrics than this in an hour is no longer believed: its dimension is an id of something.
+METRICS_PER_HOUR = 1000
+_HOUR_MS = 3_600_000
 
 
 class Transformer:
@@ -35,6 +38,9 @@ class Transformer:
     def __init__(self, pattern: str, transformation: Transformation) -> None:
         self._transformation = transformation
         self._matches = compile_pattern(pattern)
+        self._hour = 0
+        #: The metrics of this hour.
+        self._seen: set[Metric] = set()
         self._constant = as_number(transformation.value)
         if self._constant is None:
             self._value = compile_reference(transformation.value, pattern)
@@ -60,7 +66,7 @@ class Transformer:
         minutes: dict[int, bool] = {}
         for event in events:
             minute = event.timestamp_ms // MINUTE_MS * MINUTE_MS
-            found = self._found(event.message)
+            found = self._believed(self._found(event.message), minute // _HOUR_MS)
             minutes[minute] = minutes.get(minute, False) or found is not None
             if found is not None:
                 metric, value = found
@@ -86,6 +92,22 @@ class Transformer:
         if len(texts) < len(dimensions) or not all(texts.values()):
             return None
         return self._metric(texts), value
+
+    def _believed(
+        self, found: tuple[Metric, float] | None, hour: int
+    ) -> tuple[Metric, float] | None:
+        """Return what was found, unless it is a new metric of a filter that has made too many."""
+        if found is None or not self._dimensions:
+            return found
+        if hour > self._hour:
+            self._hour = hour
+            self._seen.clear()
+        metric = found[0]
+        if metric not in self._seen:
+            if len(self._seen) >= METRICS_PER_HOUR:
+                return None
+            self._seen.add(metric)
+        return found
 
     def _metric(self, dimensions: dict[str, str]) -> Metric:
         found = self._transformation

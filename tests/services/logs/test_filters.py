@@ -98,6 +98,18 @@ def test_value_comes_from_a_column(logs, stream, now_ms, counted, pattern):
     assert values(counted) == [({"Status": "404"}, {1534.0: 1.0})]
 
 
+def test_a_dimension_with_a_thousand_values_makes_no_more_metrics(
+    logs, stream, now_ms, counted, clock
+):
+    put_filter(logs, "{ $.id >= 0 }", dimensions={"Id": "$.id"})
+
+    put(logs, stream, now_ms, *[f'{{"id": {number}}}' for number in range(1_200)])
+    put(logs, stream, now_ms, '{"id": 7}', '{"id": 5000}')
+    put(logs, stream, now_ms + 3_600_000, '{"id": 5000}')
+
+    assert len(counted) == 1_000 + 1 + 1
+
+
 @pytest.mark.parametrize("value", ["1e309", '"x"', "null", "true", "[1]"])
 def test_what_is_no_number_is_not_counted(logs, stream, now_ms, counted, value):
     put_filter(logs, "{ $.ok IS TRUE }", metricValue="$.x")
