@@ -20,6 +20,7 @@ import numpy as np
 
 from farero_container.contract import StartUpError
 from farero_container.serve import content
+from farero_container.serve.frameworks.xgboost_selected import selection
 from farero_container.serve.http import Response
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class XGBoostServer:
         first = self._boosters[0]
         self._features: int = first.num_features()
         self._names: list[str] = list(first.feature_names or [])
+        self._selection = selection(first)
 
     def describe(self) -> str:
         """Say what is served, for the log."""
@@ -132,7 +134,11 @@ class XGBoostServer:
         wanted = _accepted(accept)
         is_batch = os.environ.get("SAGEMAKER_BATCH", "").lower() == "true"
         is_lenient_json = is_json and accept in (None, "", "*/*")
-        has_accept = self._version >= FIRST_WITH_ACCEPT
+        if self._selection is not None:
+            selected = "application/json" if is_lenient_json and not is_batch else wanted
+            if response := self._selection.answer(scores, selected):
+                return response
+        has_accept = self._version >= FIRST_WITH_ACCEPT or self._selection is not None
         if not is_batch and (is_lenient_json or (has_accept and wanted == "application/json")):
             body = {"predictions": [{"score": _finite(value)} for value in values]}
             return Response(200, {"content-type": "application/json"}, json.dumps(body).encode())
