@@ -28,7 +28,16 @@ REFUSALS = {
     "SignatureDoesNotMatch", "InvalidSignatureException", "403",
 }  # fmt: skip
 #: How many operations each room has at the least, so that a change which hides some of them is seen here.
-REACH = {"s3": 60, "sagemaker": 20, "sagemaker-runtime": 1, "logs": 15, "iam": 70, "sts": 4}
+REACH = {
+    "s3": 60,
+    "sagemaker": 20,
+    "sagemaker-runtime": 1,
+    "logs": 15,
+    "iam": 70,
+    "sts": 4,
+    "sns": 19,
+    "sqs": 18,
+}
 #: Operations that AWS answers without a signature. None is there yet; whoever adds one lists it here.
 OPEN = set()
 

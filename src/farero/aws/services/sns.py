@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, ClassVar
 
 from farero.aws.wire.messages import AwsError
@@ -347,7 +347,7 @@ def _after(req: Value) -> str:
     if not token:
         return ""
     try:
-        return urlsafe_b64decode(token.encode()).decode()
+        return b64decode(token.encode(), b"-_", validate=True).decode()
     except ValueError as error:
         raise Invalid("Invalid parameter: NextToken") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING, ClassVar
 
 from farero.aws.wire.messages import AwsError
@@ -73,9 +73,7 @@ class Sqs:
             raise Invalid(
                 f"Value for parameter MaxResults is invalid. Reason: {limit} is not between 1 and 1000."
             )
-        after = (
-            urlsafe_b64decode(req["NextToken"].encode()).decode() if req.get("NextToken") else ""
-        )
+        after = _after(req)
         with self._store.read() as db:
             found = rows.list_all(
                 db, prefix=req.get("QueueNamePrefix", ""), after=after, limit=limit + 1
@@ -248,6 +246,16 @@ class Sqs:
     def _put_tags(self, arn: str, tags: dict[str, str]) -> None:
         with self._store.begin() as db:
             tag_rows.put(db, arn, [Tag(key=key, value=value) for key, value in tags.items()])
+
+
+def _after(req: Value) -> str:
+    token = req.get("NextToken")
+    if not token:
+        return ""
+    try:
+        return b64decode(token.encode(), b"-_", validate=True).decode()
+    except ValueError as error:
+        raise Invalid("Invalid or expired next token.") from error
 
 
 def _url(ctx: Context, name: str) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from farero.aws.wire.messages import HttpRequest
 
 _RPC_PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)")
+_QUEUE_PATH = re.compile(r"/[0-9]{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?")
 _RUNTIME_PATH = re.compile(r"/endpoints/[^/]+/(async-)?invocations(-response-stream)?")
 _SCOPE = re.compile(r"Credential=[^/,\s]*/[^/]*/[^/]*/([^/,\s]+)/aws4_request")
 _S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:[.-].*)?")
@@ -135,8 +136,8 @@ def _by_form(request: HttpRequest) -> Target | None:
 
 
 def _action(request: HttpRequest) -> tuple[str, str] | None:
-    """Return Action and Version of a query request; such requests go to the root path only."""
-    if request.path not in ("", "/"):
+    """Return Action and Version of a query request; such requests go to the root, or to the URL of a queue."""
+    if request.path not in ("", "/") and not _QUEUE_PATH.fullmatch(request.path):
         return None
     text = request.query
     is_form = request.headers.get("content-type").startswith("application/x-www-form-urlencoded")
