@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from farero.base.clock import ManualClock
 from farero.records.telemetry import NewLogEvent
+from farero.store import logs as rows
 from farero.store import migrations
 from farero.store.engine import Store
 from farero.telemetry.logs import Logs, Search, Window
@@ -114,3 +115,31 @@ def test_events_that_come_after_a_deletion_have_new_numbers(store, clock):
     logs.delete_group("/g")
 
     assert min(put()) > max(first)
+
+
+def test_large_events_are_read_in_small_portions(store, clock):
+    logs = Logs(store, clock)
+    now_ms = int(clock.now().timestamp() * 1000)
+    logs.create_group("/g", {})
+    logs.create_stream("/g", "s")
+    for number in range(60):
+        events = [
+            NewLogEvent(timestamp_ms=now_ms + number, message=f"{number} " + "x" * 250_000)
+        ] * 4
+        logs.put_events("/g", "s", events)
+
+    def walk(**options):
+        place, found, pages = None, 0, 0
+        while True:
+            page = logs.search("/g", Search(window=Window(after=place), **options))
+            found, pages, place = found + len(page.events), pages + 1, page.next
+            if place is None:
+                return found, pages
+
+    with store.read() as db:
+        portion = rows.select_events(db, rows.EventQuery(group_id=1), {1: "s"})
+
+    assert (len(portion.events), portion.is_end) == (32, False)
+    assert len(list(logs.read_stream("/g", "s"))) == 240
+    assert walk(pattern="nothing") == (0, 2)
+    assert walk()[0] == 240

@@ -27,6 +27,8 @@ NO_STREAM = "The specified log stream does not exist."
 #: What CloudWatch counts for an event besides its message (PutLogEvents API reference).
 OVERHEAD_BYTES = 26
 _END_OF_TIME_MS = 2**62
+#: A portion of events ends here, whatever the number that was asked for: events may have 256 KB each.
+PORTION_CHARACTERS = 8_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,14 @@ class EventQuery:
     before: Position | None = None
     newest_first: bool = False
     limit: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Events that were found; `is_end` says that there are no more."""
+
+    events: list[LogEvent]
+    is_end: bool
 
 
 def insert_group(db: Connection, name: str, now: dt.datetime, tags: dict[str, str]) -> None:
@@ -209,8 +219,10 @@ def insert_events(
     )
 
 
-def select_events(db: Connection, query: EventQuery, names: dict[int, str]) -> list[LogEvent]:
+def select_events(db: Connection, query: EventQuery, names: dict[int, str]) -> Portion:
     """Return events by (time, arrival), or backwards if the newest are asked for first.
+
+    At most `query.limit`, fewer where they are large.
 
     names: the streams' names by row id; an event of a stream that is not in there is left out.
     """
@@ -222,9 +234,9 @@ def select_events(db: Connection, query: EventQuery, names: dict[int, str]) -> l
         .order_by(turn(table.timestamp_ms), turn(table.id))
         .limit(query.limit)
     )
-    return [
-        _event(row, names[row.stream_id]) for row in db.execute(statement) if row.stream_id in names
-    ]
+    found, is_end = bounded(db, statement, query.limit)
+    events = [event_of(row, names[row.stream_id]) for row in found if row.stream_id in names]
+    return Portion(events, is_end)
 
 
 def delete_events_before(db: Connection, group: LogGroup, cutoff_ms: int) -> int:
@@ -263,45 +275,23 @@ def newest_event_id(db: Connection) -> int:
     return int(db.execute(sa.select(sa.func.max(log_events.c.id))).scalar() or 0)
 
 
-def arrived_events(
-    db: Connection, group_id: int, *, after_id: int, up_to_id: int, limit: int
-) -> list[tuple[int, LogEvent]]:
-    """Return the group's events in order of arrival, each with its stream's number; those of other groups are skipped.
-
-    Within a group numbers grow with each commit, since `insert_events` holds the group's row before it takes them.
-    """
-    table = log_events.c
-    statement = (
-        sa.select(log_events, log_streams.c.name.label("stream_name"))
-        .join(log_streams, log_streams.c.id == table.stream_id)
-        # The sum keeps the database from walking the whole group by its index.
-        .where(table.id > after_id, table.id <= up_to_id, table.group_id + 0 == group_id)
-        .order_by(table.id)
-        .limit(limit)
-    )
-    return [(row.stream_id, _event(row, row.stream_name)) for row in db.execute(statement)]
-
-
-def find_event(db: Connection, event_id: int) -> tuple[str, LogEvent] | None:
-    """Return an event with the name of its group, or None."""
-    statement = (
-        sa.select(
-            log_events,
-            log_streams.c.name.label("stream_name"),
-            log_groups.c.name.label("group_name"),
-        )
-        .join(log_streams, log_streams.c.id == log_events.c.stream_id)
-        .join(log_groups, log_groups.c.id == log_events.c.group_id)
-        .where(log_events.c.id == event_id)
-    )
-    row = db.execute(statement).first()
-    return None if row is None else (row.group_name, _event(row, row.stream_name))
-
-
 def groups_with_retention(db: Connection) -> list[LogGroup]:
     """Return the groups that do not keep everything."""
     statement = sa.select(log_groups).where(log_groups.c.retention_days.is_not(None))
     return [_group(row) for row in db.execute(statement)]
+
+
+def bounded(db: Connection, statement: sa.Select[Any], limit: int) -> tuple[list[Row[Any]], bool]:
+    """Fetch rows one by one until they are many or large; say whether these were all."""
+    found: list[Row[Any]] = []
+    size = 0
+    with db.execute(statement.execution_options(stream_results=True)) as result:
+        for row in result:
+            found.append(row)
+            size += len(row.message)
+            if size > PORTION_CHARACTERS:
+                return found, False
+    return found, len(found) < limit
 
 
 def _conditions(query: EventQuery) -> list[sa.ColumnElement[bool]]:
@@ -358,7 +348,8 @@ def _keep_counting(db: Connection, newest: int) -> None:
     db.execute(sa.insert(log_events).values(id=newest, **nowhere))
 
 
-def _event(row: Row[Any], stream: str) -> LogEvent:
+def event_of(row: Row[Any], stream: str) -> LogEvent:
+    """Return a row of events as a record."""
     return LogEvent(
         id=row.id,
         stream=stream,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from farero.store import log_arrivals
 from farero.store import logs as rows
 
 if TYPE_CHECKING:
     from farero.base.clock import Clock
-    from farero.records.telemetry import LogEvent
     from farero.store.engine import Store
 
 #: No transaction that stores events takes longer.
@@ -47,15 +47,15 @@ class Arrivals:
 
     def read(
         self, group_id: int, *, after: int, settled: int, limit: int
-    ) -> tuple[list[tuple[int, LogEvent]], int]:
-        """Return the group's next events, each with its stream's number, and the place to go on from.
+    ) -> tuple[rows.Portion, int]:
+        """Return the group's next events and the place to go on from.
 
         settled: what `look` said this round.
         """
         with self._store.read() as db:
             up_to = settled if self._store.is_sqlite else rows.newest_event_id(db)
-            found = rows.arrived_events(db, group_id, after_id=after, up_to_id=up_to, limit=limit)
-        if len(found) == limit:
-            return found, found[-1][1].id
-        last = found[-1][1].id if found else after
-        return found, max(last, settled)
+            found = log_arrivals.arrived_events(
+                db, group_id, after_id=after, up_to_id=up_to, limit=limit
+            )
+        last = found.events[-1].id if found.events else after
+        return found, max(last, settled) if found.is_end else last

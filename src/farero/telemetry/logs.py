@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from farero.base.errors import Invalid, LimitExceeded
 from farero.records.telemetry import Position
 from farero.store import logs as rows
-from farero.telemetry import filter_patterns
+from farero.telemetry import batches, filter_patterns
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -24,58 +23,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: PutLogEvents: "The maximum batch size is 1,048,576 bytes", each event counted with 26 bytes besides its message.
-BATCH_BYTES = 1_048_576
 #: A page of GetLogEvents or FilterLogEvents ends here, or at 10,000 events.
 PAGE_BYTES = 1_048_576
 PAGE_EVENTS = 10_000
 #: FilterLogEvents looks at this many events a call; a page may then be short, or empty, and have a token all the same.
 SCAN_EVENTS = 50_000
+SCAN_BYTES = 32_000_000
 CHUNK = 2_000
 #: All events together; beyond it the largest group loses its oldest, so that no model can fill the disk with words.
 STORE_BYTES = 10_000_000_000
 SHRINK_EVENTS = 20_000
 RETENTION_DAYS = frozenset(
-    {
-        1,
-        3,
-        5,
-        7,
-        14,
-        30,
-        60,
-        90,
-        120,
-        150,
-        180,
-        365,
-        400,
-        545,
-        731,
-        1096,
-        1827,
-        2192,
-        2557,
-        2922,
-        3288,
-        3653,
-    }
-)
+    {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+)  # fmt: skip
 _DAY_MS = 86_400_000
-_TOO_OLD_MS = 14 * _DAY_MS
-_TOO_NEW_MS = 2 * 3_600_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """Which events of a batch were left out; indices into the batch, None for none."""
-
-    #: First event more than two hours ahead.
-    too_new_from: int | None = None
-    #: One past the last event older than 14 days.
-    too_old_to: int | None = None
-    #: One past the last event older than the group's retention.
-    expired_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,17 +172,19 @@ class Logs:
                 raise LimitExceeded("A log group can have at most 50 tags.")
             rows.update_group(db, group, retention_days=group.retention_days, tags=tags)
 
-    def put_events(self, group_name: str, name: str, events: Sequence[NewLogEvent]) -> Rejected:
+    def put_events(
+        self, group_name: str, name: str, events: Sequence[NewLogEvent]
+    ) -> batches.Rejected:
         """Store a batch; what is too old or too new is left out and reported.
 
         Raises NotFound, or Invalid if the batch is too large, unordered or spans more than a day.
         """
-        _check_batch(events)
+        batches.check(events)
         now_ms = _ms(self._clock.now())
         with self._store.begin() as db:
             group = rows.get_group(db, group_name)
             stream = rows.get_stream(db, group, name)
-            rejected = _rejected(events, now_ms, _cutoff_ms(group, now_ms))
+            rejected = batches.reject(events, now_ms, _cutoff_ms(group, now_ms))
             first = max(rejected.too_old_to or 0, rejected.expired_to or 0)
             good = events[first : rejected.too_new_from]
             rows.insert_events(db, stream, [_storable(event) for event in good], now_ms)
@@ -236,7 +199,7 @@ class Logs:
             stream = rows.get_stream(db, group, name)
             backwards = window.before is not None or (window.after is None and window.newest_first)
             query = self._query(group, window, stream_ids=[stream.id], backwards=backwards)
-            found = _fitting(rows.select_events(db, query, {stream.id: name}), window.limit)
+            found = _fitting(rows.select_events(db, query, {stream.id: name}).events, window.limit)
         if backwards:
             found.reverse()
         return _with_places(found, window)
@@ -252,10 +215,10 @@ class Logs:
         while True:
             with self._store.read() as db:
                 found = rows.select_events(db, query, {stream.id: name})
-            yield from found
-            if len(found) < CHUNK:
+            yield from found.events
+            if found.is_end:
                 return
-            query = dataclasses.replace(query, after=found[-1].position)
+            query = dataclasses.replace(query, after=found.events[-1].position)
 
     def search(self, group_name: str, search: Search) -> SearchPage:
         """Return events of many streams, interleaved, that match the pattern.
@@ -326,55 +289,35 @@ class Logs:
 
 
 def _scan(
-    select: Callable[[rows.EventQuery], list[LogEvent]],
+    select: Callable[[rows.EventQuery], rows.Portion],
     query: rows.EventQuery,
     matches: Callable[[str], bool],
     window: Window,
 ) -> SearchPage:
     """Read chunk by chunk until the page is full or the events are at their end."""
     found: list[LogEvent] = []
-    size = scanned = 0
+    size = scanned = scanned_bytes = 0
     query = dataclasses.replace(query, limit=CHUNK)
     while True:
-        chunk = select(query)
+        portion = select(query)
+        chunk = portion.events
         for index, event in enumerate(chunk):
             if not matches(event.message):
                 continue
             found.append(event)
-            size += _size(event.message)
+            size += batches.size_of(event.message)
             if len(found) >= window.limit or size >= PAGE_BYTES:
-                is_end = index == len(chunk) - 1 and len(chunk) < CHUNK
+                is_end = index == len(chunk) - 1 and portion.is_end
                 return SearchPage(events=found, next=None if is_end else event.position)
-        if len(chunk) < CHUNK:
+        if portion.is_end:
             return SearchPage(events=found, next=None)
         scanned += len(chunk)
+        scanned_bytes += sum(len(event.message) for event in chunk)
         last = chunk[-1].position
-        if scanned >= SCAN_EVENTS:
+        if scanned >= SCAN_EVENTS or scanned_bytes >= SCAN_BYTES:
             return SearchPage(events=found, next=last)
         side = "before" if query.newest_first else "after"
         query = dataclasses.replace(query, **{side: last})
-
-
-def _check_batch(events: Sequence[NewLogEvent]) -> None:
-    size = sum(_size(event.message) for event in events)
-    if size > BATCH_BYTES:
-        raise Invalid(f"Upload too large: {size} bytes exceeds limit of {BATCH_BYTES}")
-    times = [event.timestamp_ms for event in events]
-    if any(later < earlier for earlier, later in itertools.pairwise(times)):
-        raise Invalid("Log events in a single PutLogEvents request must be in chronological order.")
-
-
-def _rejected(events: Sequence[NewLogEvent], now_ms: int, cutoff_ms: int | None) -> Rejected:
-    times = [event.timestamp_ms for event in events]
-    new = next((i for i, ms in enumerate(times) if ms > now_ms + _TOO_NEW_MS), None)
-    old = sum(ms < now_ms - _TOO_OLD_MS for ms in times)
-    expired = sum(ms < cutoff_ms for ms in times) if cutoff_ms is not None else 0
-    good = times[max(old, expired) : new]
-    if good and good[-1] - good[0] > _DAY_MS:
-        raise Invalid(
-            "The batch of log events in a single PutLogEvents request cannot span more than 24 hours."
-        )
-    return Rejected(too_new_from=new, too_old_to=old or None, expired_to=expired or None)
 
 
 def _with_places(events: list[LogEvent], window: Window) -> StreamPage:
@@ -395,7 +338,7 @@ def _fitting(events: list[LogEvent], limit: int) -> list[LogEvent]:
     """Return the first events that fit into one page, at least one."""
     size = 0
     for count, event in enumerate(events):
-        size += _size(event.message)
+        size += batches.size_of(event.message)
         if size > PAGE_BYTES and count:
             return events[:count]
     return events[:limit]
@@ -410,10 +353,6 @@ def _storable(event: NewLogEvent) -> NewLogEvent:
     if "\0" not in event.message:
         return event
     return dataclasses.replace(event, message=event.message.replace("\0", ""))
-
-
-def _size(message: str) -> int:
-    return len(message.encode()) + rows.OVERHEAD_BYTES
 
 
 def _ms(time: dt.datetime) -> int:

@@ -122,7 +122,7 @@ class Subscriptions:
             if following == place:
                 return sent
             matches = compile_pattern(subscription.pattern)
-            events = [(event.stream, event) for _, event in found if matches(event.message)]
+            events = [(event.stream, event) for event in found.events if matches(event.message)]
             with self._control.begin() as db:
                 if rows.find_cursor(db, subscription) != known:
                     return sent
@@ -131,7 +131,7 @@ class Subscriptions:
                     _put(db, subscription, message, self._clock.now())
                     sent += 1
                 rows.move_cursor(db, subscription, following)
-            if len(found) < BATCH:
+            if found.is_end:
                 return sent
 
 

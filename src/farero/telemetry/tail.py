@@ -63,10 +63,10 @@ class Tail:
             found, place = self._arrivals.read(
                 group.id, after=self._places[group.id], settled=settled, limit=READ
             )
-            if len(found) == READ:
+            if not found.is_end:
                 place, is_sampled = max(place, self._arrivals.head()), True
             self._places[group.id] = place
-            events += [(group.name, event) for _, event in found if self._is_wanted(event)]
+            events += [(group.name, event) for event in found.events if self._is_wanted(event)]
         if len(events) > SHOWN:
             step = len(events) / SHOWN
             events, is_sampled = [events[int(index * step)] for index in range(SHOWN)], True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from farero.base.errors import Conflict, Invalid, LimitExceeded, NotFound
 from farero.records.logs import LogQuery, QueryDefinition
+from farero.store import log_arrivals
 from farero.store import log_queries as rows
 from farero.store import logs as log_rows
 from farero.telemetry.insights.evaluate import parse_object
@@ -96,7 +97,7 @@ class Queries:
         if event_id is None:
             raise Invalid("The specified logRecordPointer is invalid.")
         with self._store.read() as db:
-            found = log_rows.find_event(db, event_id)
+            found = log_arrivals.find_event(db, event_id)
         if found is None:
             raise NotFound("log record", pointer, "The specified log record does not exist.")
         group, event = found

@@ -63,13 +63,13 @@ class Scan:
         while True:
             with self._store.read() as db:
                 found = rows.select_events(db, where, rows.streams_by_id(db, group))
-            for event in found:
+            for event in found.events:
                 self._scanned += 1
                 self._scanned_bytes += len(event.message.encode())
                 yield Row(event, log=log, point=pointer_of)
-            if len(found) < CHUNK:
+            if found.is_end:
                 return
-            where = dataclasses.replace(where, before=found[-1].position)
+            where = dataclasses.replace(where, before=found.events[-1].position)
 
 
 def pointer_of(event: LogEvent) -> str:

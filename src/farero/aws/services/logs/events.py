@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from farero.aws.services.logs.names import Value
     from farero.base.context import Context
     from farero.records.telemetry import LogEvent
-    from farero.telemetry.logs import Logs, Rejected
+    from farero.telemetry.batches import Rejected
+    from farero.telemetry.logs import Logs
 
 _POSITION = re.compile(r"([fb])/(\d{20})(-\d{35}|\d{36})/s")
 
