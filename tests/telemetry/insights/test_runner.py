@@ -1,5 +1,8 @@
+import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -176,3 +179,37 @@ def test_what_cannot_be_started_is_refused(fill, queries, now_ms):
         queries.start(f"SOURCE '{GROUP}' | fields 1", [], **span)
     with pytest.raises(LimitExceeded, match="concurrency limit of"):
         queries.start("fields 1", [GROUP], **span)
+
+
+def test_process_ends_with_its_parent(fill, ask, runner, wait_for):
+    fill(["one"])
+    ask("fields 1")
+    [child] = runner._children
+
+    child.process.stdin.close()
+
+    assert child.process.wait(10) == 0
+
+
+def test_deaf_process_is_ended_by_the_kernel(fill, queries, url, now_ms):
+    fill(["a" * 60 + "!"])
+    query_id = queries.start(RUNAWAY, [GROUP], start_ms=0, end_ms=now_ms, limit=None)
+    order = {"url": url, "account": "1", "id": query_id, "seconds": 2}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "farero.telemetry.insights.child"],
+        input=json.dumps(order) + "\n",
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert done.returncode == -signal.SIGALRM
+
+
+def test_result_ends_where_it_would_not_fit_into_an_answer(fill, ask):
+    fill(["x" * 200_000] * 5)
+
+    query = ask("fields " + ", ".join(f"@message as m{number}" for number in range(40)))
+
+    assert (query.status, len(query.rows), query.matched) == ("Complete", 1, 5)

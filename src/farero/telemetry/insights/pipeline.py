@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from farero.telemetry.insights.aggregates import Fold
     from farero.telemetry.insights.syntax import Command, Expression
 
+#: A result ends here, though it has fewer rows than were asked for: it must fit into an answer.
+RESULT_CHARACTERS = 16_000_000
 _DEFAULT_COLUMNS = ("@timestamp", "@message")
 
 
@@ -60,7 +62,7 @@ def run(commands: Sequence[Command], events: Iterable[Row], *, most: int = LIMIT
     if not is_counted:
         rows = counted = counter.count(rows)
     columns = shown_columns(commands)
-    shown = [_shown(row, columns) for row in itertools.islice(rows, most)]
+    shown = list(_fitting(_shown(row, columns) for row in itertools.islice(rows, most)))
     for _ in counted:
         pass
     return Result(rows=shown, matched=counter.seen)
@@ -86,6 +88,15 @@ class _Counter:
         for row in rows:
             self.seen += 1
             yield row
+
+
+def _fitting(rows: Iterator[list[tuple[str, str]]]) -> Iterator[list[tuple[str, str]]]:
+    size = 0
+    for row in rows:
+        size += sum(len(name) + len(text) for name, text in row)
+        if size > RESULT_CHARACTERS:
+            return
+        yield row
 
 
 def _shown(row: Row, columns: Sequence[str]) -> list[tuple[str, str]]:
