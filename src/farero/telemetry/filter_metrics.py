@@ -87,7 +87,7 @@ class Transformer:
         value = self._constant if self._constant is not None else as_number(self._value(message))
         if value is None or not _is_storable(value):
             return None
-        dimensions = {name: extract(message) for name, extract in self._dimensions.items()}
+        dimensions = {name: find(message) for name, find in self._dimensions.items()}
         texts = {name: as_text(part) for name, part in dimensions.items() if part is not None}
         if len(texts) < len(dimensions) or not all(texts.values()):
             return None
