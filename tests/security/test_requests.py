@@ -40,6 +40,8 @@ REACH = {
 }
 #: Operations that AWS answers without a signature. None is there yet; whoever adds one lists it here.
 OPEN = set()
+#: What may be done without a signature by following a link, a GET: what SNS's messages have in them.
+OPEN_LINKS = {("sns", "ConfirmSubscription"), ("sns", "Unsubscribe")}
 
 
 def some_value(shape, depth=0):
@@ -107,6 +109,30 @@ def test_no_operation_answers_a_stranger(cloud, caller):
     assert {(s, n) for s, n, _ in let_in} == OPEN, let_in
     assert codes <= REFUSALS
     assert everything(cloud) == before
+
+
+def test_no_link_does_anything_for_a_stranger_but_those_in_notifications(cloud):
+    before = everything(cloud)
+    answered = set()
+
+    for service in ("iam", "sts", "sns", "sqs", "cloudwatch"):
+        version = models.SERVICES[service].version
+        for name in models.service_model(service).operation_names:
+            url = f"http://localhost:4747/?Action={name}&Version={version}"
+            if cloud.send(AWSRequest("GET", url).prepare()).status_code not in (401, 403):
+                answered.add((service, name))
+
+    assert answered == OPEN_LINKS
+    assert everything(cloud) == before
+
+
+def test_a_link_of_sns_is_no_way_past_a_bad_signature(cloud):
+    url = (
+        "http://localhost:4747/?Action=Unsubscribe&SubscriptionArn=a:b:c:d:e:f:g&Version=2010-03-31"
+    )
+    request = signed(cloud, "GET", url, **UNKNOWN, service="sns")
+
+    assert cloud.send(request).status_code == 403
 
 
 def test_the_inventory_knows_every_room():
