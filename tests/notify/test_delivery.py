@@ -2,10 +2,14 @@
 
 import datetime as dt
 import json
+from base64 import b64decode
 
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from farero.base.clock import ManualClock
 from farero.work import outbox
@@ -163,6 +167,59 @@ def tell(cloud, topic, *messages, queue="alarm/a"):
                 message=message,
                 now=cloud.app.clock.now(),
             )
+
+
+def test_the_certificate_that_an_envelope_names_checks_it(cloud, receiver):
+    topic = topic_of(cloud)
+    cloud.client("sns").set_topic_attributes(
+        TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="2"
+    )
+    subscribe(cloud, topic, receiver)
+    cloud.client("sns").publish(TopicArn=topic, Message="x")
+    cloud.run()
+    envelope = receiver.posts[-1].json
+
+    pem = follow(cloud, envelope["SigningCertURL"]).content
+
+    names = ("Message", "MessageId", "Timestamp", "TopicArn", "Type")
+    text = "".join(f"{name}\n{envelope[name]}\n" for name in names)
+    key = x509.load_pem_x509_certificate(pem).public_key()
+    key.verify(b64decode(envelope["Signature"]), text.encode(), padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_an_alarm_with_an_odd_name_is_told_all_the_same(cloud, receiver):
+    topic = topic_of(cloud)
+    subscribe(cloud, topic, receiver)
+
+    with cloud.app.store.begin() as db:
+        subject = 'ALARM: "a\nb\x00' + "x" * 300
+        outbox.publish(
+            db,
+            queue="alarm/a",
+            topic=topic,
+            subject=subject,
+            message="m",
+            now=cloud.app.clock.now(),
+        )
+    cloud.run()
+
+    assert receiver.posts[-1].json["Subject"] == ('ALARM: "a b ' + "x" * 300)[:100]
+
+
+def test_a_late_subscriber_gets_a_new_token(cloud, receiver):
+    sns, topic = cloud.client("sns"), topic_of(cloud)
+    wanted = {"TopicArn": topic, "Protocol": "http", "Endpoint": receiver.url}
+    sns.subscribe(**wanted)
+    cloud.run()
+    cloud.app.listeners._clock = ManualClock(start=cloud.app.clock.now() + dt.timedelta(days=4))
+
+    with pytest.raises(ClientError, match="Invalid parameter: Token"):
+        sns.confirm_subscription(TopicArn=topic, Token=receiver.posts[0].json["Token"])
+    arn = sns.subscribe(**wanted, ReturnSubscriptionArn=True)["SubscriptionArn"]
+    token = cloud.app.listeners.get(arn).token
+
+    assert sns.confirm_subscription(TopicArn=topic, Token=token)["SubscriptionArn"] == arn
+    assert len(sns.list_subscriptions()["Subscriptions"]) == 1
 
 
 def test_a_queue_stays_in_order_while_its_receiver_fails(cloud, receiver):

@@ -103,12 +103,17 @@ def publisher(topics: Topics) -> OutboxHandler:
             db,
             payload["TopicArn"],
             payload["Message"],
-            # SNS takes 100 characters; an alarm's name alone may have 255.
-            subject=str(payload["Subject"])[:100] if payload.get("Subject") else None,
+            subject=subject_of(str(payload.get("Subject") or "")),
             queue=row.queue,
         )
 
     return publish
+
+
+def subject_of(text: str) -> str | None:
+    """Return what SNS takes as a subject: one line of 100 characters; an alarm's name alone may have 255."""
+    shown = "".join(mark if mark.isprintable() else " " for mark in text)
+    return " ".join(shown.split())[:100] or None
 
 
 def sender(queues: Queues) -> OutboxHandler:

@@ -84,6 +84,9 @@ class Subscriptions:
                 )
             if found is not None and found.confirmed:
                 return found
+            if found is not None and now - found.created_at > TOKEN_SPAN:
+                rows.delete_subscription(db, found.id)
+                found = None
             confirmed = not self._asks_for_confirmation(protocol, endpoint)
             made = found or Subscription(
                 arn=f"{topic_arn}:{ids.new_uuid()}",
