@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import fcntl
 import inspect
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,8 @@ if TYPE_CHECKING:
     from farero.base.config import Settings
     from farero.compute.base import Compute
 
+#: An upload in parts that rests so long is given up; its parts would take the disk for ever.
+ABANDONED_AFTER = dt.timedelta(days=7)
 ROOMS = (S3, SageMaker, SageMakerRuntime, CloudWatchLogs, Iam, Sts, Sns, Sqs)
 SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom)
 
@@ -260,6 +263,8 @@ class WorkerApp:
             Tick(name="logs", every_s=0.3, run=self.shipper.ship_due),
             Tick(name="notifications", every_s=300.0, run=self.deliverer.forget_old),
             Tick(name="queues", every_s=60.0, run=app.queues.forget_expired),
+            Tick(name="models", every_s=3600.0, run=self.endpoints.sweep_models),
+            Tick(name="uploads", every_s=3600.0, run=self.collect_uploads),
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
             Tick(name="filters", every_s=5.0, run=app.filters.tell_defaults),
             Tick(name="queries", every_s=0.1, run=self.queries.run_due),
@@ -274,6 +279,11 @@ class WorkerApp:
         """Put an item that is due now."""
         with self._app.store.begin() as db:
             items.put(db, kind, key, due=self._app.clock.now())
+
+    def collect_uploads(self) -> None:
+        """Abort multipart uploads that nobody has completed for a week."""
+        begun_before = self._app.clock.now() - ABANDONED_AFTER
+        self._app.objects.collect_uploads(begun_before=begun_before)
 
     def resume(self) -> None:
         """Take up what the worker before left: free its leases, look at every endpoint and unfinished job."""

@@ -69,7 +69,7 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
     )
-    upkeep = asyncio.create_task(keep_up(gateway, app.settings))
+    upkeep = asyncio.create_task(keep_up(gateway))
     try:
         await GatewayServer(config).serve(sockets=[listening])
     finally:
@@ -79,14 +79,12 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
         gateway.close()
 
 
-async def keep_up(gateway: GatewayApp, settings: Settings) -> None:
-    """Once a second: sync and rotate the capture spool, look for changed routes."""
+async def keep_up(gateway: GatewayApp) -> None:
+    """Once a second: rotate the capture spool, look for changed routes."""
     while True:
         try:
             await asyncio.to_thread(gateway.router.refresh)
             gateway.proxy.forget_others(gateway.router.replica_ids())
-            if settings.capture_durability == "1s" and gateway.spool.is_dirty:
-                await asyncio.to_thread(gateway.spool.sync)
             gateway.spool.close_old()
         except Exception:
             log.exception("upkeep failed")

@@ -61,7 +61,7 @@ class Domain:
         # A bare Python stands for the framework's; the program under test imports none.
         bare = dict.fromkeys(FRAMEWORKS, FRAMEWORKS["none"])
         environments = Environments(self.settings.envs_dir, frameworks=bare)
-        lifecycle = EndpointLifecycle(
+        lifecycle = self.lifecycle = EndpointLifecycle(
             Workplace(
                 store=self.store,
                 clock=self.clock,
@@ -105,12 +105,14 @@ class Domain:
             principal=OWNER,
         )
 
-    def config(self, name, *variants, model=None, **members):
+    def config(self, name, *variants, model=None, data=None, **members):
         """Make an endpoint config; each variant is (name, environment of its model, changes)."""
         given = []
         for variant, environment, changes in variants or (("AllTraffic", model or {}, {}),):
             model_name = f"{name}-{variant}"
             container = {"Image": IMAGE, "Environment": environment}
+            if data is not None:
+                container["ModelDataUrl"] = data
             self.definitions.create_model(self.ctx, model_name, {"PrimaryContainer": container})
             instances = (
                 {}

@@ -1,9 +1,11 @@
 """Endpoints from what was asked for to what runs, with real processes."""
 
 import asyncio
+import io
 import json
 import os
 import signal
+import tarfile
 import time
 from pathlib import Path
 
@@ -395,3 +397,29 @@ def test_a_folder_of_files_is_served_as_the_model(domain, wait_status):
 
     assert (model / "code" / "inference.py").read_text() == "x = 1"
     assert (model / "xgboost-model").read_bytes() == b"{}"
+
+
+def test_a_model_whose_files_were_swept_is_fetched_again(domain, wait_status, wait_for):
+    body = io.BytesIO()
+    with tarfile.open(fileobj=body, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("model.json"))
+    domain.objects.put("bucket", "model.tar.gz", body.getvalue())
+    config = domain.config("c", data="s3://bucket/model.tar.gz")
+    domain.commands.create(domain.ctx, "iris", config)
+    wait_status("InService")
+    models = domain.settings.work_dir / "models"
+    (folder,) = models.iterdir()
+    os.utime(folder, (0, 0))
+
+    domain.lifecycle.sweep_models()
+    assert [*models.iterdir()] == [folder]  # a replica looks into it
+
+    domain.commands.delete(domain.ctx, "iris")
+    wait_for(lambda: domain.replicas() == [] and domain.get() is None)
+    os.utime(folder, (0, 0))
+    domain.lifecycle.sweep_models()
+    assert [*models.iterdir()] == []
+
+    domain.commands.create(domain.ctx, "iris", config)
+    wait_status("InService")
+    assert (folder / "model.json").is_file()

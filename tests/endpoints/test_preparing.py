@@ -1,6 +1,8 @@
 """Model files on disk and a Python for them: what is fetched, what is kept, and what goes wrong."""
 
+import datetime as dt
 import io
+import os
 import tarfile
 
 import pytest
@@ -103,6 +105,38 @@ def test_what_was_fetched_serves_on_though_the_object_is_gone(bench):
     bench.objects.delete("bucket", "model.tar.gz")
 
     assert (bench.prepare(variant).model_dir / "model.txt").read_bytes() == b"one"
+
+
+def test_files_of_models_that_nothing_uses_go_after_hours(bench):
+    preparer = bench.preparer()
+    variants = {}
+    for name in (b"kept", b"linked", b"unused"):
+        variants[name] = bench.variant(archive(model_txt=name))
+        bench.prepare(variants[name], preparer)
+    folders = [bench.prepare(one, preparer).model_dir for one in variants.values()]
+    scratch = folders[0].with_name(".broken-off")
+    scratch.mkdir()
+    soon = SystemClock().now()
+    later = soon + dt.timedelta(hours=7)
+
+    assert preparer.sweep([variants[b"kept"]], {folders[1]}, soon) == 0
+    assert preparer.sweep([variants[b"kept"]], {folders[1]}, later) == 2
+    assert sorted(folders[0].parent.iterdir()) == sorted(folders[:2])
+    assert (
+        bench.prepare(variants[b"unused"], preparer).model_dir / "model.txt"
+    ).read_bytes() == b"unused"
+
+
+def test_files_asked_for_again_count_as_used(bench):
+    preparer = bench.preparer()
+    variant = bench.variant(archive(model_txt=b"one"))
+    folder = bench.prepare(variant, preparer).model_dir
+    os.utime(folder, (0, 0))
+
+    again = bench.prepare(variant, preparer).model_dir
+
+    assert preparer.sweep([], set(), SystemClock().now()) == 0
+    assert again.is_dir()
 
 
 def test_another_version_than_the_tag_asks_for_is_a_warning(bench):

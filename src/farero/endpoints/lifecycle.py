@@ -73,6 +73,10 @@ class EndpointLifecycle:
                 items.put(db, KIND, name, due=self._clock.now())
         return len(names)
 
+    def sweep_models(self) -> None:
+        """Remove the files of models that no endpoint has and no replica looks into."""
+        self._upkeep.sweep_models()
+
     def _once(self, item: WorkItem, work: Callable[[], None]) -> None:
         """Do `work` unless an earlier lease of the same item is still at it; then look again later."""
         claim = f"{item.kind} {item.key}"

@@ -7,6 +7,7 @@ is made once per framework version and set of requirements. So preparing again a
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import threading
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from farero.records.endpoint import ModelData
 from farero.records.images import find_image, is_same_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import datetime as dt
+    from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from farero.base.config import Settings
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from farero.records.images import Image
 
 SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
+#: How long model files stay that nothing uses: whoever deploys the same model again soon need not wait for them.
+UNUSED_S = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,11 @@ class Prepared:
     runs: str
     #: Lines for the endpoint's log.
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the files still lie where they were laid."""
+        return all(one is None or one.is_dir() for one in (self.model_dir, self.source_dir))
 
 
 class Preparer:
@@ -118,11 +128,12 @@ class Preparer:
 
     def _fetch(self, data: ModelData) -> Path:
         """Return the folder of the model's files, fetched and unpacked on first need."""
-        name = hashlib.sha256(f"{data.uri}\0{data.etag}\0{data.size_bytes}".encode()).hexdigest()
-        target = self._models_dir / name[:32]
-        if target.is_dir():
-            # What lies here is what was pinned, whatever happened to the object since.
-            return target
+        target = self._folder(data)
+        with self._lock:
+            if target.is_dir():
+                # What lies here is what was pinned, whatever happened to the object since.
+                os.utime(target)
+                return target
         self._check_unchanged(data)
         scratch = self._models_dir / f".{ids.new_uuid()}"
         try:
@@ -140,6 +151,29 @@ class Preparer:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return target
+
+    def sweep(
+        self, variants: Iterable[Variant], in_use: AbstractSet[Path], now: dt.datetime
+    ) -> int:
+        """Remove files of models that neither a variant nor a replica has used for hours; return how many.
+
+        in_use: folders that replicas look into.
+        """
+        keep = {*in_use, *(self._folder(one.data) for one in variants if one.data is not None)}
+        before = now.timestamp() - UNUSED_S
+        gone = 0
+        for folder in self._models_dir.iterdir() if self._models_dir.is_dir() else ():
+            with self._lock:
+                if folder in keep or folder.stat().st_mtime > before:
+                    continue
+                doomed = folder.rename(self._models_dir / f".{ids.new_uuid()}")
+            shutil.rmtree(doomed, ignore_errors=True)
+            gone += 1
+        return gone
+
+    def _folder(self, data: ModelData) -> Path:
+        name = hashlib.sha256(f"{data.uri}\0{data.etag}\0{data.size_bytes}".encode()).hexdigest()
+        return self._models_dir / name[:32]
 
     def _check_unchanged(self, data: ModelData) -> None:
         bucket, key = parse_s3_uri(data.uri)

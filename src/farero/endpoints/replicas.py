@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Each attempt of SageMaker at /ping times out after 2 s ("Use Your Own Inference Code with Hosting Services").
 PING_TIMEOUT_S = 2.0
+#: Link to the unpacked source, below a replica's folder; it says that the source is in use.
+SOURCE = "input/source"
 #: Lines of the log that may go into a FailureReason.
 LAST_LINES = 20
 #: More of a log or a report than this is never read.
@@ -63,6 +65,12 @@ class Replicas:
         """Return what the process sees as /opt/ml."""
         return self._settings.work_dir / "replicas" / replica.id
 
+    def folders_in_use(self) -> set[Path]:
+        """Return the folders of model files and sources that replicas look into."""
+        root = self._settings.work_dir / "replicas"
+        links = [link for name in ("model", SOURCE) for link in root.glob(f"*/{name}")]
+        return {link.readlink() for link in links if link.is_symlink()}
+
     def log_path(self, replica: Replica) -> Path:
         """Return where the process writes its output; one file for all its attempts."""
         return self._settings.logs_dir / "endpoints" / replica.endpoint / f"{replica.id}.log"
@@ -77,6 +85,8 @@ class Replicas:
             (base / "model").symlink_to(prepared.model_dir)
         else:
             (base / "model").mkdir()
+        if prepared.source_dir is not None:
+            (base / SOURCE).symlink_to(prepared.source_dir)
         (self._settings.run_dir / "r").mkdir(parents=True, exist_ok=True, mode=0o700)
         self.log_path(replica).parent.mkdir(parents=True, exist_ok=True)
 

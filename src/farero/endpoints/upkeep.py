@@ -17,6 +17,7 @@ import msgspec
 
 from farero.endpoints import failures
 from farero.endpoints.failures import DEATHS_WITHIN_S, MOST_DEATHS, Failure, StartFailed
+from farero.endpoints.preparing import Prepared
 from farero.endpoints.replicas import STOP_GRACE_S, ping
 from farero.records.endpoint import EndpointStatus, ReplicaState, log_group, log_stream
 from farero.store import endpoints as rows
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from farero.base.clock import Clock
     from farero.compute.base import Compute
-    from farero.endpoints.preparing import Prepared, Preparer
+    from farero.endpoints.preparing import Preparer
     from farero.endpoints.replicas import Replicas
     from farero.endpoints.router import RoutingStamp
     from farero.records.compute import ProcessStatus
@@ -140,6 +141,16 @@ class Upkeep:
             found = error.failure
         self._prepared[key] = found
 
+    def sweep_models(self) -> None:
+        """Remove the files of models that no endpoint has and no replica looks into."""
+        with self._store.read() as db:
+            endpoints = rows.routed(db)
+        fleets = [fleet for one in endpoints for fleet in (one.current, one.pending) if fleet]
+        variants = [variant for fleet in fleets for variant in fleet.variants]
+        in_use = self._replicas.folders_in_use()
+        if gone := self._place.preparer.sweep(variants, in_use, self._clock.now()):
+            log.info("removed files of unused models", extra={"folders": gone})
+
     def runs(self, variant: Variant) -> str:
         """Return what really runs behind a variant's image, "" while that is not known."""
         found = self._prepared.get(_fingerprint(variant))
@@ -151,6 +162,9 @@ class Upkeep:
             return replica
         variant = variant_of(endpoint, replica)
         prepared = self._prepared.get(_fingerprint(variant))
+        if isinstance(prepared, Prepared) and not prepared.is_there:
+            del self._prepared[_fingerprint(variant)]
+            prepared = None
         if prepared is None:
             key = f"{endpoint.name}/{replica.generation}/{replica.variant}"
             self._place.put(PREPARE, key, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from farero.aws.wire.messages import AwsError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from farero.endpoints.router import EndpointRoute, Router, VariantRoute
 
     Value = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 #: Largest body of a serverless endpoint ("Invoke a serverless endpoint": 4 MB).
 SERVERLESS_LIMIT = 4 * 1024 * 1024
@@ -161,9 +164,14 @@ class SageMakerRuntime:
             self._syncing = asyncio.create_task(self._sync_soon())
 
     async def _sync_soon(self) -> None:
-        # Half a second of waiting leaves the other half of the promise to the disk.
-        await asyncio.sleep(0.5)
-        await asyncio.to_thread(self._spool.sync)
+        # What is appended while a sync runs may have come too late for it: one more round.
+        while self._spool.is_dirty:
+            # Half a second of waiting leaves the other half of the promise to the disk.
+            await asyncio.sleep(0.5)
+            try:
+                await asyncio.to_thread(self._spool.sync)
+            except OSError:
+                log.exception("captured records could not be brought to the disk")
 
 
 TIMED_OUT = (
