@@ -404,3 +404,17 @@ def deliveries(cloud, state):
 
 def pending(cloud):
     return cloud.gateway.asgi._admin._pages["GET", "deliveries"]({})["counts"]["pending"]
+
+
+def test_a_missing_dead_letter_queue_is_said(cloud, receiver):
+    topic = topic_of(cloud)
+    policy = {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:gone"}
+    subscribe(cloud, topic, receiver, RedrivePolicy=json.dumps(policy))
+    receiver.status = 404
+
+    cloud.client("sns").publish(TopicArn=topic, Message="unwanted")
+    cloud.run()
+
+    assert deliveries(cloud, "dead")[0]["reason"] == (
+        "the receiver answered 404: no thanks; its dead-letter queue did not take it: The specified queue does not exist."
+    )

@@ -16,16 +16,22 @@ MESSAGES = 100
 KILLS = 8
 
 
-def start(data_dir):
-    env = {**os.environ, "FARERO_DATA_DIR": str(data_dir), "FARERO_NOTIFY_ALLOW_HOSTS": "127.0.0.1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "farero.processes", "worker"], env=env, stderr=subprocess.DEVNULL
-    )
+def start(data_dir, log):
+    env = {
+        **os.environ,
+        "FARERO_DATA_DIR": str(data_dir),
+        "FARERO_NOTIFY_ALLOW_HOSTS": "127.0.0.1",
+    }
+    command = [sys.executable, "-m", "farero.processes", "worker"]
+    with log.open("ab") as file:
+        return subprocess.Popen(command, env=env, stderr=file)
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("cloud", [{"notify_allow_hosts": "127.0.0.1"}], indirect=True)
-def test_no_message_is_lost_when_the_worker_is_killed_again_and_again(cloud, receiver, wait_for):
+def test_no_message_is_lost_when_the_worker_is_killed_again_and_again(
+    cloud, receiver, wait_for, tmp_path
+):
     sns = cloud.client("sns")
     topic = sns.create_topic(Name="alerts")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=receiver.url)
@@ -33,6 +39,7 @@ def test_no_message_is_lost_when_the_worker_is_killed_again_and_again(cloud, rec
     sns.confirm_subscription(TopicArn=topic, Token=receiver.posts[0].json["Token"])
     receiver.delay_s = 0.04
     told = threading.Event()
+    log = tmp_path / "worker.log"
 
     def tell():
         for number in range(MESSAGES):
@@ -49,19 +56,24 @@ def test_no_message_is_lost_when_the_worker_is_killed_again_and_again(cloud, rec
     teller.start()
     kills_on_the_way = 0
     for _ in range(KILLS):
-        worker = start(cloud.settings.data_dir)
+        worker = start(cloud.settings.data_dir, log)
         before = len(receiver.posts)
         # From the first message of its life on, at any moment.
         wait_for(
-            lambda before=before: len(receiver.posts) > before or arrived(receiver) == MESSAGES,
+            lambda before=before, worker=worker: (
+                worker.poll() is not None
+                or len(receiver.posts) > before
+                or arrived(receiver) == MESSAGES
+            ),
             seconds=30,
         )
+        assert worker.poll() is None, log.read_text()
         with pytest.raises(subprocess.TimeoutExpired):
             worker.wait(random.uniform(0, 0.15))
         worker.kill()
         worker.wait()
         kills_on_the_way += arrived(receiver) < MESSAGES
-    last = start(cloud.settings.data_dir)
+    last = start(cloud.settings.data_dir, log)
     try:
         wait_for(lambda: told.is_set() and arrived(receiver) == MESSAGES, seconds=40)
     finally:

@@ -149,22 +149,21 @@ class Deliverer:
         reason = (
             failure.reason if failure.is_final else f"given up after 24 hours: {failure.reason}"
         )
+        target, body = self._dead_letter(delivery, to)
         with self._store.begin() as db:
-            self._finish(
-                db, delivery, DeliveryState.DEAD, reason=self._bury(db, delivery, to, reason)
-            )
+            if target:
+                try:
+                    self._queues.send(db, target, body)
+                except DomainError as error:
+                    reason = f"{reason}; its dead-letter queue did not take it: {error}"
+            self._finish(db, delivery, DeliveryState.DEAD, reason=reason)
 
-    def _bury(self, db: Connection, delivery: Delivery, to: Subscription, reason: str) -> str:
-        """Put a dead letter into the subscription's queue for them; return the reason, with that of a failure here."""
+    def _dead_letter(self, delivery: Delivery, to: Subscription) -> tuple[str, str]:
+        """Return the queue for a subscription's dead letters and what goes there; "" where there is none."""
         target = dead_letter_queue(to)
         if not target or delivery.note.type is not NoteType.NOTIFICATION:
-            return reason
-        body = self._envelopes.write(delivery.note, to, self._version(to))
-        try:
-            self._queues.send(db, target, body)
-        except DomainError as error:
-            return f"{reason}; its dead-letter queue did not take it: {error}"
-        return reason
+            return "", ""
+        return target, self._envelopes.write(delivery.note, to, self._version(to))
 
     def _finish(
         self, db: Connection, delivery: Delivery, state: DeliveryState, *, reason: str = ""
