@@ -8,6 +8,8 @@ import fcntl
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from farero.aws.services.cloudwatch import CloudWatch
+from farero.aws.services.cloudwatch.metrics import MetricFamily
 from farero.aws.services.iam import Iam
 from farero.aws.services.logs import CloudWatchLogs
 from farero.aws.services.logs.tail import LiveTail
@@ -67,6 +69,8 @@ from farero.telemetry.filter_apply import MetricFilters
 from farero.telemetry.insights.queries import Queries
 from farero.telemetry.insights.runner import QueryRunner
 from farero.telemetry.logs import Logs
+from farero.telemetry.metrics.ingest import Metrics
+from farero.telemetry.metrics.queries import MetricQueries
 from farero.telemetry.ship import LogShipper
 from farero.telemetry.subscriptions import Subscriptions
 from farero.work import items
@@ -84,8 +88,9 @@ if TYPE_CHECKING:
 
 #: An upload in parts that rests so long is given up; its parts would take the disk for ever.
 ABANDONED_AFTER = dt.timedelta(days=7)
-ROOMS = (S3, SageMaker, SageMakerRuntime, CloudWatchLogs, Iam, Sts, Sns, Sqs)
+ROOMS = (S3, SageMaker, SageMakerRuntime, CloudWatchLogs, Iam, Sts, Sns, Sqs, CloudWatch)
 SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom)
+CLOUDWATCH_FAMILIES = (MetricFamily,)
 
 
 def prepare(settings: Settings, clock: Clock) -> None:
@@ -120,7 +125,8 @@ class App:
         self.objects = LocalObjects(self.store, settings.objects_dir, clock, region=settings.region)
         self.compute = compute or LocalCompute(settings.run_dir / "supervisor.sock")
         self.stamp = RoutingStamp(settings.run_dir / "routing")
-        self.filters = MetricFilters(self.telemetry, clock)
+        self.metrics = Metrics(self.telemetry, clock)
+        self.filters = MetricFilters(self.telemetry, clock, self.metrics.put_within)
         self.logs = Logs(self.telemetry, clock, self.filters)
         self.queries = Queries(self.telemetry, clock, account=settings.account)
         self.subscriptions = Subscriptions(
@@ -179,6 +185,7 @@ class GatewayApp:
                 app.queries,
                 LiveTail(app.telemetry, clock),
             ),
+            "cloudwatch": CloudWatch((MetricFamily(app.metrics, MetricQueries(app.metrics)),)),
             "iam": Iam(app.store),
             "sts": Sts(app.credentials, app.store),
             "sns": Sns(app.topics, app.listeners, app.store),
@@ -266,6 +273,7 @@ class WorkerApp:
             Tick(name="models", every_s=3600.0, run=self.endpoints.sweep_models),
             Tick(name="uploads", every_s=3600.0, run=self.collect_uploads),
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
+            Tick(name="metrics", every_s=60.0, run=app.metrics.compact),
             Tick(name="filters", every_s=5.0, run=app.filters.tell_defaults),
             Tick(name="queries", every_s=0.1, run=self.queries.run_due),
             Tick(name="subscriptions", every_s=0.5, run=app.subscriptions.send_due),
@@ -327,6 +335,8 @@ def supported_operations() -> dict[str, set[str]]:
         families: tuple[type, ...] = getattr(room, "FAMILIES", ())
         if room is SageMaker:
             families = SAGEMAKER_FAMILIES
+        if room is CloudWatch:
+            families = CLOUDWATCH_FAMILIES
         names: set[str] = set()
         for cls in families or (room,):
             names |= {n for n, f in inspect.getmembers(cls, callable) if _is_operation(n, f)}

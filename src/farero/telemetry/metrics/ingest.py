@@ -1,0 +1,220 @@
+"""Metrics on their way in, growing old, and on their way out.
+
+Values are folded into buckets: of one second (kept 3 hours), one minute (15 days), five minutes (63 days) and one hour
+(455 days), as CloudWatch keeps them. Young buckets are rows that are only ever appended, so that any process may write
+at any time. Once a span of buckets is over they become one packed chunk, and in the same transaction parts of the next
+longer buckets; so every value is in exactly one place of each length, whoever is killed when.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from farero.store import metrics as rows
+from farero.store.metrics import Part
+from farero.telemetry.metrics.sketch import Sketch
+from farero.telemetry.metrics.statistics import Summary
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+    from farero.base.clock import Clock
+    from farero.records.metrics import Datum, Metric
+    from farero.store.engine import Store
+
+SECOND, MINUTE, FIVE, HOUR = 1, 60, 300, 3600
+_DAY = 86_400
+#: How long buckets of each length are kept, in seconds (CloudWatch, "Metrics retention").
+KEPT = {SECOND: 3 * HOUR, MINUTE: 15 * _DAY, FIVE: 63 * _DAY, HOUR: 455 * _DAY}
+#: Seconds that one chunk of buckets of each length spans.
+SPAN = {MINUTE: 6 * HOUR, FIVE: _DAY, HOUR: 14 * _DAY}
+#: Until a span's last values have come.
+SETTLED = 600
+#: "Metrics that have not had any new data points in the last two weeks do not appear" (ListMetrics).
+LISTED = 14 * _DAY
+_SERIES_A_TURN = 50
+
+
+class Point(NamedTuple):
+    """One period of a metric."""
+
+    #: Seconds since 1970.
+    at: int
+    summary: Summary
+
+
+class Metrics:
+    """Every metric of the platform and of its users."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def put(self, data: Sequence[Datum]) -> None:
+        """Store values in a transaction of their own."""
+        if data:
+            with self._store.begin() as db:
+                self.put_within(db, data)
+
+    def put_within(self, db: Connection, data: Sequence[Datum]) -> None:
+        """Store values in the caller's transaction."""
+        ids = rows.ensure_series(db, {(datum.metric, datum.unit) for datum in data})
+        folded: dict[tuple[int, int, int], Summary] = {}
+        newest: dict[int, int] = {}
+        for datum in data:
+            series_id = ids[datum.metric, datum.unit]
+            tier = SECOND if datum.resolution == 1 else MINUTE
+            at = int(datum.at.timestamp()) // tier * tier
+            newest[series_id] = max(newest.get(series_id, 0), at)
+            _fold(folded.setdefault((series_id, tier, at), Summary()), datum)
+        rows.add_parts(
+            db, ((one, tier, _part(at, found)) for (one, tier, at), found in folded.items())
+        )
+        rows.touch(db, newest)
+
+    def list(self, *, namespace: str = "", name: str = "", recent_s: int = LISTED) -> list[Metric]:
+        """Return each metric that had a value in the last `recent_s` seconds once, in order."""
+        since = int(self._clock.now().timestamp()) - recent_s
+        with self._store.read() as db:
+            found = rows.find_series(db, namespace=namespace, name=name, since=since)
+        return list(dict.fromkeys(series.metric for series in found))
+
+    def units(self, metric: Metric) -> list[str]:
+        """Return the units in which a metric has values."""
+        with self._store.read() as db:
+            return [series.unit for series in rows.series_of(db, metric, None)]
+
+    def points(
+        self,
+        metric: Metric,
+        *,
+        start: dt.datetime,
+        end: dt.datetime,
+        period_s: int,
+        unit: str | None = None,
+    ) -> list[Point]:
+        """Return the periods of [start, end) that have values, oldest first; periods begin at multiples of period_s."""
+        first, last = int(start.timestamp()), int(end.timestamp())
+        with self._store.read() as db:
+            series = rows.series_of(db, metric, unit)
+            parts = _read(db, [one.id for one in series], period_s, first, last)
+        return _by_period(parts, period_s)
+
+    def compact(self) -> int:
+        """Pack what is old enough, and drop what is too old; return how many chunks were made."""
+        now = int(self._clock.now().timestamp())
+        made = 0
+        while self._roll_seconds(now - KEPT[SECOND]):
+            pass
+        for tier, span in SPAN.items():
+            before = (now - SETTLED) // span * span
+            while packed := self._pack(tier, before):
+                made += packed
+            with self._store.begin() as db:
+                rows.drop_old(db, tier, now - KEPT[tier] - span)
+        with self._store.begin() as db:
+            rows.drop_silent(db, now - KEPT[HOUR])
+        return made
+
+    def _roll_seconds(self, before: int) -> bool:
+        """Turn seconds that are over into minutes; say whether there were any."""
+        before = before // MINUTE * MINUTE
+        with self._store.begin() as db:
+            found = rows.old_series(db, SECOND, before, limit=_SERIES_A_TURN)
+            for series_id in found:
+                parts = rows.take_points(db, series_id, SECOND, before)
+                _add_longer(db, series_id, MINUTE, parts)
+        return bool(found)
+
+    def _pack(self, tier: int, before: int) -> int:
+        made = 0
+        with self._store.begin() as db:
+            for series_id in rows.old_series(db, tier, before, limit=_SERIES_A_TURN):
+                points = _by_period(rows.take_points(db, series_id, tier, before), tier)
+                spans: dict[int, list[Part]] = {}
+                for at, summary in points:
+                    spans.setdefault(at // SPAN[tier] * SPAN[tier], []).append(_part(at, summary))
+                for start, parts in spans.items():
+                    rows.add_chunk(db, series_id, tier, start, pack(parts))
+                    made += 1
+                if tier == MINUTE:
+                    merged = [part for parts in spans.values() for part in parts]
+                    _add_longer(db, series_id, FIVE, merged)
+                    _add_longer(db, series_id, HOUR, merged)
+        return made
+
+
+def _fold(summary: Summary, datum: Datum) -> None:
+    if datum.statistics is not None:
+        found = datum.statistics
+        summary.add_set(found.count, found.total, found.least, found.most)
+    counts = datum.counts or (1.0,) * len(datum.values)
+    for value, count in zip(datum.values, counts, strict=True):
+        summary.add(value, count)
+
+
+def _read(db: Connection, ids: list[int], period_s: int, start: int, end: int) -> list[Part]:
+    """Return every value of [start, end) once, in buckets no longer than the period."""
+    if not ids:
+        return []
+    parts = rows.points(db, ids, SECOND, start, end)
+    if period_s < MINUTE:
+        return parts
+    tier = next(one for one in (HOUR, FIVE, MINUTE) if period_s % one == 0)
+    parts += rows.points(db, ids, MINUTE, start, end)
+    if tier != MINUTE:
+        parts += rows.points(db, ids, tier, start, end)
+    first = start // SPAN[tier] * SPAN[tier]
+    for chunk in rows.chunks(db, ids, tier, first, end):
+        parts += [part for part in unpack(chunk) if start <= part.at < end]
+    return parts
+
+
+def _by_period(parts: Iterable[Part], period_s: int) -> list[Point]:
+    found: dict[int, Summary] = {}
+    for part in parts:
+        at = part.at // period_s * period_s
+        if at in found:
+            found[at].merge(_summary(part))
+        else:
+            found[at] = _summary(part)
+    return [Point(at, found[at]) for at in sorted(found)]
+
+
+def _add_longer(db: Connection, series_id: int, tier: int, parts: Iterable[Part]) -> None:
+    longer = _by_period(parts, tier)
+    rows.add_parts(db, ((series_id, tier, _part(at, summary)) for at, summary in longer))
+
+
+def _part(at: int, found: Summary) -> Part:
+    sketch = None
+    if found.sketch is not None and found.least < found.most:
+        sketch = found.sketch.to_bytes()
+    return Part(at, found.count, found.total, found.least, found.most, sketch)
+
+
+def _summary(part: Part) -> Summary:
+    made = Summary(part.count, part.total, part.least, part.most, sketch=None)
+    if part.sketch is not None:
+        made.sketch = Sketch.from_bytes(part.sketch)
+    elif part.least == part.most:
+        made.sketch = Sketch()
+        made.sketch.add(part.least, part.count)
+    return made
+
+
+def pack(parts: Sequence[Part]) -> bytes:
+    """Return the buckets of one span as one compressed blob, column by column."""
+    return zlib.compress(msgspec.msgpack.encode(list(zip(*parts, strict=True))), 6)
+
+
+def unpack(data: bytes) -> list[Part]:
+    """Return what `pack` was given."""
+    columns = msgspec.msgpack.decode(zlib.decompress(data))
+    return [Part(*row) for row in zip(*columns, strict=True)]

@@ -1,0 +1,84 @@
+"""A summary of values that knows every percentile within 1 % and can be merged with others.
+
+Values fall into buckets whose borders grow by a constant factor, so that the middle of a bucket is never further than
+1 % from any value in it (Masson, Rim and Lee, "DDSketch", VLDB 2019). Pure; no array library.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ACCURACY = 0.01
+_GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
+_PER_LOG = 1 / math.log(_GAMMA)
+_MIDDLE = 2 / (1 + _GAMMA)
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    zeros: float
+    above: dict[int, float]
+    below: dict[int, float]
+
+
+class Sketch:
+    """Values by bucket, with how often each came; values below zero have buckets of their own."""
+
+    __slots__ = ("above", "below", "zeros")
+
+    def __init__(self) -> None:
+        self.zeros = 0.0
+        self.above: dict[int, float] = {}
+        self.below: dict[int, float] = {}
+
+    def add(self, value: float, count: float = 1) -> None:
+        """Add a value `count` times."""
+        if value == 0:
+            self.zeros += count
+            return
+        buckets = self.above if value > 0 else self.below
+        index = math.ceil(math.log(abs(value)) * _PER_LOG)
+        buckets[index] = buckets.get(index, 0) + count
+
+    def merge(self, other: Sketch) -> None:
+        """Add everything that the other holds."""
+        self.zeros += other.zeros
+        for mine, theirs in ((self.above, other.above), (self.below, other.below)):
+            for index, count in theirs.items():
+                mine[index] = mine.get(index, 0) + count
+
+    def items(self) -> list[tuple[float, float]]:
+        """Return (value, count), smallest value first."""
+        found = [(-_middle(i), self.below[i]) for i in sorted(self.below, reverse=True)]
+        if self.zeros:
+            found.append((0.0, self.zeros))
+        return found + [(_middle(i), self.above[i]) for i in sorted(self.above)]
+
+    def to_bytes(self) -> bytes:
+        """Return it as bytes for a database."""
+        return msgspec.msgpack.encode(_Stored(self.zeros, self.above, self.below))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Sketch:
+        """Return what `to_bytes` wrote."""
+        stored = msgspec.msgpack.decode(data, type=_Stored)
+        made = cls()
+        made.zeros, made.above, made.below = stored.zeros, stored.above, stored.below
+        return made
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Sketch:
+        """Return the sketch of some values."""
+        made = cls()
+        for value in values:
+            made.add(value)
+        return made
+
+
+def _middle(index: int) -> float:
+    return _GAMMA**index * _MIDDLE
