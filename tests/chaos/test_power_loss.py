@@ -4,6 +4,7 @@ What was not synced may be gone, file names included, or there in part (a random
 sync). Whatever was acknowledged before the cut has to be there; the store has to open; no object may be damaged.
 """
 
+import contextlib
 import os
 import random
 import re
@@ -226,9 +227,8 @@ def check(folder, acknowledged):
             app.objects.verify("things", key)
     finally:
         app.close()
-    with sqlite3.connect(folder / "state.db") as db:
+    with contextlib.closing(sqlite3.connect(folder / "state.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    db.close()
     assert found in (state_after(acknowledged), state_after(acknowledged + 1))
     lines = b"".join(p.read_bytes() for p in (folder / "spool").rglob("*.jsonl")).splitlines()
     captured = {int(n) for n in re.findall(rb'"number":(\d+)}', b"\n".join(lines))}

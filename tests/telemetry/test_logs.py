@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 
 from hypothesis import given, settings
@@ -17,8 +18,9 @@ BATCHES = st.lists(
 )
 
 
+@contextlib.contextmanager
 def filled(batches):
-    """Return logs that hold the batches, and what went in as (time, arrival, stream) in reading order."""
+    """Give logs that hold the batches, and what went in as (time, arrival, stream) in reading order."""
     store = Store("sqlite://")
     migrations.upgrade(store)
     clock = ManualClock()
@@ -36,7 +38,8 @@ def filled(batches):
         ]
         logs.put_events("g", name, events)
         entries += [(ms, len(entries) + n, name) for n, ms in enumerate(times)]
-    return logs, sorted(entries)
+    yield logs, sorted(entries)
+    store.close()
 
 
 def words(entries):
@@ -46,42 +49,42 @@ def words(entries):
 @settings(max_examples=40)
 @given(BATCHES, st.integers(1, 4))
 def test_pages_of_a_stream_join_to_the_whole_in_both_directions(batches, limit):
-    logs, entries = filled(batches)
-    expected = words(entry for entry in entries if entry[2] == "a")
+    with filled(batches) as (logs, entries):
+        expected = words(entry for entry in entries if entry[2] == "a")
 
-    forward, window = [], Window(limit=limit)
-    while (page := logs.read_page("g", "a", window)).events:
-        forward += [event.message for event in page.events]
-        window = dataclasses.replace(window, after=page.forward)
-    backward, window = [], Window(limit=limit, newest_first=True)
-    while (page := logs.read_page("g", "a", window)).events:
-        backward = [event.message for event in page.events] + backward
-        window = dataclasses.replace(window, before=page.backward)
+        forward, window = [], Window(limit=limit)
+        while (page := logs.read_page("g", "a", window)).events:
+            forward += [event.message for event in page.events]
+            window = dataclasses.replace(window, after=page.forward)
+        backward, window = [], Window(limit=limit, newest_first=True)
+        while (page := logs.read_page("g", "a", window)).events:
+            backward = [event.message for event in page.events] + backward
+            window = dataclasses.replace(window, before=page.backward)
 
-    assert forward == expected
-    assert backward == expected
-    assert [event.message for event in logs.read_stream("g", "a")] == expected
+        assert forward == expected
+        assert backward == expected
+        assert [event.message for event in logs.read_stream("g", "a")] == expected
 
 
 @settings(max_examples=40)
 @given(BATCHES, st.integers(1, 4), st.sampled_from(["", "a", "-a", "1"]), st.booleans())
 def test_pages_of_a_search_join_to_all_that_match(batches, limit, pattern, newest_first):
-    logs, entries = filled(batches)
-    if pattern.startswith("-"):
-        expected = [text for text in words(entries) if pattern[1:] not in text]
-    else:
-        expected = [text for text in words(entries) if pattern in text]
+    with filled(batches) as (logs, entries):
+        if pattern.startswith("-"):
+            expected = [text for text in words(entries) if pattern[1:] not in text]
+        else:
+            expected = [text for text in words(entries) if pattern in text]
 
-    found, window = [], Window(limit=limit, newest_first=newest_first)
-    while True:
-        page = logs.search("g", Search(pattern=pattern, window=window))
-        found += [event.message for event in page.events]
-        if page.next is None:
-            break
-        side = {"before": page.next} if newest_first else {"after": page.next}
-        window = dataclasses.replace(window, **side)
+        found, window = [], Window(limit=limit, newest_first=newest_first)
+        while True:
+            page = logs.search("g", Search(pattern=pattern, window=window))
+            found += [event.message for event in page.events]
+            if page.next is None:
+                break
+            side = {"before": page.next} if newest_first else {"after": page.next}
+            window = dataclasses.replace(window, **side)
 
-    assert found == (expected[::-1] if newest_first else expected)
+        assert found == (expected[::-1] if newest_first else expected)
 
 
 def test_largest_group_loses_its_oldest_events_when_all_are_too_much(store, clock):

@@ -38,6 +38,7 @@ _NAMES = (
 )
 _STARTED = ("Collecting ", "Processing ", "Obtaining ", "Downloading ")
 _LAST_OF_BUILD = re.compile(r"^\s*(\S.*)\n\s*\[end of output\]", re.MULTILINE)
+_STEP = re.compile(r"^\s*\u00d7 (.+?)\.?$", re.MULTILINE)
 _CONFLICT = re.compile(r"^The conflict is caused by:\n((?:[ \t]+.+\n?)+)", re.MULTILINE)
 
 
@@ -177,6 +178,10 @@ def _is_met(wanted: Requirement | None, versions: Mapping[NormalizedName, str]) 
 def _message(lines: Sequence[Line], output: str, errors: str, path: Path) -> str:
     """Choose what says most: pip starts with the telling error and ends with a general one."""
     if not errors:
+        # pip before 25 tells of a build that failed in words of its own.
+        what, why = _STEP.search(output), _LAST_OF_BUILD.search(output)
+        if what and why:
+            return f"{what[1]}: {why[1]}"
         return next((line for line in reversed(output.splitlines()) if line.strip()), "pip failed")
     said = errors.splitlines()[0].removeprefix("ERROR: ")
     if found := _CONFLICT.search(errors):

@@ -75,7 +75,8 @@ class SegmentReader(io.RawIOBase):
 
     def close(self) -> None:
         """Close every file."""
-        if not self.closed:
+        # Without `_opened` a file was gone at the beginning: Python closes what is half made, too.
+        if not self.closed and hasattr(self, "_opened"):
             self._opened.close()
         super().close()
 
