@@ -1,6 +1,7 @@
 """kill -9 of the process that ships lines and counts them: no line and no count is lost or repeated."""
 
 import contextlib
+import datetime as dt
 import os
 import random
 import signal
@@ -9,22 +10,19 @@ import sys
 import time
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from farero.base.clock import SystemClock
 from farero.records.logs import Transformation
+from farero.records.metrics import Metric
 from farero.store import migrations
 from farero.store.engine import Store
 from farero.telemetry.filter_apply import MetricFilters
 from farero.telemetry.logs import Logs
+from farero.telemetry.metrics.ingest import Metrics
 from farero.telemetry.ship import LogShipper
 
 GROUP, STREAM = "/aws/sagemaker/TrainingJobs", "iris/algo-1"
+HOUR = dt.timedelta(hours=1)
 SEED = int(os.environ.get("FARERO_CHAOS_SEED", random.randrange(10**6)))
-#: Stands in for the table of metrics: values written with the connection that they are given.
-COUNTED = sa.Table(
-    "counted", sa.MetaData(), sa.Column("value", sa.Float), sa.Column("count", sa.Float)
-)
 PROGRAM = """
 import sys
 from test_filter_kills import open_filters
@@ -37,18 +35,9 @@ while True:
 """
 
 
-def put(db, data):
-    for datum in data:
-        rows = [
-            {"value": value, "count": count}
-            for value, count in zip(datum.values, datum.counts, strict=True)
-        ]
-        db.execute(sa.insert(COUNTED), rows)
-
-
 def open_filters(url):
     store = Store(url, durable=False)
-    return store, MetricFilters(store, SystemClock(), put)
+    return store, MetricFilters(store, SystemClock(), Metrics(store, SystemClock()).put_within)
 
 
 def test_killed_shipper_counts_every_line_once(tmp_path):
@@ -56,7 +45,6 @@ def test_killed_shipper_counts_every_line_once(tmp_path):
     url, path = f"sqlite:///{tmp_path / 'logs.db'}", tmp_path / "out.log"
     store, filters = open_filters(url)
     migrations.upgrade(store)
-    COUNTED.create(store.engine)
     Logs(store, SystemClock()).create_group(GROUP, {})
     wish = Transformation(namespace="N", name="M", value="$.n")
     filters.put(GROUP, "f", "{ $.n > 0 }", wish)
@@ -77,13 +65,12 @@ def test_killed_shipper_counts_every_line_once(tmp_path):
         kills += 1
     LogShipper(store, SystemClock(), filters).finish(path)
 
-    with store.read() as db:
-        values = dict(
-            db.execute(
-                sa.select(COUNTED.c.value, sa.func.sum(COUNTED.c.count)).group_by(COUNTED.c.value)
-            ).all()
-        )
+    now = SystemClock().now()
+    points = Metrics(store, SystemClock()).points(
+        Metric.of("N", "M", {}), start=now - HOUR, end=now + HOUR, period_s=60
+    )
     shipped = [event.message for event in Logs(store, SystemClock()).read_stream(GROUP, STREAM)]
     store.close()
     assert shipped == [f'{{"n": {n + 1}}}' for n in range(written)], SEED
-    assert values == {float(n + 1): 1.0 for n in range(written)}, SEED
+    assert sum(point.summary.count for point in points) == written, SEED
+    assert sum(point.summary.total for point in points) == written * (written + 1) / 2, SEED

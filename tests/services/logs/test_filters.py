@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -244,3 +245,28 @@ def test_test_metric_filter_shows_what_it_finds(logs):
     ]
     assert [one["extractedValues"] for one in members["matches"]] == [{"$.a.b": "x", "$.n": "2.5"}]
     assert terms["matches"] == [{"eventNumber": 1, "eventMessage": "ax", "extractedValues": {}}]
+
+
+def test_counted_lines_are_a_metric_of_the_platform(cloud):
+    logs = cloud.client("logs")
+    logs.create_log_group(logGroupName=GROUP)
+    logs.create_log_stream(logGroupName=GROUP, logStreamName="s")
+    put_filter(logs, "{ $.ms > 100 }", metricValue="$.ms", unit="Milliseconds")
+    now_ms = int(time.time() * 1000)
+
+    put(logs, {"logGroupName": GROUP, "logStreamName": "s"}, now_ms, '{"ms": 250}', '{"ms": 50}')
+    path = cloud.settings.logs_dir / "out.log"
+    path.write_text('{"ms": 350}\n')
+    cloud.worker.shipper.follow(path, GROUP, "t")
+    cloud.run()
+
+    now = dt.datetime.now(dt.UTC)
+    points = cloud.app.metrics.points(
+        Metric.of("N", "M", {}),
+        start=now - dt.timedelta(hours=1),
+        end=now + dt.timedelta(hours=1),
+        period_s=3600,
+        unit="Milliseconds",
+    )
+    assert sum(point.summary.count for point in points) == 2
+    assert sum(point.summary.total for point in points) == 600
