@@ -46,7 +46,7 @@ def words(entries):
     return [f"{number} {name}" for _, number, name in entries]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(BATCHES, st.integers(1, 4))
 def test_pages_of_a_stream_join_to_the_whole_in_both_directions(batches, limit):
     with filled(batches) as (logs, entries):
@@ -66,7 +66,7 @@ def test_pages_of_a_stream_join_to_the_whole_in_both_directions(batches, limit):
         assert [event.message for event in logs.read_stream("g", "a")] == expected
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(BATCHES, st.integers(1, 4), st.sampled_from(["", "a", "-a", "1"]), st.booleans())
 def test_pages_of_a_search_join_to_all_that_match(batches, limit, pattern, newest_first):
     with filled(batches) as (logs, entries):
