@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
     #: Seconds since 1970 at which the bucket begins.
     at: int
-    count: float
+    samples: float
     total: float
     least: float
     most: float
@@ -45,7 +45,6 @@ def ensure_series(
 ) -> dict[tuple[Metric, str], int]:
     """Return the ids of metrics by metric and unit, making those that are new."""
     digests = {_digest(metric, unit): (metric, unit) for metric, unit in wanted}
-    table = metric_series.c
     found = _ids(db, digests)
     new = digests.keys() - found.keys()
     if new:
@@ -139,7 +138,7 @@ def points(
     """Return the young parts of series in [start, end)."""
     table = metric_points.c
     query = sa.select(
-        table.at, table.count, table.total, table.least, table.most, table.sketch
+        table.at, table.samples, table.total, table.least, table.most, table.sketch
     ).where(table.series_id.in_(series_ids), table.tier == tier, table.at >= start, table.at < end)
     return [Part(*row) for row in db.execute(query)]
 
@@ -182,7 +181,7 @@ def take_points(db: Connection, series_id: int, tier: int, before: int) -> list[
             metric_points
         )  # one statement, so that no part can come between looking and removing
         .where(table.series_id == series_id, table.tier == tier, table.at < before)
-        .returning(table.at, table.count, table.total, table.least, table.most, table.sketch)
+        .returning(table.at, table.samples, table.total, table.least, table.most, table.sketch)
     )
     return [Part(*row) for row in db.execute(gone)]
 

@@ -31,7 +31,7 @@ metric_points = Table(
     #: Seconds a bucket is long.
     Column("tier", Integer, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("count", Float, nullable=False),
+    Column("samples", Float, nullable=False),
     Column("total", Float, nullable=False),
     Column("least", Float, nullable=False),
     Column("most", Float, nullable=False),

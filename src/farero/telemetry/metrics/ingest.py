@@ -200,12 +200,12 @@ def _part(at: int, found: Summary) -> Part:
 
 
 def _summary(part: Part) -> Summary:
-    made = Summary(part.count, part.total, part.least, part.most, sketch=None)
+    made = Summary(part.samples, part.total, part.least, part.most, sketch=None)
     if part.sketch is not None:
         made.sketch = Sketch.from_bytes(part.sketch)
     elif part.least == part.most:
         made.sketch = Sketch()
-        made.sketch.add(part.least, part.count)
+        made.sketch.add(part.least, part.samples)
     return made
 
 
