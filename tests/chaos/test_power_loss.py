@@ -30,6 +30,8 @@ from farero.app import App
 from farero.base.clock import SystemClock
 from farero.base.config import Settings
 from farero.endpoints.capture import CaptureSpool, CaptureTarget
+from farero.records.objects import Draft
+from farero.objects.uploads import NamedPart
 
 settings = Settings(data_dir=Path(sys.argv[1]))
 app = App(settings, SystemClock())
@@ -40,6 +42,14 @@ for number in range(1, 41):
     key = f"k{number % 7}"
     if number % 5 == 0:
         app.objects.delete("things", key)
+    elif number % 3 == 0:
+        begun = app.objects.uploads.create("things", key, Draft())
+        writer = app.objects.begin_write()
+        with writer.aborting():
+            writer.write(b"%d " % number * 3000)
+            part = app.objects.uploads.commit_part(writer, begun, 1)
+        named = NamedPart(number=1, etag=part.etag)
+        app.objects.uploads.complete("things", key, begun.upload_id, [named])
     else:
         app.objects.put("things", key, b"%d " % number * 3000)
     assert spool.append(target, b'{"number":%d}\\n' % number)
