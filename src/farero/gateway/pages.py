@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import secrets
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
 
     Page = Callable[[dict[str, str]], Any]
 
+#: Seconds within which a login link must be used.
+LOGIN_S = 60
+
 
 def pages(parts: Parts, spool: CaptureSpool) -> dict[tuple[str, str], Page]:
     """Return the admin pages by method and name."""
@@ -45,6 +53,7 @@ def pages(parts: Parts, spool: CaptureSpool) -> dict[tuple[str, str], Page]:
         ("GET", "status"): lambda _: status(parts, spool),
         ("GET", "capture"): lambda query: captured(parts, query),
         ("GET", "deliveries"): lambda query: delivered(parts, query),
+        ("POST", "console-login"): lambda _: console_login(parts),
     }
     if parts.settings.ephemeral:
         found["POST", "reset"] = lambda _: reset(parts, spool)
@@ -86,6 +95,25 @@ def status(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:
         "capture": counts,
         "notes": notes,
     }
+
+
+def console_login(parts: Parts) -> dict[str, str]:
+    """Make a link that logs one browser in, once, within a minute; kept is only its token's hash."""
+    settings = parts.settings
+    if not settings.console_port:
+        raise Invalid("the console is turned off: set FARERO_CONSOLE_PORT")
+    folder = settings.run_dir / "console-logins"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    now = time.time()
+    for old in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if old.stat().st_mtime < now - 2 * LOGIN_S:
+                old.unlink()
+    token = secrets.token_urlsafe(32)
+    path = folder / hashlib.sha256(token.encode()).hexdigest()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(str(now + LOGIN_S))
+    return {"url": f"http://{settings.bind}:{settings.console_port}/login/{token}"}
 
 
 def reset(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:

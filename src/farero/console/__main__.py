@@ -1,0 +1,76 @@
+"""`python -m farero.console`: serve the console on a socket that is handed over, or on a port of its own.
+
+The supervisor holds the port and starts this process at the first connection, with the listening socket as
+descriptor 3, so that a console nobody looks at costs no memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from farero.base.config import read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_MISSING = (
+    b"<!doctype html><meta charset=utf-8><title>Farero</title>"
+    b"<h1>The console is not installed</h1><p>Run <code>pip install 'farero[console]'</code>, then reload.</p>"
+)
+
+
+async def missing(
+    scope: dict[str, Any],
+    receive: Callable[[], Awaitable[Any]],
+    send: Callable[[Any], Awaitable[None]],
+) -> None:
+    """Tell how to install the console; an ASGI application."""
+    if scope["type"] != "http":
+        await receive()
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": _MISSING})
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m farero.console", description=__doc__)
+    parser.add_argument("--fd", type=int, default=3, help="descriptor of a listening socket")
+    parser.add_argument("--port", type=int, help="listen on this port of 127.0.0.1 instead; 0: any")
+    chosen = parser.parse_args()
+    if chosen.port is None:
+        listening = socket.socket(fileno=chosen.fd)
+    else:
+        listening = socket.create_server(("127.0.0.1", chosen.port))
+    settings = read_settings()
+    port = int(listening.getsockname()[1])
+    try:
+        from farero.console.app import build  # NiceGUI is an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "nicegui":
+            raise
+        app: Any = missing
+        lifespan = "off"
+    else:
+        app, lifespan = build(settings, port), "on"
+    config = uvicorn.Config(
+        app, lifespan=lifespan, log_level="warning", access_log=False, server_header=False,
+        proxy_headers=False, timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    print(f"console: http://127.0.0.1:{port}", flush=True)  # noqa: T201 - for whoever starts it by hand
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Where pages get their data: boto3 against the gateway, in threads, each answer shared for a second by all tabs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from farero.base.config import Settings
+
+FRESH_S = 1.0
+
+
+class UnavailableError(Exception):
+    """The platform did not give an answer; the text says why."""
+
+
+class Cloud:
+    """The gateway as the console sees it: a client with the owner's key."""
+
+    def __init__(self, settings: Settings) -> None:
+        """settings: where the gateway and the owner's key are."""
+        self.settings = settings
+        self._clients: dict[str, Any] = {}
+        self._session: boto3.Session | None = None
+        self._kept: dict[object, tuple[float, Any]] = {}
+        self._locks: dict[object, asyncio.Lock] = {}
+
+    async def ask(self, service: str, operation: str, **params: Any) -> Any:
+        """Call one operation; an equal call of the last second is answered from memory. Raises UnavailableError."""
+        key = (service, operation, json.dumps(params, sort_keys=True, default=str))
+        return await self._shared(key, lambda: self._call(service, operation, params))
+
+    async def do(self, service: str, operation: str, **params: Any) -> Any:
+        """Call one operation that changes something, and forget what was kept. Raises UnavailableError."""
+        self._kept.clear()
+        return await asyncio.to_thread(self._call, service, operation, params)
+
+    async def page(self, name: str, query: str = "") -> Any:
+        """Read one of the platform's own pages. Raises UnavailableError."""
+        return await self._shared(("page", name, query), lambda: self._page(name, query))
+
+    async def _shared(self, key: object, read: Callable[[], Any]) -> Any:
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            at, value = self._kept.get(key, (0.0, None))
+            if time.monotonic() - at > FRESH_S or at == 0.0:
+                value = await asyncio.to_thread(read)
+                now = time.monotonic()
+                self._kept[key] = (now, value)
+                if len(self._kept) > 500:
+                    self._kept = {k: v for k, v in self._kept.items() if v[0] > now - FRESH_S}
+                    self._locks = {k: v for k, v in self._locks.items() if v.locked()}
+            return value
+
+    def _call(self, service: str, operation: str, params: dict[str, Any]) -> Any:
+        try:
+            return getattr(self._client(service), operation)(**params)
+        except ClientError as error:
+            told = error.response.get("Error", {})
+            raise UnavailableError(f"{told.get('Code', '')}: {told.get('Message', '')}") from error
+        except (BotoCoreError, OSError) as error:
+            raise UnavailableError(str(error)) from error
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            if self._session is None:
+                key = self._key()
+                self._session = boto3.Session(
+                    aws_access_key_id=key["access_key_id"],
+                    aws_secret_access_key=key["secret_access_key"],
+                    region_name=self.settings.region,
+                )
+            config = Config(
+                retries={"max_attempts": 1}, read_timeout=75, connect_timeout=3,
+                s3={"addressing_style": "path"},
+            )  # fmt: skip
+            self._clients[service] = self._session.client(
+                service, endpoint_url=self.settings.url, config=config
+            )
+        return self._clients[service]
+
+    def _key(self) -> dict[str, str]:
+        return json.loads((self.settings.keys_dir / "owner.json").read_text(encoding="utf-8"))
+
+    def _page(self, name: str, query: str) -> Any:
+        key = self._key()
+        url = f"{self.settings.url}/_farero/{name}" + (f"?{query}" if query else "")
+        request = AWSRequest("GET", url)
+        credentials = Credentials(key["access_key_id"], key["secret_access_key"])
+        SigV4Auth(credentials, "farero", self.settings.region).add_auth(request)
+        wire = urllib.request.Request(url, headers=dict(request.headers.items()))  # noqa: S310 - our own gateway
+        try:
+            with urllib.request.urlopen(wire, timeout=30) as answer:  # noqa: S310
+                return json.load(answer)
+        except OSError as error:
+            raise UnavailableError(str(error)) from error
