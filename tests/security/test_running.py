@@ -61,7 +61,7 @@ def test_only_loopback_is_listened_on(platform):
         if c.status == psutil.CONN_LISTEN or c.type == 2  # a bound UDP socket listens too
     }
 
-    assert listening == {("127.0.0.1", platform.port)}
+    assert listening == {("127.0.0.1", platform.port), ("127.0.0.1", platform.console_port)}
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "example.com", ""])
