@@ -102,11 +102,12 @@ class _Parser:
             raise Invalid("the expression is nested too deeply")
         if index == len(_LEVELS):
             return self._unary(depth)
-        left = self.level(index + 1, depth)
+        first = self.level(index + 1, depth)
+        rest: list[tuple[str, Callable[[Scope], Operand]]] = []
         while self._peek("sign") in _LEVELS[index]:
             name = self._take().text
-            left = _combined(name, left, self.level(index + 1, depth))
-        return left
+            rest.append((name, self.level(index + 1, depth)))
+        return _combined(first, rest) if rest else first
 
     def _unary(self, depth: int) -> Callable[[Scope], Operand]:
         if self._peek("sign") == "-":
@@ -171,6 +172,12 @@ class _Parser:
 
 
 def _combined(
-    name: str, left: Callable[[Scope], Operand], right: Callable[[Scope], Operand]
+    first: Callable[[Scope], Operand], rest: list[tuple[str, Callable[[Scope], Operand]]]
 ) -> Callable[[Scope], Operand]:
-    return lambda scope: combine(name, left(scope), right(scope))
+    def run(scope: Scope) -> Operand:
+        found = first(scope)
+        for name, operand in rest:
+            found = combine(name, found, operand(scope))
+        return found
+
+    return run

@@ -91,7 +91,8 @@ def _metrics(arguments: Sequence[Argument]) -> Made:
 
 def _search(arguments: Sequence[Argument]) -> Made:
     def run(scope: Scope) -> Operand:
-        period = int(_number(arguments, 2, scope)) if len(arguments) > 2 else scope.period_s
+        given = _number(arguments, 2, scope) if len(arguments) > 2 else scope.period_s
+        period = int(given) if math.isfinite(given) else 0
         return scope.search(_text(arguments, 0), _text(arguments, 1, "Average"), period)
 
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
 _LABEL = re.compile(r"\$\{([A-Z]+)(?:\('([^')]*)'\))?\}")
 _DEFAULT_PERIOD_S = 300
+_SHORT_PERIODS = (1, 5, 10, 20, 30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ class MetricQueries:
                 _compiled(query)
             else:
                 statistic(query["MetricStat"]["Stat"])
+                check_period(query["MetricStat"]["Period"])
 
     def evaluate(
         self, queries: Sequence[Query], *, start: dt.datetime, end: dt.datetime
@@ -80,6 +83,14 @@ class MetricQueries:
 
         Raises Invalid for a query that cannot be evaluated.
         """
+        try:
+            return self._evaluated(queries, start, end)
+        except RecursionError as error:
+            raise Invalid("The expressions refer to each other too deeply.") from error
+
+    def _evaluated(
+        self, queries: Sequence[Query], start: dt.datetime, end: dt.datetime
+    ) -> list[Series]:
         self.check(queries)
         scope = _Scope(self._metrics, self._band, queries, start, end)
         found: list[Series] = []
@@ -87,6 +98,14 @@ class MetricQueries:
             if query.get("ReturnData", True):
                 found += _series(query, scope.find(query["Id"]), scope)
         return found
+
+
+def check_period(period_s: int) -> None:
+    """Raise Invalid for a period that no metric can be read by."""
+    if period_s not in _SHORT_PERIODS and (period_s < 60 or period_s % 60):
+        raise Invalid(
+            f"Period must be 1, 5, 10, 20, 30 or a multiple of 60 seconds; it is {period_s}."
+        )
 
 
 class _Scope:
@@ -130,6 +149,7 @@ class _Scope:
         return [line for line in lines if isinstance(line, Line)]
 
     def search(self, expression: str, stat: str, period_s: int) -> list[Line]:
+        check_period(period_s)
         test = compile_search(expression)
         found = [metric for metric in self._metrics.list() if test(metric)][:MOST_FOUND]
         return [line for metric in found if (line := self._line(metric, stat, period_s)).points]
@@ -174,8 +194,9 @@ def _series(query: Query, value: Operand, scope: _Scope) -> list[Series]:
         lines = value
     elif isinstance(value, Line):
         lines = [value]
-    else:  # a number: drawn at every period
-        times = range(scope.start // scope.period_s * scope.period_s, scope.end, scope.period_s)
+    else:  # a number: drawn at every period; what cannot be computed is not drawn
+        first = scope.start // scope.period_s * scope.period_s
+        times = range(first, scope.end, scope.period_s) if math.isfinite(value) else ()
         lines = [Line(dict.fromkeys(times, value), period_s=scope.period_s)]
     default = "" if "MetricStat" in query else query["Id"]
     return [
@@ -183,7 +204,7 @@ def _series(query: Query, value: Operand, scope: _Scope) -> list[Series]:
             id=query["Id"],
             label=_label(query.get("Label"), line, default),
             period_s=line.period_s,
-            points=sorted(line.points.items()),
+            points=sorted((at, v) for at, v in line.points.items() if math.isfinite(v)),
         )
         for line in lines
     ]

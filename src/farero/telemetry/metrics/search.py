@@ -86,6 +86,8 @@ class _Terms:
         return lambda metric: all(test(metric) for test in tests)
 
     def _one(self, word: str, depth: int) -> Test:
+        if depth > _DEEPEST:
+            raise Invalid("the search expression is nested too deeply")
         if word in {"NOT", "-"}:
             following = self._next()
             if following is None:

@@ -7,6 +7,7 @@ Values fall into buckets whose borders grow by a constant factor, so that the mi
 from __future__ import annotations
 
 import math
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,9 +22,13 @@ _MIDDLE = 2 / (1 + _GAMMA)
 
 
 class _Stored(msgspec.Struct, array_like=True):
+    """Buckets by how far each is from the one before it: nearly every number is one byte."""
+
     zeros: float
-    above: dict[int, float]
-    below: dict[int, float]
+    above: list[int]
+    above_counts: list[float]
+    below: list[int]
+    below_counts: list[float]
 
 
 class Sketch:
@@ -61,14 +66,17 @@ class Sketch:
 
     def to_bytes(self) -> bytes:
         """Return it as bytes for a database."""
-        return msgspec.msgpack.encode(_Stored(self.zeros, self.above, self.below))
+        stored = (_short(self.zeros), *_steps(self.above), *_steps(self.below))
+        return msgspec.msgpack.encode(stored)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Sketch:
         """Return what `to_bytes` wrote."""
         stored = msgspec.msgpack.decode(data, type=_Stored)
         made = cls()
-        made.zeros, made.above, made.below = stored.zeros, stored.above, stored.below
+        made.zeros = stored.zeros
+        made.above = dict(zip(accumulate(stored.above), stored.above_counts, strict=True))
+        made.below = dict(zip(accumulate(stored.below), stored.below_counts, strict=True))
         return made
 
     @classmethod
@@ -78,6 +86,16 @@ class Sketch:
         for value in values:
             made.add(value)
         return made
+
+
+def _steps(buckets: dict[int, float]) -> tuple[list[int], list[float]]:
+    indexes = sorted(buckets)
+    steps = [index - before for before, index in pairwise([0, *indexes])]
+    return steps, [_short(buckets[index]) for index in indexes]
+
+
+def _short(count: float) -> float:
+    return int(count) if count == int(count) else count
 
 
 def _middle(index: int) -> float:
