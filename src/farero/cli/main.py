@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
-from farero.cli import archives, capturing, deploying, environment, looking, server, story
+from farero.cli import archives, capturing, deploying, environment, looking, opening, server, story
 from farero.cli.output import INTERRUPTED, options
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.command("try")(story.try_it)
+app.command("open")(opening.open_console)
 app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
     environment.run
 )
