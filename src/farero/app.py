@@ -32,6 +32,7 @@ from farero.compute.pythons import Pythons
 from farero.endpoints.capture import CaptureSpool, capture_target
 from farero.endpoints.commands import EndpointCommands
 from farero.endpoints.definitions import Definitions
+from farero.endpoints.invocations import Invocations
 from farero.endpoints.lifecycle import EndpointLifecycle
 from farero.endpoints.preparing import Preparer
 from farero.endpoints.proxy import Proxy
@@ -73,6 +74,7 @@ from farero.telemetry.metrics.ingest import Metrics
 from farero.telemetry.metrics.queries import MetricQueries
 from farero.telemetry.ship import LogShipper
 from farero.telemetry.subscriptions import Subscriptions
+from farero.telemetry.totals import Totals
 from farero.work import items
 from farero.work.outbox import DISPATCH
 from farero.work.ticks import Tick
@@ -161,6 +163,10 @@ class GatewayApp:
         self.router = Router(app.store, app.stamp, capture_of=capture_target)
         self.proxy = Proxy(clock=clock, timeout_s=settings.invocation_timeout_s)
         self.spool = CaptureSpool(settings.spool_dir, clock)
+        self.totals = Totals(settings.run_dir / "totals")
+        self.invocations = Invocations(
+            clock, self.totals, put=app.metrics.put, peaks=self.proxy.take_peaks
+        )
         self.directory = Directory(app.store, clock)
         commands = EndpointCommands(app.store, app.objects, app.poke, app.stamp)
         definitions = Definitions(app.store, app.objects)
@@ -176,7 +182,7 @@ class GatewayApp:
             "s3": S3(app.objects, FormCheck(self.directory.find, clock)),
             "sagemaker": SageMaker(families),
             "sagemaker-runtime": SageMakerRuntime(
-                self.router, self.proxy, self.spool, settings, clock
+                self.router, self.proxy, self.spool, self.invocations, settings, clock
             ),
             "logs": CloudWatchLogs(
                 app.logs,
@@ -200,9 +206,11 @@ class GatewayApp:
         )
 
     def close(self) -> None:
-        """Close connections and spool files."""
+        """Close connections and spool files; store the last metrics."""
         self.proxy.close()
         self.spool.close()
+        self.invocations.flush()
+        self.totals.close()
 
 
 class WorkerApp:

@@ -69,6 +69,9 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
     )
+    # uvicorn raises its signal once more when it has drained; what follows it here is still to be done.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
     upkeep = asyncio.create_task(keep_up(gateway))
     try:
         await GatewayServer(config).serve(sockets=[listening])
@@ -80,12 +83,13 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
 
 
 async def keep_up(gateway: GatewayApp) -> None:
-    """Once a second: rotate the capture spool, look for changed routes."""
+    """Once a second: rotate the capture spool, look for changed routes, store metrics."""
     while True:
         try:
             await asyncio.to_thread(gateway.router.refresh)
             gateway.proxy.forget_others(gateway.router.replica_ids())
             gateway.spool.close_old()
+            await asyncio.to_thread(gateway.invocations.flush)
         except Exception:
             log.exception("upkeep failed")
         await asyncio.sleep(REFRESH_EVERY_S)

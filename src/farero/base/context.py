@@ -34,3 +34,5 @@ class Context:
     principal: Principal
     #: Where the caller reached us, e.g. `http://127.0.0.1:4747`; for URLs in answers.
     base_url: str = ""
+    #: When the request came, by the monotonic clock.
+    received: float = 0.0

@@ -39,6 +39,8 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    #: How long the caller waited for it.
+    seconds: float = 0.0
 
 
 class _ResponseHead(msgspec.Struct):

@@ -82,6 +82,8 @@ class Proxy:
         self._opened = asyncio.Event()
         self._hops: dict[str, _Hop] = {}
         self._in_flight: dict[tuple[str, str], int] = {}
+        #: The most of them since `take_peaks`.
+        self._peaks: dict[tuple[str, str], int] = {}
         self._turn = 0
 
     async def invoke(
@@ -110,12 +112,19 @@ class Proxy:
                 "endpoint", endpoint, f"Endpoint {endpoint} has {count} requests waiting."
             )
         self._in_flight[key] = count + 1
+        if count >= self._peaks.get(key, 0):
+            self._peaks[key] = count + 1
         try:
             return await self._send(endpoint, variant, find_variant, headers, body)
         finally:
             self._in_flight[key] -= 1
             if not self._in_flight[key]:
                 del self._in_flight[key]
+
+    def take_peaks(self) -> dict[tuple[str, str], int]:
+        """Return the most requests at a time since the last call, by endpoint and variant; any thread may call."""
+        taken, self._peaks = self._peaks, dict(self._in_flight)
+        return taken
 
     def close(self) -> None:
         """Close every connection."""
@@ -144,7 +153,10 @@ class Proxy:
             connection, lost = await self._connection(endpoint, variant, find_variant, avoid=lost)
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    return variant, await connection.request("/invocations", headers, body)
+                    sent = self._clock.monotonic()
+                    reply = await connection.request("/invocations", headers, body)
+                    reply.seconds = self._clock.monotonic() - sent
+                    return variant, reply
             except TimeoutError as error:
                 raise InvocationTimedOut from error
             except ReplicaLost:

@@ -45,6 +45,8 @@ class VariantRoute:
     name: str
     weight: float
     replicas: tuple[ReplicaRoute, ...]
+    #: Name of the endpoint's config; a dimension of its metrics.
+    config_name: str = ""
     #: Most requests at a time; None for no limit of the caller's.
     max_concurrency: int | None = None
     capture: CaptureTarget | None = None
@@ -156,6 +158,7 @@ class Router:
                 name=variant.name,
                 weight=variant.current_weight,
                 replicas=_replicas_of(endpoint, variant.name, replicas),
+                config_name=endpoint.current.config_name,
                 max_concurrency=(variant.serverless or {}).get("MaxConcurrency"),
                 capture=self._capture_of(endpoint, variant.name) if self._capture_of else None,
             )

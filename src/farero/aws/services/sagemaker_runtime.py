@@ -11,6 +11,9 @@ from farero.base import ids
 from farero.base.arns import log_group_arn
 from farero.base.errors import Invalid, LimitExceeded, NotFound, NotReady
 from farero.endpoints.capture import Invocation, Payload, is_sampled, make_record
+from farero.endpoints.invocations import DIED as DIED_STATUS
+from farero.endpoints.invocations import THROTTLED
+from farero.endpoints.invocations import TIMED_OUT as TIMED_OUT_STATUS
 from farero.endpoints.proxy import InvocationTimedOut, ReplicaDied
 from farero.records.endpoint import log_group
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from farero.base.context import Context
     from farero.endpoints.capture import CaptureSpool, CaptureTarget
     from farero.endpoints.frames import Reply
+    from farero.endpoints.invocations import Invocations
     from farero.endpoints.proxy import Proxy
     from farero.endpoints.router import EndpointRoute, Router, VariantRoute
 
@@ -62,17 +66,19 @@ class SageMakerRuntime:
 
     service = "sagemaker-runtime"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what one request passes through
         self,
         router: Router,
         proxy: Proxy,
         spool: CaptureSpool,
+        invocations: Invocations,
         settings: Settings,
         clock: Clock,
     ) -> None:
         self._router = router
         self._proxy = proxy
         self._spool = spool
+        self._invocations = invocations
         self._clock = clock
         self._max_body_bytes = settings.max_body_bytes
         self._durability = settings.capture_durability
@@ -101,16 +107,21 @@ class SageMakerRuntime:
         try:
             variant, reply = await self._proxy.invoke(name, find_variant, headers, body)
         except InvocationTimedOut as error:
+            self._note(ctx, name, await find_variant(), TIMED_OUT_STATUS)
             await self._capture_failed(req, body, await find_variant())
             raise _model_error(ctx, name, 0, TIMED_OUT) from error
         except ReplicaDied as error:
+            self._note(ctx, name, await find_variant(), DIED_STATUS)
             await self._capture_failed(req, body, await find_variant())
             raise _model_error(ctx, name, 0, DIED) from error
         except LimitExceeded as error:
+            self._note(ctx, name, await find_variant(), THROTTLED)
             raise AwsError("ThrottlingException", str(error), 429) from error
         except NotReady as error:
+            self._note(ctx, name, await find_variant(), 503)
             headers_out = [("Retry-After", "1")]
             raise AwsError("ServiceUnavailable", str(error), 503, headers=headers_out) from error
+        self._note(ctx, name, variant, reply.status, reply.seconds)
         is_success = 200 <= reply.status < 300
         if variant.capture is not None:
             await self._capture(variant.capture, req, body, reply if is_success else None)
@@ -124,6 +135,16 @@ class SageMakerRuntime:
         except NotFound as error:
             message = f"Endpoint {name} of account {ctx.account} not found."
             raise AwsError("ValidationError", message) from error
+
+    def _note(
+        self,
+        ctx: Context,
+        name: str,
+        variant: VariantRoute,
+        status: int,
+        model_s: float | None = None,
+    ) -> None:
+        self._invocations.note(name, variant, status, model_s, ctx.received)
 
     def _check_size(self, name: str, body: bytes, *, is_serverless: bool) -> None:
         limit = SERVERLESS_LIMIT if is_serverless else self._max_body_bytes

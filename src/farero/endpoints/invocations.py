@@ -1,0 +1,266 @@
+"""Counts invocations: the hot path appends a tuple, a tick folds them once a second and stores the metrics.
+
+What is counted follows CloudWatch's "Endpoint invocation metrics": one sample a request for each metric, 0 where an
+error did not happen, so that the average of an error metric is its rate and no traffic means no data. A request that
+never got as far as a variant (our own validation, an unknown endpoint) is no invocation, nor is a throttled one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from farero.records.metrics import Datum, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from farero.base.clock import Clock
+    from farero.endpoints.router import VariantRoute
+    from farero.telemetry.totals import Totals
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "AWS/SageMaker"
+#: Statuses that no container gave: none came in time, none came at all, the request was refused as one too many.
+TIMED_OUT, DIED, THROTTLED = -1, -2, -3
+#: Requests that wait for the next fold; more are counted as lost.
+MOST_WAITING = 200_000
+#: Minutes of variants that wait for a database that cannot be written; the oldest are given up first.
+MOST_PENDING = 2_000
+#: Different values of one minute that are kept exactly; beyond them three digits are (an error of at most 0.5 %).
+MOST_EXACT = 1_000
+
+
+class _Seen(NamedTuple):
+    """One request, as the hot path leaves it."""
+
+    endpoint: str
+    variant: VariantRoute
+    #: The container's status, or one of the negative ones above; 503: no replica could be reached.
+    status: int
+    #: None where no answer came.
+    model_s: float | None
+    total_s: float
+    #: Monotonic time of its end.
+    ended: float
+
+
+class _Key(NamedTuple):
+    endpoint: str
+    variant: str
+    config: str
+    #: Minutes since 1970.
+    minute: int
+
+
+@dataclass(slots=True)
+class _Sums:
+    """One variant's minute."""
+
+    count: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    errors: int = 0
+    per_instance: Counter[float] = field(default_factory=Counter[float])
+    model_us: Counter[int] = field(default_factory=Counter[int])
+    overhead_us: Counter[int] = field(default_factory=Counter[int])
+
+    def add(self, other: _Sums) -> None:
+        self.count += other.count
+        self.errors_4xx += other.errors_4xx
+        self.errors_5xx += other.errors_5xx
+        self.errors += other.errors
+        self.per_instance.update(other.per_instance)
+        self.model_us.update(other.model_us)
+        self.overhead_us.update(other.overhead_us)
+        self.shrink()
+
+    def shrink(self) -> None:
+        self.model_us = _shrunk(self.model_us)
+        self.overhead_us = _shrunk(self.overhead_us)
+
+
+class Invocations:
+    """What one gateway has seen and not stored yet.
+
+    put: stores values in one transaction; it may fail or take long, which delays metrics and nothing else.
+    peaks: returns the most requests at a time since it was last asked, by endpoint and variant.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        totals: Totals,
+        *,
+        put: Callable[[Sequence[Datum]], object],
+        peaks: Callable[[], dict[tuple[str, str], int]] = dict,
+    ) -> None:
+        self._clock = clock
+        self._totals = totals
+        self._put = put
+        self._peaks = peaks
+        self._waiting: deque[_Seen] = deque()
+        self._pending: dict[_Key, _Sums] = {}
+        self._levels: list[Datum] = []
+        self._configs: dict[tuple[str, str], str] = {}
+        self._folding, self._storing = threading.Lock(), threading.Lock()
+        self._is_failing = False
+        self.lost = 0
+
+    def note(
+        self,
+        endpoint: str,
+        variant: VariantRoute,
+        status: int,
+        model_s: float | None,
+        received: float,
+    ) -> None:
+        """Remember one request that has ended now; received: the monotonic time at which it came."""
+        if len(self._waiting) >= MOST_WAITING:
+            self._lose(1)
+            return
+        ended = self._clock.monotonic()
+        self._waiting.append(_Seen(endpoint, variant, status, model_s, ended - received, ended))
+
+    def fold(self) -> None:
+        """Add what was noted to the sums and to the totals; quick, any thread may call."""
+        with self._folding:
+            now = self._clock.now()
+            offset = now.timestamp() - self._clock.monotonic()
+            while self._waiting:
+                self._fold_one(self._waiting.popleft(), offset)
+            for sums in self._pending.values():
+                sums.shrink()
+            self._fold_levels(now)
+            self._totals.save()
+
+    def flush(self) -> None:
+        """Fold, and store what is folded; what cannot be stored waits for the next time. Blocks on SQL."""
+        with self._storing:
+            self.fold()
+            with self._folding:
+                taken, self._pending = self._pending, {}
+                levels, self._levels = self._levels, []
+            data = [*_data(taken), *levels]
+            if not data:
+                return
+            try:
+                self._put(data)
+            except Exception as error:  # noqa: BLE001 - whatever the database says; metrics must not fail a request
+                self._keep(taken, levels, error)
+                return
+            if self._is_failing:
+                self._is_failing = False
+                log.info("metrics are stored again")
+
+    def _fold_one(self, seen: _Seen, offset: float) -> None:
+        variant = seen.variant
+        labels = (("endpoint", seen.endpoint), ("variant", variant.name))
+        if seen.status == THROTTLED:
+            self._totals.add("farero_invocations_throttled_total", labels)
+            return
+        key = _Key(
+            seen.endpoint, variant.name, variant.config_name, int((seen.ended + offset) // 60)
+        )
+        self._configs[seen.endpoint, variant.name] = variant.config_name
+        sums = self._pending.get(key)
+        if sums is None:
+            sums = self._pending[key] = _Sums()
+        is_4xx = 400 <= seen.status < 500
+        # A request that found no answer is a "server error (0)" in AWS's words.
+        is_5xx = seen.status >= 500 or seen.status < 0
+        is_error = not 200 <= seen.status < 300
+        sums.count += 1
+        sums.errors_4xx += is_4xx
+        sums.errors_5xx += is_5xx
+        sums.errors += is_error
+        sums.per_instance[1 / max(1, len(variant.replicas))] += 1
+        overhead_s = max(0.0, seen.total_s - (seen.model_s or 0.0))
+        sums.overhead_us[round(overhead_s * 1e6)] += 1
+        totals = self._totals
+        totals.add("farero_invocations_total", labels)
+        totals.add("farero_invocation_4xx_errors_total", labels, is_4xx)
+        totals.add("farero_invocation_5xx_errors_total", labels, is_5xx)
+        totals.add("farero_invocation_model_errors_total", labels, is_error)
+        totals.observe("farero_overhead_latency_seconds", labels, overhead_s)
+        if seen.model_s is not None:
+            sums.model_us[round(seen.model_s * 1e6)] += 1
+            totals.observe("farero_model_latency_seconds", labels, seen.model_s)
+
+    def _fold_levels(self, now: dt.datetime) -> None:
+        """Note the most requests at a time of the span that ends now; kept by the second."""
+        at = now.replace(microsecond=0)
+        for (endpoint, variant), peak in self._peaks().items():
+            config = self._configs.get((endpoint, variant), "")
+            for dimensions in _dimensions(endpoint, variant, config):
+                metric = Metric.of(NAMESPACE, "ConcurrentRequestsPerModel", dimensions)
+                datum = Datum(metric=metric, at=at, values=(float(peak),), resolution=1)
+                self._levels.append(datum)
+
+    def _keep(self, taken: dict[_Key, _Sums], levels: list[Datum], error: Exception) -> None:
+        if not self._is_failing:
+            self._is_failing = True
+            log.warning("metrics cannot be stored; they wait", extra={"error": error})
+        with self._folding:
+            for key, sums in self._pending.items():
+                taken.setdefault(key, _Sums()).add(sums)
+            while len(taken) > MOST_PENDING:
+                self._lose(taken.pop(min(taken, key=lambda one: one.minute)).count)
+            self._pending = taken
+            # A level counts for its second; after so many it says nothing that the newer ones do not.
+            self._levels = [*levels, *self._levels][-MOST_PENDING:]
+
+    def _lose(self, count: int) -> None:
+        if not self.lost:
+            log.error("metrics of requests are lost: too many wait to be stored")
+        self.lost += count
+        self._totals.add("farero_metrics_lost_total", (), count)
+
+
+def _data(pending: dict[_Key, _Sums]) -> Iterator[Datum]:
+    for key, sums in pending.items():
+        at = dt.datetime.fromtimestamp(key.minute * 60, dt.UTC)
+        for dimensions in _dimensions(key.endpoint, key.variant, key.config):
+            for name, unit, values in _metrics(sums):
+                yield Datum(
+                    metric=Metric.of(NAMESPACE, name, dimensions),
+                    at=at,
+                    values=tuple(float(value) for value in values),
+                    counts=tuple(float(count) for count in values.values()),
+                    unit=unit,
+                )
+
+
+def _metrics(sums: _Sums) -> Iterator[tuple[str, str, dict[int, int] | dict[float, int]]]:
+    yield "Invocations", "None", {1: sums.count}
+    yield "InvocationsPerInstance", "None", sums.per_instance
+    yield "Invocation4XXErrors", "None", _claims(sums.errors_4xx, sums.count)
+    yield "Invocation5XXErrors", "None", _claims(sums.errors_5xx, sums.count)
+    yield "InvocationModelErrors", "None", _claims(sums.errors, sums.count)
+    yield "OverheadLatency", "Microseconds", sums.overhead_us
+    if sums.model_us:
+        yield "ModelLatency", "Microseconds", sums.model_us
+
+
+def _claims(true: int, count: int) -> dict[int, int]:
+    """Return how often it was 0 and 1; what never was is left out."""
+    return {value: times for value, times in ((0, count - true), (1, true)) if times}
+
+
+def _dimensions(endpoint: str, variant: str, config: str) -> list[dict[str, str]]:
+    both = {"EndpointName": endpoint, "VariantName": variant}
+    return [both, {**both, "EndpointConfigName": config}] if config else [both]
+
+
+def _shrunk(values: Counter[int]) -> Counter[int]:
+    if len(values) <= MOST_EXACT:
+        return values
+    rounded: Counter[int] = Counter()
+    for value, count in values.items():
+        rounded[round(value, 3 - len(str(value)))] += count
+    return rounded
