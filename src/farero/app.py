@@ -9,6 +9,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from farero.aws.services.cloudwatch import CloudWatch
+from farero.aws.services.cloudwatch.alarms import AlarmFamily
+from farero.aws.services.cloudwatch.dashboards import DashboardFamily
 from farero.aws.services.cloudwatch.metrics import MetricFamily
 from farero.aws.services.iam import Iam
 from farero.aws.services.logs import CloudWatchLogs
@@ -66,6 +68,7 @@ from farero.objects.local import LocalObjects
 from farero.store import migrations
 from farero.store import work as work_rows
 from farero.store.engine import Store
+from farero.telemetry.alarms.keeper import EVALUATE, Alarms
 from farero.telemetry.filter_apply import MetricFilters
 from farero.telemetry.insights.queries import Queries
 from farero.telemetry.insights.runner import QueryRunner
@@ -92,7 +95,7 @@ if TYPE_CHECKING:
 ABANDONED_AFTER = dt.timedelta(days=7)
 ROOMS = (S3, SageMaker, SageMakerRuntime, CloudWatchLogs, Iam, Sts, Sns, Sqs, CloudWatch)
 SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom)
-CLOUDWATCH_FAMILIES = (MetricFamily,)
+CLOUDWATCH_FAMILIES = (MetricFamily, AlarmFamily, DashboardFamily)
 
 
 def prepare(settings: Settings, clock: Clock) -> None:
@@ -128,6 +131,8 @@ class App:
         self.compute = compute or LocalCompute(settings.run_dir / "supervisor.sock")
         self.stamp = RoutingStamp(settings.run_dir / "routing")
         self.metrics = Metrics(self.telemetry, clock)
+        self.metric_queries = MetricQueries(self.metrics)
+        self.alarms = Alarms(self.store, clock, self.metrics, self.metric_queries, self.poke)
         self.filters = MetricFilters(self.telemetry, clock, self.metrics.put_within)
         self.logs = Logs(self.telemetry, clock, self.filters)
         self.queries = Queries(self.telemetry, clock, account=settings.account)
@@ -191,7 +196,13 @@ class GatewayApp:
                 app.queries,
                 LiveTail(app.telemetry, clock),
             ),
-            "cloudwatch": CloudWatch((MetricFamily(app.metrics, MetricQueries(app.metrics)),)),
+            "cloudwatch": CloudWatch(
+                (
+                    MetricFamily(app.metrics, app.metric_queries),
+                    AlarmFamily(app.alarms, app.metric_queries),
+                    DashboardFamily(app.store),
+                )
+            ),
             "iam": Iam(app.store),
             "sts": Sts(app.credentials, app.store),
             "sns": Sns(app.topics, app.listeners, app.store),
@@ -268,6 +279,7 @@ class WorkerApp:
                 "endpoint.reconcile": self.endpoints.reconcile,
                 PREPARE: self.endpoints.prepare,
                 "job.reconcile": self.jobs.reconcile,
+                EVALUATE: app.alarms.evaluate,
                 DISPATCH: self.dispatcher.dispatch,
                 DELIVER: self.deliverer.deliver,
             },
@@ -282,6 +294,7 @@ class WorkerApp:
             Tick(name="uploads", every_s=3600.0, run=self.collect_uploads),
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
             Tick(name="metrics", every_s=60.0, run=app.metrics.compact),
+            Tick(name="alarm history", every_s=3600.0, run=app.alarms.forget_old),
             Tick(name="filters", every_s=5.0, run=app.filters.tell_defaults),
             Tick(name="queries", every_s=0.1, run=self.queries.run_due),
             Tick(name="subscriptions", every_s=0.5, run=app.subscriptions.send_due),

@@ -1,0 +1,271 @@
+"""Alarms: configure, describe, set, enable."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from farero.aws.wire.messages import AwsError
+from farero.base.errors import Invalid
+from farero.records.alarms import Alarm, Verdict
+from farero.telemetry.alarms.texts import period_of
+from farero.telemetry.metrics.statistics import statistic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farero.base.context import Context
+    from farero.telemetry.alarms.keeper import Alarms
+    from farero.telemetry.metrics.queries import MetricQueries
+
+    #: A wire dict with AWS's member names.
+    Value = dict[str, Any]
+
+_NOT_CONFIG = {"AlarmName", "ActionsEnabled", "Tags"}
+_ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
+_COMPARISONS = {
+    "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold",
+}  # fmt: skip
+_DAY = 86_400
+
+
+class AlarmFamily:
+    """The operations on alarms."""
+
+    def __init__(self, alarms: Alarms, queries: MetricQueries) -> None:
+        self._alarms = alarms
+        self._queries = queries
+
+    def put_metric_alarm(self, ctx: Context, req: Value) -> Value:
+        """Create an alarm on a metric or an expression, or configure it anew."""
+        self._check(req)
+        self._alarms.put(_alarm(ctx, req, "MetricAlarm"))
+        return {}
+
+    def put_composite_alarm(self, ctx: Context, req: Value) -> Value:
+        """Create an alarm on the states of others, or configure it anew."""
+        if "ActionsSuppressor" in req:
+            raise _not_there("suppression of a composite alarm's actions")
+        self._alarms.put(_alarm(ctx, req, "CompositeAlarm"))
+        return {}
+
+    def describe_alarms(self, ctx: Context, req: Value) -> Value:
+        """Return alarms by name, prefix, state or action, by page."""
+        _ = ctx
+        if "ParentsOfAlarmName" in req or "ChildrenOfAlarmName" in req:
+            raise _not_there("DescribeAlarms by parents or children")
+        kinds = req.get("AlarmTypes") or ["MetricAlarm"]
+        names: list[str] | None = req.get("AlarmNames")
+        wanted = [
+            alarm
+            for alarm in self._alarms.list()
+            if alarm.kind in kinds
+            and (not names or alarm.name in names)
+            and alarm.name.startswith(req.get("AlarmNamePrefix", ""))
+            and req.get("StateValue", alarm.state) == alarm.state
+            and _has_action(alarm, req.get("ActionPrefix", ""))
+        ]
+        skip, count = _offset(req.get("NextToken", "")), req.get("MaxRecords", 50)
+        page = wanted[skip : skip + count]
+        answer: Value = {"MetricAlarms": [], "CompositeAlarms": []}
+        for alarm in page:
+            answer[f"{alarm.kind}s"].append(_described(alarm))
+        if len(wanted) > skip + count:
+            answer["NextToken"] = _token(skip + count)
+        return answer
+
+    def describe_alarms_for_metric(self, ctx: Context, req: Value) -> Value:
+        """Return the alarms on one metric."""
+        _ = ctx
+        names = ("Namespace", "MetricName", "Statistic", "ExtendedStatistic", "Period", "Unit")
+        wanted = {name: req[name] for name in names if name in req}
+        dimensions = _pairs(req.get("Dimensions", []))
+        found = [
+            _described(alarm)
+            for alarm in self._alarms.list()
+            if all(alarm.config.get(name) == value for name, value in wanted.items())
+            and _pairs(alarm.config.get("Dimensions", [])) == dimensions
+        ]
+        return {"MetricAlarms": found}
+
+    def describe_alarm_history(self, ctx: Context, req: Value) -> Value:
+        """Return what happened to alarms, newest first unless asked otherwise."""
+        _ = ctx
+        skip, count = _offset(req.get("NextToken", "")), req.get("MaxRecords", 100)
+        found = self._alarms.history(
+            alarm=req.get("AlarmName"),
+            kinds=req.get("AlarmTypes") or ("MetricAlarm", "CompositeAlarm"),
+            item_kind=req.get("HistoryItemType"),
+            start=req.get("StartDate"),
+            end=req.get("EndDate"),
+            is_ascending=req.get("ScanBy") == "TimestampAscending",
+            offset=skip,
+            limit=count + 1,
+        )
+        answer: Value = {
+            "AlarmHistoryItems": [
+                {
+                    "AlarmName": one.alarm,
+                    "AlarmType": one.alarm_kind,
+                    "Timestamp": one.at,
+                    "HistoryItemType": one.kind,
+                    "HistorySummary": one.summary,
+                    "HistoryData": one.data,
+                }
+                for one in found[:count]
+            ]
+        }
+        if len(found) > count:
+            answer["NextToken"] = _token(skip + count)
+        return answer
+
+    def delete_alarms(self, ctx: Context, req: Value) -> Value:
+        """Delete alarms, all or none."""
+        _ = ctx
+        self._alarms.delete(req["AlarmNames"])
+        return {}
+
+    def set_alarm_state(self, ctx: Context, req: Value) -> Value:
+        """Put an alarm into a state until its next evaluation, actions included."""
+        _ = ctx
+        verdict = Verdict(state=req["StateValue"], reason=req["StateReason"])
+        self._alarms.set_state(req["AlarmName"], verdict)
+        return {}
+
+    def enable_alarm_actions(self, ctx: Context, req: Value) -> Value:
+        """Let alarms act on changes."""
+        _ = ctx
+        self._alarms.enable_actions(req["AlarmNames"], enabled=True)
+        return {}
+
+    def disable_alarm_actions(self, ctx: Context, req: Value) -> Value:
+        """Keep alarms from acting on changes."""
+        _ = ctx
+        self._alarms.enable_actions(req["AlarmNames"], enabled=False)
+        return {}
+
+    def _check(self, req: Value) -> None:
+        if req["ComparisonOperator"] not in _COMPARISONS or "ThresholdMetricId" in req:
+            raise _not_there("an alarm on an anomaly band")
+        if "Threshold" not in req:
+            raise AwsError("MissingParameter", "The parameter Threshold is required.", 400)
+        if ("Metrics" in req) == ("MetricName" in req):
+            raise AwsError(
+                "ValidationError", "Exactly one of MetricName and Metrics must be specified.", 400
+            )
+        if "Metrics" in req:
+            self._queries.check(req["Metrics"])
+            if sum(one.get("ReturnData", True) for one in req["Metrics"]) != 1:
+                raise AwsError(
+                    "ValidationError",
+                    "Exactly one element of the metrics list should return data.",
+                    400,
+                )
+        else:
+            if ("Statistic" in req) == ("ExtendedStatistic" in req):
+                raise AwsError(
+                    "ValidationError",
+                    "Exactly one of Statistic and ExtendedStatistic must be specified.",
+                    400,
+                )
+            if "Namespace" not in req or "Period" not in req:
+                raise AwsError(
+                    "MissingParameter", "The parameters Namespace and Period are required.", 400
+                )
+            statistic(req.get("Statistic") or req["ExtendedStatistic"])
+        _check_periods(req)
+
+
+def _check_periods(req: Value) -> None:
+    period, count = period_of(req), req["EvaluationPeriods"]
+    if period not in (10, 20, 30) and (period < 60 or period % 60):
+        raise Invalid("Period must be 10, 20, 30 or a multiple of 60")
+    longest = 7 * _DAY if period >= 3600 else _DAY
+    if period * count > longest:
+        raise AwsError(
+            "ValidationError",
+            "Metrics cannot be checked across more than "
+            f"{'seven days' if longest > _DAY else 'a day'} (EvaluationPeriods * Period must be <= {longest}).",
+            400,
+        )
+    if not 1 <= req.get("DatapointsToAlarm", count) <= count:
+        raise AwsError(
+            "ValidationError", "DatapointsToAlarm must be between 1 and EvaluationPeriods.", 400
+        )
+    if req.get("TreatMissingData", "missing") not in (
+        "missing",
+        "ignore",
+        "breaching",
+        "notBreaching",
+    ):
+        raise AwsError(
+            "ValidationError",
+            f"{req['TreatMissingData']} is not a supported value for TreatMissingData parameter.",
+            400,
+        )
+
+
+def _alarm(ctx: Context, req: Value, kind: Any) -> Alarm:
+    name: str = req["AlarmName"]
+    return Alarm(
+        name=name,
+        arn=f"arn:aws:cloudwatch:{ctx.region}:{ctx.account}:alarm:{name}",
+        kind=kind,
+        config={key: value for key, value in req.items() if key not in _NOT_CONFIG},
+        actions_enabled=req.get("ActionsEnabled", True),
+        configured_at=ctx.now,
+        updated_at=ctx.now,
+        transitioned_at=ctx.now,
+    )
+
+
+def _described(alarm: Alarm) -> Value:
+    found: Value = {name: [] for name in _ACTIONS}
+    if alarm.kind == "MetricAlarm" and "Metrics" not in alarm.config:
+        found["Dimensions"] = []
+    found |= {
+        **alarm.config,
+        "AlarmName": alarm.name,
+        "AlarmArn": alarm.arn,
+        "AlarmConfigurationUpdatedTimestamp": alarm.configured_at,
+        "ActionsEnabled": alarm.actions_enabled,
+        "StateValue": alarm.state,
+        "StateReason": alarm.reason,
+        "StateUpdatedTimestamp": alarm.updated_at,
+        "StateTransitionedTimestamp": alarm.transitioned_at,
+    }
+    if alarm.reason_data:
+        found["StateReasonData"] = alarm.reason_data
+    return found
+
+
+def _has_action(alarm: Alarm, prefix: str) -> bool:
+    if not prefix:
+        return True
+    return any(one.startswith(prefix) for name in _ACTIONS for one in alarm.config.get(name, ()))
+
+
+def _pairs(given: Sequence[Value]) -> dict[str, str]:
+    return {one["Name"]: one["Value"] for one in given}
+
+
+def _token(offset: int) -> str:
+    return base64.urlsafe_b64encode(f"after:{offset}".encode()).decode()
+
+
+def _offset(token: str) -> int:
+    if not token:
+        return 0
+    try:
+        kind, _, number = base64.urlsafe_b64decode(token).decode().partition(":")
+    except ValueError:
+        kind, number = "", ""
+    if kind != "after" or not number.isdecimal():
+        raise AwsError("InvalidNextToken", "Invalid nextToken.", 400)
+    return int(number)
+
+
+def _not_there(what: str) -> AwsError:
+    return AwsError(
+        "NotImplemented", f"{what} is not there yet. docs/supported.md lists what is.", 501
+    )
