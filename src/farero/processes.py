@@ -84,12 +84,14 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
 
 async def keep_up(gateway: GatewayApp) -> None:
     """Once a second: rotate the capture spool, look for changed routes, store metrics."""
+    storing: asyncio.Task[None] | None = None
     while True:
         try:
+            if storing is None or storing.done():  # a locked database holds up nothing but metrics
+                storing = asyncio.create_task(asyncio.to_thread(gateway.invocations.flush))
             await asyncio.to_thread(gateway.router.refresh)
             gateway.proxy.forget_others(gateway.router.replica_ids())
             gateway.spool.close_old()
-            await asyncio.to_thread(gateway.invocations.flush)
         except Exception:
             log.exception("upkeep failed")
         await asyncio.sleep(REFRESH_EVERY_S)

@@ -49,6 +49,8 @@ class Store:
         with self.engine.connect() as db:
             if self.is_sqlite:
                 db.exec_driver_sql("BEGIN")
+            else:  # PostgreSQL's default shows each statement another view
+                db.execution_options(isolation_level="REPEATABLE READ")
             yield db
             db.rollback()
 

@@ -81,6 +81,7 @@ class SageMakerRuntime:
         self._invocations = invocations
         self._clock = clock
         self._max_body_bytes = settings.max_body_bytes
+        self._timeout_s = settings.invocation_timeout_s
         self._durability = settings.capture_durability
         self._syncing: asyncio.Task[None] | None = None
 
@@ -95,30 +96,34 @@ class SageMakerRuntime:
         self._check_size(name, body, is_serverless=route.is_serverless)
         target: str | None = req.get("TargetVariant")
 
+        #: Where the request was sent last: a failure is that variant's, not one drawn anew.
+        picked: list[VariantRoute] = []
+
         async def find_variant() -> VariantRoute:
             fresh = await self._find(ctx, name)
             try:
-                return self._router.pick(fresh, target)
+                picked[:] = [self._router.pick(fresh, target)]
             except Invalid as error:
                 raise AwsError("ValidationError", str(error)) from error
+            return picked[0]
 
         headers = {header: req[member] for member, header in _FORWARDED if req.get(member)}
         reply: Reply | None = None
         try:
             variant, reply = await self._proxy.invoke(name, find_variant, headers, body)
         except InvocationTimedOut as error:
-            self._note(ctx, name, await find_variant(), TIMED_OUT_STATUS)
-            await self._capture_failed(req, body, await find_variant())
+            self._note(ctx, name, picked[0], TIMED_OUT_STATUS, self._timeout_s)
+            await self._capture_failed(req, body, picked[0])
             raise _model_error(ctx, name, 0, TIMED_OUT) from error
         except ReplicaDied as error:
-            self._note(ctx, name, await find_variant(), DIED_STATUS)
-            await self._capture_failed(req, body, await find_variant())
+            self._note(ctx, name, picked[0], DIED_STATUS)
+            await self._capture_failed(req, body, picked[0])
             raise _model_error(ctx, name, 0, DIED) from error
         except LimitExceeded as error:
-            self._note(ctx, name, await find_variant(), THROTTLED)
+            self._note(ctx, name, picked[0], THROTTLED)
             raise AwsError("ThrottlingException", str(error), 429) from error
         except NotReady as error:
-            self._note(ctx, name, await find_variant(), 503)
+            self._note(ctx, name, picked[0], 503)
             headers_out = [("Retry-After", "1")]
             raise AwsError("ServiceUnavailable", str(error), 503, headers=headers_out) from error
         self._note(ctx, name, variant, reply.status, reply.seconds)
