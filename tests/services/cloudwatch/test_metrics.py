@@ -23,7 +23,7 @@ def ago(**how):
 def statistics(client, name="Latency", *, period=60, start=None, end=None, **more):
     return client.get_metric_statistics(
         Namespace="Shop", MetricName=name, Dimensions=DIMENSIONS, Period=period,
-        StartTime=start or ago(hours=1), EndTime=end or NOW + dt.timedelta(minutes=5), **more,
+        StartTime=start or ago(hours=1), EndTime=end or dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5), **more,
     )["Datapoints"]  # fmt: skip
 
 
