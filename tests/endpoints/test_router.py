@@ -139,6 +139,7 @@ def test_an_endpoint_is_found_as_soon_as_it_is_in_service(store, router):
             name="AllTraffic",
             weight=1.0,
             replicas=(ReplicaRoute(id="a", socket_path="/run/a.sock"),),
+            config_name="c",
         ),
     )
 
