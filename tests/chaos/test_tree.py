@@ -106,6 +106,17 @@ def sockets_of(platform):
     return [path for path in platform.data_dir.rglob("*.sock") if path.is_socket()]
 
 
+def is_free(port):
+    """Say whether a server could take the port; a client of another program may hold it for a moment."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def test_all_killed_at_once_and_started_again_nothing_acknowledged_is_lost(bench, wait_for):
     bench.deploy("iris", 2)
     bench.deploy("rose")
@@ -147,9 +158,7 @@ def test_a_killed_supervisor_leaves_no_process_and_no_port(bench, wait_for):
         load.stop()
         wait_for(lambda: not of_platform(bench.platform), seconds=1.0)
 
-    with socket.socket() as free:
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        free.bind(("127.0.0.1", bench.platform.port))
+    wait_for(lambda: is_free(bench.platform.port))
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])

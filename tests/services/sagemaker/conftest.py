@@ -23,19 +23,6 @@ ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:"
 
 
-class WholeRoom:
-    """The room as `client_of` wants it: every operation an attribute."""
-
-    service = SageMaker.service
-    errors = SageMaker.errors
-
-    def __init__(self, room):
-        self._room = room
-
-    def __getattr__(self, name):
-        return self._room.find_operation(name)
-
-
 class Bench:
     """A client, and a hand on what lies behind it."""
 
@@ -54,7 +41,7 @@ class Bench:
             Tags(store),
             Search(store),
         )
-        self.client = client_of(WholeRoom(SageMaker(families)))
+        self.client = client_of(SageMaker(families))
 
     def model(self, name="m", **container):
         self.clock.advance(seconds=1)
