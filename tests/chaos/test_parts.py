@@ -96,7 +96,7 @@ def test_a_killed_worker_costs_no_request_and_no_record(shared_bench):
 def test_a_thousand_requests_leave_a_thousand_records_though_each_part_is_killed(
     shared_bench, caller
 ):
-    bench, name = shared_bench, "thousand"
+    bench, name = shared_bench, "parted"
     bench.deploy(name, 2)
 
     with bench.load(name, total=1000, rate=150, caller=caller.BotoCaller) as load:
