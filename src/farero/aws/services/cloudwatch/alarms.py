@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any
 
+from farero.aws.services.cloudwatch import pages
 from farero.aws.wire.messages import AwsError
 from farero.base.errors import Invalid
 from farero.records.alarms import Alarm, Verdict
@@ -65,13 +65,13 @@ class AlarmFamily:
             and req.get("StateValue", alarm.state) == alarm.state
             and _has_action(alarm, req.get("ActionPrefix", ""))
         ]
-        skip, count = _offset(req.get("NextToken", "")), req.get("MaxRecords", 50)
+        skip, count = pages.offset(req.get("NextToken", "")), req.get("MaxRecords", 50)
         page = wanted[skip : skip + count]
         answer: Value = {"MetricAlarms": [], "CompositeAlarms": []}
         for alarm in page:
             answer[f"{alarm.kind}s"].append(_described(alarm))
         if len(wanted) > skip + count:
-            answer["NextToken"] = _token(skip + count)
+            answer["NextToken"] = pages.token(skip + count)
         return answer
 
     def describe_alarms_for_metric(self, ctx: Context, req: Value) -> Value:
@@ -91,7 +91,7 @@ class AlarmFamily:
     def describe_alarm_history(self, ctx: Context, req: Value) -> Value:
         """Return what happened to alarms, newest first unless asked otherwise."""
         _ = ctx
-        skip, count = _offset(req.get("NextToken", "")), req.get("MaxRecords", 100)
+        skip, count = pages.offset(req.get("NextToken", "")), req.get("MaxRecords", 100)
         found = self._alarms.history(
             alarm=req.get("AlarmName"),
             kinds=req.get("AlarmTypes") or ("MetricAlarm", "CompositeAlarm"),
@@ -116,7 +116,7 @@ class AlarmFamily:
             ]
         }
         if len(found) > count:
-            answer["NextToken"] = _token(skip + count)
+            answer["NextToken"] = pages.token(skip + count)
         return answer
 
     def delete_alarms(self, ctx: Context, req: Value) -> Value:
@@ -247,22 +247,6 @@ def _has_action(alarm: Alarm, prefix: str) -> bool:
 
 def _pairs(given: Sequence[Value]) -> dict[str, str]:
     return {one["Name"]: one["Value"] for one in given}
-
-
-def _token(offset: int) -> str:
-    return base64.urlsafe_b64encode(f"after:{offset}".encode()).decode()
-
-
-def _offset(token: str) -> int:
-    if not token:
-        return 0
-    try:
-        kind, _, number = base64.urlsafe_b64decode(token).decode().partition(":")
-    except ValueError:
-        kind, number = "", ""
-    if kind != "after" or not number.isdecimal():
-        raise AwsError("InvalidNextToken", "Invalid nextToken.", 400)
-    return int(number)
 
 
 def _not_there(what: str) -> AwsError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import math
 from typing import TYPE_CHECKING, Any
 
+from farero.aws.services.cloudwatch import pages
 from farero.aws.wire.messages import AwsError
 from farero.records.metrics import Datum, Metric, StatisticSet
 from farero.telemetry.metrics.ingest import MINUTE
@@ -122,7 +122,7 @@ class MetricFamily:
         series = self._queries.evaluate(queries, start=start, end=end)
         newest_first = req.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         most = min(req.get("MaxDatapoints", _MOST_RESULT_POINTS), _MOST_RESULT_POINTS)
-        skip = _offset(req.get("NextToken", ""))
+        skip = pages.offset(req.get("NextToken", ""))
         results: list[Value] = []
         seen = 0
         for one in series:
@@ -140,7 +140,7 @@ class MetricFamily:
             )
         answer: Value = {"MetricDataResults": results, "Messages": []}
         if seen > skip + most:
-            answer["NextToken"] = _token(skip + most)
+            answer["NextToken"] = pages.token(skip + most)
         return answer
 
     def list_metrics(self, ctx: Context, req: Value) -> Value:
@@ -152,7 +152,7 @@ class MetricFamily:
         )
         wanted = [(one["Name"], one.get("Value")) for one in req.get("Dimensions", [])]
         matching = [metric for metric in found if _has(metric, wanted)]
-        skip = _offset(req.get("NextToken", ""))
+        skip = pages.offset(req.get("NextToken", ""))
         answer: Value = {
             "Metrics": [
                 {
@@ -164,7 +164,7 @@ class MetricFamily:
             ]
         }
         if len(matching) > skip + _PAGE:
-            answer["NextToken"] = _token(skip + _PAGE)
+            answer["NextToken"] = pages.token(skip + _PAGE)
         return answer
 
 
@@ -254,22 +254,6 @@ def _seconds(moment: dt.datetime) -> int:
 
 def _moment(seconds: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
-
-
-def _token(offset: int) -> str:
-    return base64.urlsafe_b64encode(f"after:{offset}".encode()).decode()
-
-
-def _offset(token: str) -> int:
-    if not token:
-        return 0
-    try:
-        kind, _, number = base64.urlsafe_b64decode(token).decode().partition(":")
-        if kind == "after" and number.isdecimal():
-            return int(number)
-    except ValueError:
-        pass
-    raise AwsError("InvalidNextToken", "Invalid nextToken.", 400)
 
 
 def _invalid_value(message: str) -> AwsError:
