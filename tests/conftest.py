@@ -31,15 +31,19 @@ from farero.store.tables.base import metadata, versions
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def load_script(name):
-    """Import scripts/NAME.py as a module."""
+def load_script(name, folder="scripts"):
+    """Import FOLDER/NAME.py as a module."""
     if f"script_{name}" in sys.modules:
         return sys.modules[f"script_{name}"]
-    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[f"script_{name}"] = module
     spec.loader.exec_module(module)
     return module
+
+
+_receivers = load_script("receivers", "tests")
+make_receiver, receiver, inbox = _receivers.make_receiver, _receivers.receiver, _receivers.inbox
 
 
 @pytest.fixture

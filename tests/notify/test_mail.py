@@ -1,10 +1,8 @@
 """Mail to a real server: one that takes, refuses, hangs and recovers."""
 
-import email
 import json
 import re
 import socket
-from email.policy import default
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -12,38 +10,6 @@ from aiosmtpd.smtp import AuthResult
 from botocore.awsrequest import AWSRequest
 
 from farero.notify.mail import Mailer
-
-
-class Inbox:
-    """A handler that keeps what comes; `answer` is what it says to a mail."""
-
-    def __init__(self):
-        self.mails = []
-        self.answer = "250 OK"
-        self.refused = set()
-
-    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802 - aiosmtpd's name
-        if address in self.refused:
-            return "550 no such mailbox"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802
-        if self.answer.startswith("250"):
-            self.mails.append(envelope)
-        return self.answer
-
-
-@pytest.fixture
-def inbox():
-    handler = Inbox()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
-    controller.start()
-    handler.url = f"smtp://127.0.0.1:{port}"
-    yield handler
-    controller.stop()
 
 
 def mail_server(cloud, url, timeout_s=5.0):
@@ -63,17 +29,12 @@ def subscribed(cloud, protocol="email", address="ana@example.com"):
     return topic
 
 
-def text_of(envelope):
-    mail = email.message_from_bytes(envelope.content, policy=default)
-    return mail, mail.get_content().replace("\r\n", "\n").removesuffix("\n")
-
-
 def visit(cloud, url):
     return cloud.send(AWSRequest("GET", url.replace("127.0.0.1:4747", "localhost:4747")).prepare())
 
 
 def confirm(cloud, inbox):
-    _, text = text_of(inbox.mails[-1])
+    _, text = inbox.texts[-1]
     return visit(cloud, re.search(r"http://\S+", text)[0])
 
 
@@ -94,7 +55,7 @@ def test_a_mailbox_is_told_once_its_link_was_visited(cloud, inbox):
 
     assert (page.status_code, "Subscription confirmed!" in page.text) == (200, True)
     assert len(inbox.mails) == 2
-    mail, text = text_of(inbox.mails[1])
+    mail, text = inbox.read(1)
     assert (mail["Subject"], mail["To"], mail["From"]) == (
         "Grüße",
         "ana@example.com",
@@ -112,13 +73,13 @@ def test_an_unknown_link_confirms_nothing(cloud):
 def test_email_json_is_the_envelope(cloud, inbox):
     mail_server(cloud, inbox.url)
     topic = subscribed(cloud, "email-json")
-    _, text = text_of(inbox.mails[0])
+    _, text = inbox.texts[0]
     visit(cloud, json.loads(text)["SubscribeURL"])
 
     cloud.client("sns").publish(TopicArn=topic, Message="hello")
     cloud.run()
 
-    _, text = text_of(inbox.mails[1])
+    _, text = inbox.texts[1]
     assert json.loads(text)["Message"] == "hello"
 
 
@@ -169,14 +130,14 @@ def test_nobody_listening_is_said(cloud):
     assert "could not be reached" in deliveries(cloud)[0]["reason"]
 
 
-def test_a_login_is_used(cloud):
+def test_a_login_is_used(cloud, inbox):
     seen = []
 
     def check(_server, _session, _envelope, mechanism, data):
         seen.append((mechanism, data.login, data.password))
         return AuthResult(success=True)
 
-    handler = Inbox()
+    handler = type(inbox)()
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     controller = Controller(

@@ -1,11 +1,15 @@
 """Real receivers of notifications, on this machine: HTTP servers that take, hang, fail and recover; a mail server."""
 
+import email
 import json
+import socket
 import threading
 from dataclasses import dataclass, field
+from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from aiosmtpd.controller import Controller
 
 
 @dataclass
@@ -65,6 +69,8 @@ class Receiver:
         self.server = Server(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/hook"
+        #: Of the form that Slack's webhooks have.
+        self.slack_url = f"http://127.0.0.1:{self.port}/services/T0/B0/x"
         self._thread = threading.Thread(
             target=self.server.serve_forever, kwargs={"poll_interval": 0.02}
         )
@@ -101,3 +107,48 @@ def make_receiver():
 def receiver(make_receiver):
     """One receiver that takes everything."""
     return make_receiver()
+
+
+class Inbox:
+    """A mail server's handler that keeps what comes; `answer` is what it says to a mail."""
+
+    def __init__(self):
+        self.mails = []
+        self.answer = "250 OK"
+        self.refused = set()
+        self.url = ""
+
+    @property
+    def texts(self):
+        """(subject, text) of every mail."""
+        found = [self.read(number) for number in range(len(self.mails))]
+        return [(mail["Subject"], text) for mail, text in found]
+
+    def read(self, number):
+        """Return a mail and its text."""
+        mail = email.message_from_bytes(self.mails[number].content, policy=default)
+        return mail, mail.get_content().replace("\r\n", "\n").removesuffix("\n")
+
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802 - aiosmtpd's name
+        if address in self.refused:
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802
+        if self.answer.startswith("250"):
+            self.mails.append(envelope)
+        return self.answer
+
+
+@pytest.fixture
+def inbox():
+    """A mailbox behind a real mail server."""
+    handler = Inbox()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller.start()
+    handler.url = f"smtp://127.0.0.1:{port}"
+    yield handler
+    controller.stop()
