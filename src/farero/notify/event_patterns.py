@@ -5,15 +5,25 @@ Follows "Creating Amazon EventBridge event patterns" and its page on comparison 
 
 from __future__ import annotations
 
-import ipaddress
 import json
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from farero.base.errors import Invalid
+from farero.notify.conditions import (
+    TEXT_MATCHES,
+    check_choices,
+    check_numeric,
+    flat,
+    is_choice,
+    is_in_network,
+    is_network,
+    is_within,
+    many,
+    same,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 MAX_DEPTH = 50
 MAX_LENGTH = 4096
@@ -21,20 +31,6 @@ MAX_LENGTH = 4096
 MAX_NUMBER = 5_000_000_000
 #: EventBridge refuses a rule whose `$or` would make more combinations than this.
 MAX_COMBINATIONS = 1000
-
-_OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
-    "=": lambda a, b: a == b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-#: What may stand under `anything-but` takes one text or a list of them; alone, one text.
-_TEXT_MATCHES: dict[str, Callable[[str, str], bool]] = {
-    "prefix": str.startswith,
-    "suffix": str.endswith,
-    "equals-ignore-case": lambda value, wanted: value.casefold() == wanted.casefold(),
-}
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -55,14 +51,14 @@ def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
     """Say whether an event is wanted. pattern: as `parse` returned it."""
     return all(
         any(matches(choice, event) for choice in wanted)
-        if _is_choice(key, wanted)
+        if is_choice(key, wanted)
         else _matches_key(wanted, key, event)
         for key, wanted in pattern.items()
     )
 
 
 def _matches_key(wanted: Any, key: str, event: Mapping[str, Any]) -> bool:
-    leaves = _flat(event[key]) if key in event else []
+    leaves = flat(event[key]) if key in event else []
     if isinstance(wanted, dict):
         inner = cast("dict[str, Any]", wanted)
         # One element of an array must satisfy all of the inner pattern.
@@ -73,15 +69,9 @@ def _matches_key(wanted: Any, key: str, event: Mapping[str, Any]) -> bool:
     return any(_meets(condition, values) for condition in wanted)
 
 
-def _flat(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        return [value]
-    return [leaf for part in cast("list[Any]", value) for leaf in _flat(part)]
-
-
 def _meets(condition: Any, values: list[Any]) -> bool:
     if not isinstance(condition, dict):
-        return any(_same(value, condition) for value in values)
+        return any(same(value, condition) for value in values)
     ((kind, wanted),) = cast("dict[str, Any]", condition).items()
     if kind == "exists":
         return bool(values) is wanted
@@ -90,17 +80,13 @@ def _meets(condition: Any, values: list[Any]) -> bool:
 
 def _meets_one(kind: str, wanted: Any, value: Any) -> bool:
     if kind == "numeric":
-        number = _number(value)
-        return number is not None and all(
-            _OPERATORS[sign](number, Decimal(str(limit)))
-            for sign, limit in zip(wanted[::2], wanted[1::2], strict=True)
-        )
+        return is_within(value, wanted)
     if kind == "anything-but":
         return _is_other(wanted, value)
     if not isinstance(value, str):
         return False
     if kind == "cidr":
-        return _in_network(wanted, value)
+        return is_in_network(value, wanted)
     if isinstance(wanted, dict):  # {"prefix": {"equals-ignore-case": "x"}}
         folded = cast("dict[str, str]", wanted)["equals-ignore-case"].casefold()
         return _TEXT_MATCHES[kind](value.casefold(), folded)
@@ -111,33 +97,9 @@ def _is_other(wanted: Any, value: Any) -> bool:
     if isinstance(wanted, dict):
         ((kind, given),) = cast("dict[str, Any]", wanted).items()
         return not (
-            isinstance(value, str) and any(_TEXT_MATCHES[kind](value, one) for one in _many(given))
+            isinstance(value, str) and any(_TEXT_MATCHES[kind](value, one) for one in many(given))
         )
-    return not any(_same(value, one) for one in _many(wanted))
-
-
-def _same(value: Any, wanted: Any) -> bool:
-    """Compare as JSON does: `true` is not 1, `5` is `5.0`."""
-    if isinstance(value, bool) or isinstance(wanted, bool):
-        return value is wanted
-    number, other = _number(value), _number(wanted)
-    if number is not None and other is not None:
-        return number == other
-    return isinstance(value, str | None) and value == wanted
-
-
-def _number(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    number = Decimal(str(value))
-    return number if number.is_finite() else None
-
-
-def _in_network(network: str, value: str) -> bool:
-    try:
-        return ipaddress.ip_address(value) in ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False
+    return not any(same(value, one) for one in many(wanted))
 
 
 def _matches_wildcard(value: str, wanted: str) -> bool:
@@ -157,7 +119,8 @@ def _matches_wildcard(value: str, wanted: str) -> bool:
     return at <= end
 
 
-_TEXT_MATCHES["wildcard"] = _matches_wildcard
+#: What may stand under `anything-but` takes one text or a list of them; alone, one text.
+_TEXT_MATCHES = {**TEXT_MATCHES, "wildcard": _matches_wildcard}
 
 
 def _pieces(wanted: str) -> list[str]:
@@ -179,20 +142,12 @@ def _pieces(wanted: str) -> list[str]:
     return pieces
 
 
-def _is_choice(key: str, wanted: Any) -> bool:
-    """Say whether `$or` is the operator: a list of two or more objects that are no conditions."""
-    if key != "$or" or not isinstance(wanted, list):
-        return False
-    choices = cast("list[Any]", wanted)
-    return len(choices) > 1 and all(choice and isinstance(choice, dict) for choice in choices)
-
-
 def _check(pattern: dict[str, Any], depth: int) -> int:
     """Return how many combinations a pattern's `$or`s make."""
     _need(depth <= MAX_DEPTH, "Event pattern is nested too deeply")
     combinations = 1
     for key, wanted in pattern.items():
-        if _is_choice(key, wanted):
+        if is_choice(key, wanted):
             combinations *= sum(_check(choice, depth + 1) for choice in wanted)
         elif isinstance(wanted, dict):
             _need(wanted != {}, "Empty objects are not allowed")
@@ -218,11 +173,11 @@ def _check_condition(condition: Any) -> None:
     if kind == "exists":
         _need(isinstance(wanted, bool), "exists match pattern must be either true or false.")
     elif kind == "numeric":
-        _check_numeric(wanted)
+        check_numeric(wanted, most=MAX_NUMBER, need=_need)
     elif kind == "anything-but":
         _check_anything_but(wanted)
     elif kind == "cidr":
-        _need(_is_network(wanted), "Malformed CIDR, one '/' required")
+        _need(is_network(wanted), "Malformed CIDR, one '/' required")
     else:
         _need(kind in _TEXT_MATCHES, f"Unrecognized match type {kind}")
         if kind in ("prefix", "suffix") and isinstance(wanted, dict):
@@ -244,46 +199,11 @@ def _check_anything_but(wanted: Any) -> None:
         _need(len(inner) == 1, "Only one key allowed in match expression")
         ((kind, given),) = inner.items()
         _need(kind in _TEXT_MATCHES, f"Unsupported anything-but pattern: {kind}")
-        _need(bool(_many(given)), "Empty arrays are not allowed")
-        for one in _many(given):
+        _need(bool(many(given)), "Empty arrays are not allowed")
+        for one in many(given):
             _check_text(kind, one)
         return
-    choices = _many(wanted)
-    are_texts = all(isinstance(choice, str) for choice in choices)
-    are_numbers = all(_number(choice) is not None for choice in choices)
-    _need(
-        bool(choices) and (are_texts or are_numbers),
-        "Inside anything but list, start|null|boolean is not supported.",
-    )
-
-
-def _check_numeric(wanted: Any) -> None:
-    _need(isinstance(wanted, list) and wanted != [], "Value of numeric must be an array.")
-    parts = cast("list[Any]", wanted)
-    _need(len(parts) in (2, 4), "Bad numeric range operator")
-    for sign, limit in zip(parts[::2], parts[1::2], strict=True):
-        known = isinstance(sign, str) and sign in _OPERATORS
-        _need(known, f"Unrecognized numeric range operator: {sign}")
-        number = _number(limit)
-        _need(number is not None and abs(number) <= MAX_NUMBER, f"Value of {sign} must be numeric")
-    if len(parts) == 4:
-        lower, low, upper, high = parts
-        _need(lower in (">", ">=") and upper in ("<", "<="), "Bad numeric range operator")
-        _need(low < high, "Bottom must be less than top")
-
-
-def _is_network(wanted: Any) -> bool:
-    if not isinstance(wanted, str) or "/" not in wanted:
-        return False
-    try:
-        ipaddress.ip_network(wanted, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _many(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else [value]
+    check_choices(wanted, need=_need)
 
 
 def _refuse_constant(name: str) -> None:

@@ -6,34 +6,33 @@ looks at the message's attributes, or at its body when the scope is MessageBody.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, cast
 
 from farero.base.errors import Invalid
+from farero.notify.conditions import (
+    TEXT_MATCHES,
+    check_choices,
+    check_numeric,
+    check_range,
+    flat,
+    is_choice,
+    is_in_network,
+    is_network,
+    is_within,
+    many,
+    same,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 MAX_KEYS = 5
 MAX_COMBINATIONS = 150
 MAX_DEPTH = 20
 #: A number has up to 15 significant digits and lies within ±1e9 ("Numeric value matching").
 MAX_NUMBER = 1_000_000_000
-
-_OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
-    "=": lambda a, b: a == b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-_TEXT_MATCHES: dict[str, Callable[[str, str], bool]] = {
-    "prefix": lambda value, wanted: value.startswith(wanted),
-    "suffix": lambda value, wanted: value.endswith(wanted),
-    "equals-ignore-case": lambda value, wanted: value.casefold() == wanted.casefold(),
-}
 
 
 def parse(text: str, *, nested: bool) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def _values(attribute: Mapping[str, str]) -> Any:
 def _accepts(policy: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     return all(
         any(_accepts(choice, given) for choice in wanted)
-        if _is_choice(key, wanted)
+        if is_choice(key, wanted)
         else _accepts_key(wanted, given, key)
         for key, wanted in policy.items()
     )
@@ -108,15 +107,8 @@ def _accepts_key(wanted: Any, given: Mapping[str, Any], key: str) -> bool:
             )
         return _accepts(inner, cast("dict[str, Any]", value) if isinstance(value, dict) else {})
     is_there = key in given
-    values = _flat(given[key]) if is_there else []
+    values = flat(given[key]) if is_there else []
     return any(_matches(condition, values, is_there=is_there) for condition in wanted)
-
-
-def _flat(value: Any) -> list[Any]:
-    """Return the leaves of nested lists: SNS tries each element of an array."""
-    if not isinstance(value, list):
-        return [value]
-    return [leaf for part in cast("list[Any]", value) for leaf in _flat(part)]
 
 
 def _matches(condition: Any, values: list[Any], *, is_there: bool) -> bool:
@@ -125,20 +117,17 @@ def _matches(condition: Any, values: list[Any], *, is_there: bool) -> bool:
         if kind == "exists":
             return is_there is wanted
         return any(_matches_one(kind, wanted, value) for value in values)
-    return any(_same(value, condition) for value in values)
+    return any(same(value, condition) for value in values)
 
 
 def _matches_one(kind: str, wanted: Any, value: Any) -> bool:
     if kind == "anything-but":
         return _is_other(wanted, value)
     if kind == "numeric":
-        number = _number(value)
-        return number is not None and all(
-            _OPERATORS[sign](number, Decimal(str(limit))) for sign, limit in _pairs(wanted)
-        )
+        return is_within(value, wanted)
     if kind == "cidr":
-        return _in_network(wanted, value)
-    return isinstance(value, str) and _TEXT_MATCHES[kind](value, wanted)
+        return is_in_network(value, wanted)
+    return isinstance(value, str) and TEXT_MATCHES[kind](value, wanted)
 
 
 def _is_other(wanted: Any, value: Any) -> bool:
@@ -146,50 +135,10 @@ def _is_other(wanted: Any, value: Any) -> bool:
         return False
     if isinstance(wanted, dict):
         ((kind, texts),) = cast("dict[str, Any]", wanted).items()
-        choices = cast("list[str]", texts if isinstance(texts, list) else [texts])
         return isinstance(value, str) and not any(
-            _TEXT_MATCHES[kind](value, text) for text in choices
+            TEXT_MATCHES[kind](value, text) for text in many(texts)
         )
-    choices = cast("list[Any]", wanted if isinstance(wanted, list) else [wanted])
-    return not any(_same(value, choice) for choice in choices)
-
-
-def _same(value: Any, wanted: Any) -> bool:
-    """Compare as JSON does: `true` is not 1, `5` is `5.0`."""
-    if isinstance(value, bool) or isinstance(wanted, bool):
-        return value is wanted
-    number, wanted_number = _number(value), _number(wanted)
-    if number is not None and wanted_number is not None:
-        return number == wanted_number
-    return type(value) is type(wanted) and value == wanted
-
-
-def _number(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return None
-    number = Decimal(str(value))
-    return number if number.is_finite() else None
-
-
-def _in_network(network: str, value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        return ipaddress.ip_address(value) in ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False
-
-
-def _pairs(wanted: list[Any]) -> list[tuple[Any, Any]]:
-    return list(zip(wanted[::2], wanted[1::2], strict=True))
-
-
-def _is_choice(key: str, wanted: Any) -> bool:
-    """Say whether `$or` is the operator: a list of two or more objects that are no conditions."""
-    if key != "$or" or not isinstance(wanted, list):
-        return False
-    choices = cast("list[Any]", wanted)
-    return len(choices) > 1 and all(choice and isinstance(choice, dict) for choice in choices)
+    return not any(same(value, choice) for choice in many(wanted))
 
 
 def _check(policy: dict[str, Any], *, nested: bool, depth: int) -> tuple[int, int]:
@@ -200,7 +149,7 @@ def _check(policy: dict[str, Any], *, nested: bool, depth: int) -> tuple[int, in
         raise Invalid("FilterPolicy: Empty objects are not allowed")
     keys, combinations = 0, 1
     for key, wanted in policy.items():
-        if _is_choice(key, wanted):
+        if is_choice(key, wanted):
             parts = [_check(choice, nested=nested, depth=depth + 1) for choice in wanted]
             keys += max(count for count, _ in parts)
             combinations *= sum(count for _, count in parts)
@@ -230,7 +179,7 @@ def _check_conditions(conditions: list[Any]) -> None:
         elif isinstance(condition, list):
             raise Invalid("FilterPolicy: Match value must be String, number, true, false, or null")
         else:
-            _check_range(condition)
+            check_range(condition, most=MAX_NUMBER, need=_need)
 
 
 def _check_operator(condition: dict[str, Any]) -> None:
@@ -240,12 +189,12 @@ def _check_operator(condition: dict[str, Any]) -> None:
     if kind == "exists":
         _need(isinstance(wanted, bool), "exists match pattern must be either true or false.")
     elif kind == "numeric":
-        _check_numeric(wanted)
+        check_numeric(wanted, most=MAX_NUMBER, need=_need)
     elif kind == "anything-but":
         _check_anything_but(wanted)
     elif kind == "cidr":
-        _need(_is_network(wanted), "Malformed CIDR, one '/' required")
-    elif kind in _TEXT_MATCHES:
+        _need(is_network(wanted), "Malformed CIDR, one '/' required")
+    elif kind in TEXT_MATCHES:
         _need(isinstance(wanted, str), f"{kind} match pattern must be a string")
     else:
         raise Invalid(f"FilterPolicy: Unrecognized match type {kind}")
@@ -255,63 +204,17 @@ def _check_anything_but(wanted: Any) -> None:
     if isinstance(wanted, dict):
         inner = cast("dict[str, Any]", wanted)
         _need(
-            len(inner) == 1 and next(iter(inner)) in _TEXT_MATCHES,
+            len(inner) == 1 and next(iter(inner)) in TEXT_MATCHES,
             "Unsupported anything-but pattern",
         )
         texts = next(iter(inner.values()))
-        choices = cast("list[Any]", texts if isinstance(texts, list) else [texts])
+        choices = many(texts)
         _need(
-            bool(choices) and all(isinstance(t, str) for t in choices),
+            bool(choices) and all(isinstance(text, str) for text in choices),
             "anything-but pattern must be a string",
         )
         return
-    choices = cast("list[Any]", wanted if isinstance(wanted, list) else [wanted])
-    are_texts = all(isinstance(choice, str) for choice in choices)
-    are_numbers = all(_number(choice) is not None for choice in choices)
-    _need(
-        bool(choices) and (are_texts or are_numbers),
-        "Inside anything but list, start|null|boolean is not supported.",
-    )
-
-
-def _check_numeric(wanted: Any) -> None:
-    if not isinstance(wanted, list) or not wanted:
-        raise Invalid("FilterPolicy: Value of numeric must be an array.")
-    parts = cast("list[Any]", wanted)
-    _need(
-        len(parts) in (2, 4), "Value of numeric must be a comparison, or a lower and an upper limit"
-    )
-    for sign, limit in _pairs(parts):
-        _need(
-            isinstance(sign, str) and sign in _OPERATORS,
-            f"Unrecognized numeric range operator: {sign}",
-        )
-        _need(_number(limit) is not None, f"Value of {sign} must be numeric")
-        _check_range(limit)
-    if len(parts) == 4:
-        lower, low, upper, high = parts
-        _need(lower in (">", ">=") and upper in ("<", "<="), "Bad numeric range operator")
-        _need(Decimal(str(low)) < Decimal(str(high)), "Bottom must be less than top")
-
-
-def _check_range(condition: Any) -> None:
-    if isinstance(condition, bool) or not isinstance(condition, int | float):
-        return
-    # NaN is within no range.
-    _need(
-        -MAX_NUMBER <= condition <= MAX_NUMBER,
-        f"Value must be between -1.0E9 and 1.0E9, was {condition}",
-    )
-
-
-def _is_network(wanted: Any) -> bool:
-    if not isinstance(wanted, str) or "/" not in wanted:
-        return False
-    try:
-        ipaddress.ip_network(wanted, strict=False)
-    except ValueError:
-        return False
-    return True
+    check_choices(wanted, need=_need)
 
 
 def _need(claim: bool, words: str) -> None:  # noqa: FBT001 - reads as `need(claim, else say)`
