@@ -98,12 +98,13 @@ def _percentile(found: Summary, share: float) -> float | None:
     values = found.values()
     if not values:
         return None
-    rank, seen = share * (found.count - 1), 0.0
     if share in (0.0, 1.0):
         return found.least if share == 0.0 else found.most
+    # The smallest value that is not exceeded by that share of all: of few requests, p99 is the slowest.
+    rank, seen = share * found.count * (1 - 1e-12), 0.0
     for value, count in values:
         seen += count
-        if seen > rank:
+        if seen >= rank:
             return value
     return values[-1][0]
 
