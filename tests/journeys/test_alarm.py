@@ -1,0 +1,186 @@
+"""A model begins to fail: a web address, a mailbox and a Slack channel are told within two periods, and once it is well."""
+
+import datetime as dt
+import io
+import json
+import re
+import tarfile
+import urllib.request
+from collections import Counter
+
+import pytest
+
+#: Fails for a negative quantity, is slow for one above 100.
+INFERENCE = """
+import json, time
+
+def model_fn(model_dir):
+    return None
+
+def input_fn(body, content_type):
+    return float(body)
+
+def predict_fn(quantity, model):
+    if quantity < 0:
+        raise ValueError("quantity is negative")
+    if quantity > 100:
+        time.sleep(0.3)
+    return quantity * 2
+
+def output_fn(value, accept):
+    return json.dumps(value), "application/json"
+"""
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+PERIOD_S = 60
+
+
+@pytest.fixture
+def watched(platform, inbox):
+    """A platform that may send mail, and to this machine."""
+    platform.farero("down")
+    platform.env |= {
+        "FARERO_SMTP_URL": inbox.url,
+        "FARERO_MAIL_FROM": "farero@example.com",
+        "FARERO_NOTIFY_ALLOW_HOSTS": "127.0.0.1",
+    }
+    platform.farero("up", "-d")
+    return platform
+
+
+def deploy(platform, name):
+    """Bring the model into service; return a function that asks it and returns the status."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        info = tarfile.TarInfo("code/inference.py")
+        info.size = len(INFERENCE)
+        tar.addfile(info, io.BytesIO(INFERENCE.encode()))
+    platform.client("s3").put_object(
+        Bucket=platform.bucket, Key=f"{name}.tar.gz", Body=made.getvalue()
+    )
+    sagemaker, runtime = platform.client("sagemaker"), platform.client("sagemaker-runtime")
+    role = platform.client("iam").list_roles()["Roles"][0]["Arn"]
+    container = {
+        "Image": IMAGE,
+        "ModelDataUrl": f"s3://{platform.bucket}/{name}.tar.gz",
+        "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+    }
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=container)
+    variant = {
+        "VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }  # fmt: skip
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+    def ask(quantity):
+        try:
+            answer = runtime.invoke_endpoint(
+                EndpointName=name, ContentType="text/csv", Body=str(quantity)
+            )
+        except runtime.exceptions.ModelError as error:
+            return error.response["OriginalStatusCode"]
+        return answer["ResponseMetadata"]["HTTPStatusCode"]
+
+    return ask
+
+
+def put_alarms(platform, endpoint, topic):
+    """Watch for failures and for slowness, as the courses do."""
+    common = {
+        "Namespace": "AWS/SageMaker", "Period": PERIOD_S, "EvaluationPeriods": 1,
+        "Dimensions": [{"Name": "EndpointName", "Value": endpoint},
+                       {"Name": "VariantName", "Value": "AllTraffic"}],
+        "ComparisonOperator": "GreaterThanThreshold", "AlarmActions": [topic], "OKActions": [topic],
+    }  # fmt: skip
+    cloudwatch = platform.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="fails", MetricName="Invocation5XXErrors", Statistic="Sum", Threshold=0, **common
+    )
+    cloudwatch.put_metric_alarm(
+        AlarmName="slow", MetricName="ModelLatency", ExtendedStatistic="p99", Threshold=200_000, **common
+    )  # fmt: skip
+
+
+def visit(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.status
+
+
+def subscribe(platform, topic, hook, slack, inbox):
+    """Subscribe all three; those that are asked confirm."""
+    sns = platform.client("sns")
+    for protocol, endpoint in [
+        ("http", hook.url), ("email", "ana@example.com"), ("http", slack.slack_url),
+    ]:  # fmt: skip
+        sns.subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint)
+    platform.wait(lambda: hook.posts and inbox.mails)
+    visit(hook.posts[0].json["SubscribeURL"])
+    visit(re.search(r"http://\S+", inbox.texts[0][1])[0])
+
+
+def states_of_hook(hook):
+    told = [json.loads(text) for text in hook.messages]
+    return Counter((one["AlarmName"], one["NewStateValue"]) for one in told)
+
+
+def states_of_mail(inbox):
+    told = [json.loads(text) for subject, text in inbox.texts[1:]]
+    return Counter((one["AlarmName"], one["NewStateValue"]) for one in told)
+
+
+def states_of_slack(slack):
+    titles = [post.json["attachments"][0]["fallback"] for post in slack.posts]
+    return Counter(tuple(reversed(title.split(": ", 1))) for title in titles)
+
+
+def one_of_each(state):
+    return {("fails", state), ("slow", state)}
+
+
+@pytest.mark.journey
+def test_a_failing_model_is_told_to_three_and_so_is_its_recovery(watched, make_receiver, inbox):
+    """The longest test there is: endpoints are measured in minutes, so two periods are two minutes."""
+    hook, slack = make_receiver(), make_receiver()
+    ask = deploy(watched, "price")
+    topic = watched.client("sns").create_topic(Name="alerts")["TopicArn"]
+    subscribe(watched, topic, hook, slack, inbox)
+    # The web address hangs, then fails twice; the other two must not wait for it.
+    answers = iter([500, 503])
+    hook.status = lambda _: next(answers, 200)
+    hook.go_on.clear()
+
+    began = dt.datetime.now(dt.UTC)
+    assert [ask(1), ask(-1), ask(101)] == [200, 500, 200]
+    put_alarms(watched, "price", topic)
+    alarmed = one_of_each("ALARM")
+    watched.wait(
+        lambda: alarmed <= states_of_slack(slack).keys() & states_of_mail(inbox).keys(), 2 * PERIOD_S
+    )  # fmt: skip
+    hook.go_on.set()
+    watched.wait(lambda: ask(1) == 200 and alarmed <= states_of_hook(hook).keys(), 20)
+    told = dt.datetime.now(dt.UTC)
+    well = one_of_each("OK")
+    watched.wait(
+        lambda: (
+            ask(1) == 200
+            and well <= states_of_slack(slack).keys()
+            and well <= states_of_mail(inbox).keys()
+            and well <= states_of_hook(hook).keys()
+        ),
+        2 * PERIOD_S,
+    )
+
+    assert told - began < dt.timedelta(seconds=2 * PERIOD_S)
+    # Each once; the web address saw the two messages that it refused again.
+    wanted = Counter(alarmed | well)
+    assert (states_of_mail(inbox), states_of_slack(slack)) == (wanted, wanted)
+    assert states_of_hook(hook).total() >= wanted.total() + 2
+    first, *_ = [post for post in hook.posts if "Message" in post.json][1:]
+    alarm = json.loads(first.json["Message"])
+    assert alarm["NewStateReason"].startswith("Threshold Crossed: 1 ")
+    assert first.json["Subject"] == f'ALARM: "{alarm["AlarmName"]}" in US East (N. Virginia)'
+    described = watched.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert {one["AlarmName"]: one["StateValue"] for one in described} == {"fails": "OK", "slow": "OK"}  # fmt: skip
