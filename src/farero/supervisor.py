@@ -290,11 +290,11 @@ class Supervisor:
         pids = {child.spec.name: child.pid for child in self._children.running()}
         return {
             "pid": os.getpid(),
-            "url": f"http://{self._settings.bind}:{self._port}",
+            "url": f"http://{self._settings.host}:{self._port}",
             "ready": self._is_ready(),
             "isolation": self._children.level,
             "console": self._console
-            and f"http://{self._settings.bind}:{self._console.getsockname()[1]}",
+            and f"http://{self._settings.host}:{self._console.getsockname()[1]}",
             "gateways": [pids.get(name) for name in self._commands if name.startswith("gateway-")],
             "worker": pids.get("worker"),
             "processes": [control.status_to_wire(one) for one in self._children.list()],

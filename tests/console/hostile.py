@@ -11,8 +11,8 @@ import uvicorn
 from test_browser import PAYLOADS as BAD
 
 from farero.base.config import read_settings
-from farero.console.app import build
 from farero.console.data import Cloud
+from farero.console.waking import gate
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -39,5 +39,5 @@ def page(_self: Cloud, name: str, _query: str) -> Any:
 
 Cloud._call, Cloud._page = call, page  # type: ignore[method-assign]
 listening = socket.socket(fileno=int(sys.argv[1]))
-app = build(read_settings(), listening.getsockname()[1])
+app = gate(read_settings(), listening.getsockname()[1])
 uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])

@@ -62,9 +62,14 @@ class Settings:
     log_level: str = "INFO"
 
     @property
+    def host(self) -> str:
+        """The address to listen on as URLs hold it: IPv6 in brackets."""
+        return f"[{self.bind}]" if ":" in self.bind else self.bind
+
+    @property
     def url(self) -> str:
         """Where clients reach the platform."""
-        return f"http://{self.bind}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def run_dir(self) -> Path:

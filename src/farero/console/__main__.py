@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from farero.base.config import read_settings
+from farero.console.waking import gate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,17 +56,9 @@ def main() -> None:
         listening = socket.create_server(("127.0.0.1", chosen.port))
     settings = read_settings()
     port = int(listening.getsockname()[1])
-    try:
-        from farero.console.app import build  # NiceGUI is an extra
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "nicegui":
-            raise
-        app: Any = missing
-        lifespan = "off"
-    else:
-        app, lifespan = build(settings, port), "on"
+    app: Any = gate(settings, port)
     config = uvicorn.Config(
-        app, lifespan=lifespan, log_level="warning", access_log=False, server_header=False,
+        app or missing, lifespan="on" if app else "off", log_level="warning", access_log=False, server_header=False,
         proxy_headers=False, timeout_graceful_shutdown=2,
     )  # fmt: skip
     print(f"console: http://127.0.0.1:{port}", flush=True)  # noqa: T201 - for whoever starts it by hand

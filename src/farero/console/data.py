@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ class Cloud:
         """settings: where the gateway and the owner's key are."""
         self.settings = settings
         self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
         self._session: boto3.Session | None = None
         self._kept: dict[object, tuple[float, Any]] = {}
         self._locks: dict[object, asyncio.Lock] = {}
@@ -73,23 +75,30 @@ class Cloud:
         except (BotoCoreError, OSError) as error:
             raise UnavailableError(str(error)) from error
 
+    def warm(self, *services: str) -> None:
+        """Make clients before they are needed; for a thread that has nothing else to do."""
+        for service in services:
+            self._client(service)
+
     def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            if self._session is None:
-                key = self._key()
-                self._session = boto3.Session(
-                    aws_access_key_id=key["access_key_id"],
-                    aws_secret_access_key=key["secret_access_key"],
-                    region_name=self.settings.region,
-                )
-            config = Config(
-                retries={"max_attempts": 1}, read_timeout=75, connect_timeout=3,
-                s3={"addressing_style": "path"},
-            )  # fmt: skip
-            self._clients[service] = self._session.client(
-                service, endpoint_url=self.settings.url, config=config
+        with self._making:  # boto3's sessions are not safe for threads
+            if service not in self._clients:
+                self._clients[service] = self._make_client(service)
+            return self._clients[service]
+
+    def _make_client(self, service: str) -> Any:
+        if self._session is None:
+            key = self._key()
+            self._session = boto3.Session(
+                aws_access_key_id=key["access_key_id"],
+                aws_secret_access_key=key["secret_access_key"],
+                region_name=self.settings.region,
             )
-        return self._clients[service]
+        config = Config(
+            retries={"max_attempts": 1}, read_timeout=75, connect_timeout=3,
+            s3={"addressing_style": "path"},
+        )  # fmt: skip
+        return self._session.client(service, endpoint_url=self.settings.url, config=config)
 
     def _key(self) -> dict[str, str]:
         return json.loads((self.settings.keys_dir / "owner.json").read_text(encoding="utf-8"))

@@ -1,17 +1,21 @@
 """The console's gate: every request and websocket passes here before any page sees it.
 
 In this order: Host (against DNS rebinding), Origin of everything but GET and HEAD (against forged requests),
-login, session. HTML leaves with a nonce on each script and a policy that lets nothing from outside in.
+login, session's cookie, session's token. Browsers send cookies to every port of a host, so whoever listens on another
+port may learn the cookie; the token is known to the console's own pages alone. NiceGUI's scripts, which are no secret,
+and its websocket, which takes the random id of a page got with the token, need no token.
+HTML leaves with a nonce on each script and a policy that lets nothing from outside in.
 """
 
 from __future__ import annotations
 
-import html
 import re
 import secrets
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
+from farero.console import opening
 from farero.console.sessions import SESSION_S, LockedError
 
 if TYPE_CHECKING:
@@ -26,7 +30,12 @@ if TYPE_CHECKING:
 
 _HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
+_HEAD = re.compile(rb"<head>")
+_NONCE = re.compile(r"[A-Za-z0-9_-]{24}")
 _SOCKET = "/_nicegui_ws/"
+_SCRIPTS = "/_nicegui/"
+_DOWNLOAD = "/download"
+_MOST_BYTES = 4096
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -49,11 +58,15 @@ def policy(nonce: str) -> str:
 class Gate:
     """ASGI application around the console's own."""
 
-    def __init__(self, app: App, sessions: Sessions, cookie: str) -> None:
-        """cookie: name of the session's cookie; it names the port, since cookies ignore ports."""
+    def __init__(self, app: App, sessions: Sessions, cookie: str, preload: str = "") -> None:
+        """cookie: name of the session's cookie; it names the port, since cookies ignore ports.
+
+        preload: HTML that lets a browser fetch scripts before the first page is ready.
+        """
         self.app = app
         self._sessions = sessions
         self._cookie = cookie
+        self._preload = preload
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer or refuse one request."""
@@ -67,27 +80,53 @@ class Gate:
             return
         if scope["type"] == "http" and await self._log_in_or_out(scope, headers, send):
             return
-        if not self._sessions.knows(self._session(headers)):
-            await _refused(scope, send, 401, "Log in", "Run <code>farero open</code> for a link.")
+        cookie = self._session(headers)
+        if not self._sessions.knows(cookie):
+            await _refused(scope, send, 401, "Log in", opening.NEEDS_LINK)
             return
-        kept = [(k, v) for k, v in scope["headers"] if not k.startswith(b"x-forwarded")]
+        kept = [
+            (k, v) for k, v in scope["headers"] if not k.startswith((b"x-forwarded", b"x-farero"))
+        ]
         scope = {**scope, "headers": kept}
         if scope["type"] == "websocket":
             await self.app(scope, receive, send)
-        else:
+        elif scope["path"].startswith(_SCRIPTS):
             await self.app(scope, receive, _Hardened(send).send)
+        else:
+            await self._answer(scope, headers, cookie, receive, send)
+
+    async def _answer(
+        self,
+        scope: Message,
+        headers: dict[str, list[str]],
+        cookie: str,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        token = "".join(headers.get(opening.TOKEN_HEADER, []))
+        if scope["method"] == "POST" and scope["path"] == _DOWNLOAD:
+            token = await _token_of_form(receive)
+            scope = {**scope, "method": "GET"}
+        elif not token and scope["method"] in ("GET", "HEAD"):
+            await _send_page(send, 200, opening.opening(self._preload))
+            return
+        if not self._sessions.trusts(cookie, token):
+            await _refused(scope, send, 401, "Log in", opening.NEEDS_LINK)
+            return
+        nonce = "".join(headers.get(opening.NONCE_HEADER, []))
+        await self.app(scope, receive, _Hardened(send, nonce, opening.FILES).send)
 
     def _refuse(self, scope: Message, headers: dict[str, list[str]]) -> tuple[int, str, str] | None:
         hosts = headers.get("host", [])
         if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
-            return 421, "Wrong host", "The console answers at localhost only."
+            return 421, "Wrong host", "<p>The console answers at localhost only.</p>"
         websocket = scope["type"] == "websocket"
         if (websocket or scope["method"] not in ("GET", "HEAD")) and headers.get("origin") != [
             f"http://{hosts[0]}"
         ]:
-            return 403, "Refused", "The request came from another page."
+            return 403, "Refused", "<p>The request came from another page.</p>"
         if not websocket and scope["path"].startswith(_SOCKET):
-            return 403, "Refused", "Only a websocket is served here."
+            return 403, "Refused", "<p>Only a websocket is served here.</p>"
         return None
 
     async def _log_in_or_out(
@@ -103,21 +142,20 @@ class Gate:
         if not path.startswith("/login/"):
             return False
         if method == "GET":
-            await _page(send, 200, "Farero", _LOGIN)
+            await _send_page(send, 200, opening.page("Farero", opening.LOGIN))
         elif method == "POST":
             try:
                 session = self._sessions.log_in(path.removeprefix("/login/"))
             except LockedError:
-                await _page(send, 429, "Wait a minute", "<p>Too many wrong links.</p>")
+                await _send_page(send, 429, opening.page("Wait a minute", opening.LOCKED))
                 return True
             if session is None:
-                text = "<p>Links work once, for 60 seconds. Run <code>farero open</code> again.</p>"
-                await _page(send, 401, "This link is used up", text)
+                await _send_page(send, 401, opening.page("This link is used up", opening.USED_UP))
             else:
-                cookie = f"{self._cookie}={session}; Path=/; Max-Age={SESSION_S}; HttpOnly; SameSite=Strict"
-                await _redirect(send, "/", cookie)
+                cookie = f"{self._cookie}={session.cookie}; Path=/; Max-Age={SESSION_S}; HttpOnly; SameSite=Strict"
+                await _send_page(send, 200, opening.opening(self._preload, session.token), cookie)
         else:
-            await _page(send, 405, "Refused", "")
+            await _send_page(send, 405, opening.page("Refused", ""))
         return True
 
     def _session(self, headers: dict[str, list[str]]) -> str:
@@ -131,11 +169,13 @@ class Gate:
 class _Hardened:
     """Adds headers to an answer, and to HTML the nonces."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, nonce: str = "", head: str = "") -> None:
+        """nonce: of the document that will hold the HTML, if it has one already; head: HTML for its head."""
         self._send = send
         self._start: Message = {}
         self._parts: list[bytes] | None = None
-        self._nonce = secrets.token_urlsafe(18)
+        self._nonce = nonce if _NONCE.fullmatch(nonce) else secrets.token_urlsafe(18)
+        self._head = head
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -153,40 +193,39 @@ class _Hardened:
             self._parts.append(message.get("body", b""))
             if message.get("more_body"):
                 return
-            mark = b'<script nonce="' + self._nonce.encode() + b'"'
-            body = _SCRIPT.sub(mark, b"".join(self._parts))
+            body = _HEAD.sub(b"<head>" + self._head.encode(), b"".join(self._parts), count=1)
+            body = _SCRIPT.sub(b'<script nonce="' + self._nonce.encode() + b'"', body)
             kept = [(k, v) for k, v in self._start["headers"] if k != b"content-length"]
             kept.append((b"content-length", str(len(body)).encode()))
             await self._send({**self._start, "headers": kept})
             await self._send({"type": "http.response.body", "body": body})
 
 
-_STYLE = (
-    "<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui,sans-serif;max-width:30rem;"
-    "margin:18vh auto;padding:0 1.5rem}code{background:#8883;padding:.1em .35em;border-radius:.3em}"
-    "button{font:inherit;padding:.5em 1.2em}</style>"
-)
-_LOGIN = (
-    "<form method=post><button>Open the console</button></form>"
-    "<script>document.forms[0].submit()</script>"
-)
+async def _token_of_form(receive: Receive) -> str:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+        if len(body) > _MOST_BYTES:
+            return ""
+    found = parse_qs(body.decode("latin-1")).get(opening.TOKEN_FIELD, [""])
+    return found[0]
 
 
-async def _refused(scope: Message, send: Send, status: int, title: str, text: str) -> None:
+async def _refused(scope: Message, send: Send, status: int, title: str, body: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
     else:
-        await _page(send, status, title, f"<p>{text}</p>")
+        await _send_page(send, status, opening.page(title, body))
 
 
-async def _page(send: Send, status: int, title: str, body: str) -> None:
-    text = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
-        f"content='width=device-width'><title>{html.escape(title)}</title>{_STYLE}"
-        f"<main><h1>{html.escape(title)}</h1>{body}</main></html>"
-    )
+async def _send_page(send: Send, status: int, text: str, cookie: str = "") -> None:
     hardened = _Hardened(send)
     headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")]
+    if cookie:
+        headers.append((b"set-cookie", cookie.encode()))
     await hardened.send({"type": "http.response.start", "status": status, "headers": headers})
     await hardened.send({"type": "http.response.body", "body": text.encode()})
 

@@ -113,7 +113,7 @@ def console_login(parts: Parts) -> dict[str, str]:
     path = folder / hashlib.sha256(token.encode()).hexdigest()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(str(now + LOGIN_S))
-    return {"url": f"http://{settings.bind}:{settings.console_port}/login/{token}"}
+    return {"url": f"http://{settings.host}:{settings.console_port}/login/{token}"}
 
 
 def reset(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:

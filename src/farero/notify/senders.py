@@ -117,7 +117,7 @@ class Senders:
 
     def _console_url(self) -> str:
         port = self._settings.console_port
-        return f"http://{self._settings.bind}:{port}" if port else ""
+        return f"http://{self._settings.host}:{port}" if port else ""
 
 
 def _failure(answer: Answer) -> DeliveryFailed:
