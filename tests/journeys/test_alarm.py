@@ -3,10 +3,13 @@
 import datetime as dt
 import io
 import json
+import os
 import re
+import subprocess
 import tarfile
 import urllib.request
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -184,3 +187,64 @@ def test_a_failing_model_is_told_to_three_and_so_is_its_recovery(watched, make_r
     assert first.json["Subject"] == f'ALARM: "{alarm["AlarmName"]}" in US East (N. Virginia)'
     described = watched.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert {one["AlarmName"]: one["StateValue"] for one in described} == {"fails": "OK", "slow": "OK"}  # fmt: skip
+
+
+#: The courses' CloudWatch steps, typed. AWS CLI 1 overlooks AWS_ENDPOINT_URL for SQS.
+TYPED = r"""
+topic=$(aws sns create-topic --name typed --query TopicArn --output text)
+sqs=(--endpoint-url "$AWS_ENDPOINT_URL")
+queue=$(aws sqs create-queue "${sqs[@]}" --queue-name typed --query QueueUrl --output text)
+arn=$(aws sqs get-queue-attributes "${sqs[@]}" --queue-url "$queue" --attribute-names QueueArn \
+  --query Attributes.QueueArn --output text)
+aws sns subscribe --topic-arn "$topic" --protocol sqs --notification-endpoint "$arn" > subscribed.json
+aws cloudwatch put-metric-data --namespace Typed --metric-name Errors --value 3 --unit Count
+aws cloudwatch get-metric-statistics --namespace Typed --metric-name Errors --statistics Sum Average --period 60 \
+  --start-time "$(date -u -d '5 minutes ago' +%FT%TZ)" --end-time "$(date -u -d '1 minute' +%FT%TZ)" > statistics.json
+aws cloudwatch put-metric-alarm --alarm-name typed --namespace Typed --metric-name Errors --statistic Sum --period 300 \
+  --evaluation-periods 1 --threshold 100 --comparison-operator GreaterThanThreshold --treat-missing-data ignore \
+  --alarm-actions "$topic" --ok-actions "$topic"
+aws cloudwatch set-alarm-state --alarm-name typed --state-value ALARM --state-reason "typed by hand"
+aws cloudwatch describe-alarms --alarm-names typed > alarm.json
+aws cloudwatch describe-alarm-history --alarm-name typed --history-item-type StateUpdate > history.json
+aws sqs receive-message "${sqs[@]}" --queue-url "$queue" --wait-time-seconds 20 > message.json
+aws cloudwatch put-dashboard --dashboard-name typed --dashboard-body file://dashboard.json > put.json
+aws cloudwatch get-dashboard --dashboard-name typed --query DashboardBody --output text > got.json
+aws cloudwatch delete-dashboards --dashboard-names typed
+aws cloudwatch delete-alarms --alarm-names typed
+aws sns delete-topic --topic-arn "$topic"
+aws sqs delete-queue "${sqs[@]}" --queue-url "$queue"
+"""
+DASHBOARD = {
+    "widgets": [
+        {
+            "type": "metric", "x": 0, "y": 0, "width": 12, "height": 6,
+            "properties": {"region": "us-east-1", "metrics": [["Typed", "Errors"]], "title": "ñ"},
+        }
+    ]
+}  # fmt: skip
+
+
+@pytest.mark.journey
+@pytest.mark.network
+def test_metrics_alarms_dashboards_topics_and_queues_by_the_aws_cli(
+    shared_platform, client_python, tmp_path
+):
+    env = {**shared_platform.client_env, "AWS_PAGER": ""}
+    env["PATH"] = os.pathsep.join([str(Path(client_python("awscli")).parent), env["PATH"]])
+    (tmp_path / "dashboard.json").write_text(json.dumps(DASHBOARD), encoding="utf-8")
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", TYPED],
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
+    assert [point["Sum"] for point in found["statistics"]["Datapoints"]] == [3.0]
+    [alarm] = found["alarm"]["MetricAlarms"]
+    assert (alarm["StateValue"], alarm["StateReason"]) == ("ALARM", "typed by hand")
+    changes = [one["HistorySummary"] for one in found["history"]["AlarmHistoryItems"]]
+    assert "Alarm updated from INSUFFICIENT_DATA to ALARM" in changes
+    [message] = found["message"]["Messages"]
+    assert json.loads(json.loads(message["Body"])["Message"])["NewStateReason"] == "typed by hand"
+    assert (found["put"]["DashboardValidationMessages"], found["got"]) == ([], DASHBOARD)
