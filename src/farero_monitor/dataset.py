@@ -1,0 +1,209 @@
+"""From files to one profile: each file, or a part of a large one, is profiled by itself; the profiles are merged."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from farero_monitor import cache
+from farero_monitor.profile.dataset import Profile, Unread
+from farero_monitor.profile.sample import ROWS
+from farero_monitor.readers import files
+from farero_monitor.readers.options import Options
+from farero_monitor.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Format = Literal["csv", "parquet", "json", "capture"]
+
+#: Work for one process at a time.
+PART = 32 << 20
+#: Below this starting processes costs more than it gains.
+WORTH_PROCESSES = 24 << 20
+#: Share of lines that may be unreadable before a run counts as failed.
+UNREAD_LIMIT = 0.1
+
+
+class UnreadableDataError(Exception):
+    """So much of the data cannot be read that a result would say nothing; the text names file, line and reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set on disk and how to read it."""
+
+    path: Path
+    format: Format
+    #: The first line of each CSV file names the columns.
+    header: bool = True
+    options: Options = field(default_factory=Options)
+    #: Path of a preprocessing script; its function is loaded in the process that uses it.
+    script: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a file: bytes `start` to `end` (None: all), or row groups of a Parquet file."""
+
+    path: Path
+    start: int = 0
+    end: int | None = None
+    groups: tuple[int, ...] | None = None
+    names: tuple[str, ...] | None = None
+
+
+def profile(
+    source: Source, *, workers: int | None = None, keep: bool = False, sample: int = ROWS
+) -> Profile:
+    """Return the profile of a data set. Raises NoDataError, UnreadableDataError, ScriptError.
+
+    workers: processes; by default one for each core. keep: a profile beside each file, used again while it holds.
+    """
+    found = files.find(source.path)
+    whole = Profile(sample=sample)
+    left: list[Path] = []
+    for path in found:
+        kept = cache.read(path, source) if keep else None
+        if kept is None:
+            left.append(path)
+        else:
+            whole.merge(kept)
+    if keep:
+        tasks = [[part] for path in left for part in [Part(path, names=_header(path, source))]]
+    else:
+        tasks = [[part] for path in left for part in _parts(path, source)]
+    for (part, *_), made in zip(tasks, _profiles(source, tasks, workers, sample), strict=True):
+        if keep:
+            cache.write(part.path, source, made)
+        whole.merge(made)
+    _judge(whole, source)
+    return whole
+
+
+def _profiles(
+    source: Source, tasks: list[list[Part]], workers: int | None, sample: int
+) -> Iterator[Profile]:
+    size = sum(
+        (part.end or part.path.stat().st_size) - part.start for task in tasks for part in task
+    )
+    workers = min(workers or len(os.sched_getaffinity(0)), len(tasks))
+    if workers < 2 or size < WORTH_PROCESSES:
+        for task in tasks:
+            yield profile_parts(source, task, sample)
+        return
+    with Workers(workers) as pool:
+        yield from map(Profile.from_bytes, pool.map([(source, task, sample) for task in tasks]))
+
+
+def profile_parts(source: Source, parts: list[Part], sample: int) -> Profile:
+    """Return the profile of some parts, read one after the other; raises ScriptError."""
+    # the readers bring pyarrow along: imported in the process that reads
+    from farero_monitor.readers.scripts import preprocessor
+
+    if source.script is not None and source.options.script is None:
+        source = replace(
+            source, options=replace(source.options, script=preprocessor(source.script))
+        )
+    name = f"{parts[0].path.name}:{parts[0].start}:{parts[0].groups}"
+    made = Profile(zlib.crc32(name.encode()), sample)
+    for part in parts:
+        for table in _tables(source, part, made):
+            if table.num_columns:
+                made.update(table)
+    return made
+
+
+def _tables(source: Source, part: Part, made: Profile) -> Iterator[Any]:
+    from farero_monitor.readers import capture, flat
+
+    if source.format == "capture":
+        return capture.capture_tables(part.path, part.start, part.end, source.options, made)
+    if source.format == "parquet":
+        return flat.parquet_tables(part.path, part.groups)
+    if source.format == "json":
+        return flat.json_tables(part.path, part.start, part.end, made.unread)
+    return flat.csv_tables(
+        part.path, part.start, part.end, part.names, source.options.missing, made.unread,
+        skip=1 if source.header and not part.start else 0,
+    )  # fmt: skip
+
+
+def _header(path: Path, source: Source) -> tuple[str, ...] | None:
+    """Return the names of a CSV file's columns; None where they are numbered."""
+    from farero_monitor.readers import table
+
+    if source.format != "csv":
+        return None
+    if not source.header:
+        return source.options.names or None
+    with files.open_plain(path) as file:
+        line = file.readline(files.LONGEST_LINE)
+    names = table.header(line.rstrip(b"\r\n"))
+    if not names:
+        raise UnreadableDataError(f"{path.name} is empty: it has no header line.")
+    if all(_is_number(name) for name in names):
+        raise UnreadableDataError(
+            f"{path.name} has no header: its first line is {', '.join(names[:3])}, … "
+            "Read it without one (header: false)."
+        )
+    return tuple(names)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _parts(path: Path, source: Source) -> Iterator[Part]:
+    """Cut a large file into parts that can be read by themselves."""
+    if source.format == "parquet":
+        yield from _row_groups(path)
+        return
+    names, size = _header(path, source), path.stat().st_size
+    if size <= PART or files.is_gzip(path) or (source.format == "csv" and _has_quotes(path)):
+        yield Part(path, names=names)
+        return
+    count = -(-size // PART)
+    for index in range(count):
+        start, end = size * index // count, size * (index + 1) // count
+        yield Part(path, start, end if index < count - 1 else None, names=names)
+
+
+def _row_groups(path: Path) -> Iterator[Part]:
+    from farero_monitor.untyped import pq
+
+    with pq.ParquetFile(path) as file:
+        groups: int = file.num_row_groups
+    if groups <= 1:
+        yield Part(path)
+        return
+    many = max(1, groups * PART // max(PART, path.stat().st_size))
+    for first in range(0, groups, many):
+        yield Part(path, groups=tuple(range(first, min(groups, first + many))))
+
+
+def _has_quotes(path: Path) -> bool:
+    """A newline between quotes does not end a row, so such a file is read in one go (its header may have quotes)."""
+    with path.open("rb") as file:
+        file.readline()
+        while read := file.read(files.BLOCK):
+            if b'"' in read:
+                return True
+    return False
+
+
+def _judge(whole: Profile, source: Source) -> None:
+    bad: Unread = whole.unread
+    if bad.count and bad.count > UNREAD_LIMIT * (whole.rows + bad.count):
+        file, place, reason = bad.places[0]
+        raise UnreadableDataError(
+            f"{bad.count} of {whole.rows + bad.count} lines of {source.path} cannot be read; "
+            f"the first is {file}, {place}: {reason}."
+        )

@@ -1,0 +1,1 @@
+"""Distances, tests, and the calibrated verdict over a whole window."""

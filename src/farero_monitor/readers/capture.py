@@ -1,0 +1,144 @@
+"""SageMaker's capture files: a record a line, each with a request and its answer, as one row of values.
+
+Two ways give the same rows. The fast one takes a block of which every line has the very same shape and CSV on both
+sides: a CSV parser that splits at double quotes finds the payloads without reading JSON. Whatever else there is (an
+escape, another encoding, a missing half, a script) is read record by record (`records.py`).
+
+The values of the answer come before those of the request, as the analyzer of AWS has them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from farero_monitor.readers import table
+from farero_monitor.readers.files import blocks
+from farero_monitor.readers.records import FIRST, tables_of_records
+from farero_monitor.untyped import arrow_csv, pa, pc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from farero_monitor.profile.dataset import Profile, Unread
+    from farero_monitor.readers.options import Options
+
+_INPUT = b'{"captureData":{"endpointInput":{"observedContentType":"'
+_SENT = b'","mode":"INPUT","data":"'
+_GOT = b'","mode":"OUTPUT","data":"'
+_BETWEEN = b'","encoding":"CSV"},"endpointOutput":{"observedContentType":"'
+_END = b'","encoding":"CSV"}},"eventMetadata":{"eventId":"'
+_TIME = b'"inferenceTime"'
+
+
+def capture_tables(
+    path: Path, start: int, end: int | None, options: Options, profile: Profile
+) -> Iterator[Any]:
+    """Yield the rows of a capture file between two bytes; times go into `profile`, bad lines into its `unread`."""
+    line = 0
+    for block in blocks(path, start, end, profile.unread):
+        fast = None if options.script else _fast(block, options, profile, path.name)
+        if fast is None:
+            yield from tables_of_records(block, options, profile, path.name, line)
+        else:
+            yield fast
+        line += block.count(b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Where the values of a line stand among its pieces between double quotes."""
+
+    pieces: int
+    halves: tuple[int, ...]
+    time: int
+
+
+def _shape(line: bytes) -> _Shape | None:
+    pieces = line.split(b'"')
+    places = [index + 2 for index, piece in enumerate(pieces) if piece == b"data"]
+    times = [index + 2 for index, piece in enumerate(pieces) if piece == b"inferenceTime"]
+    if not places or len(places) > 2 or len(times) != 1:
+        return None
+    return _Shape(len(pieces), tuple(places), times[0])
+
+
+def _alike(block: bytes, lines: int, halves: int) -> bool:
+    """Tell whether every line has the keys of a capture record in their usual order and CSV in it."""
+    if block.count(_END) != lines or block.count(_TIME) != lines or b"\\" in block:
+        return False
+    if halves == 2:
+        return block.count(_SENT) == block.count(_GOT) == block.count(_BETWEEN) == lines and (
+            block.count(_INPUT) == lines
+        )
+    # answers alone are rare: they are read record by record
+    return block.count(_INPUT) == block.count(_SENT) == lines
+
+
+def _fast(block: bytes, options: Options, profile: Profile, file: str) -> Any | None:
+    """Return a block's rows as a table of texts, or None if it has to be read record by record."""
+    lines = block.count(b"\n")
+    shape = _shape(block[: block.index(b"\n")])
+    if shape is None or not _alike(block, lines, len(shape.halves)):
+        return None
+    wanted = [f"f{place}" for place in (*shape.halves, shape.time)]
+    try:
+        split = arrow_csv.read_csv(
+            pa.BufferReader(block),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False, block_size=len(block) + 1, autogenerate_column_names=True
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter='"', quote_char=False, ignore_empty_lines=False
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()),
+                strings_can_be_null=False, check_utf8=True,
+            ),
+        ).combine_chunks()  # fmt: skip
+    except pa.ArrowInvalid:
+        return None
+    if split.num_rows != lines:
+        return None
+    times = split.column(wanted[-1]).chunk(0)
+    if options.start or options.end:
+        kept = pc.and_(pc.greater_equal(times, options.start), pc.less(times, options.end or "~"))
+        split, times = split.filter(kept).combine_chunks(), times.filter(kept)
+        if not len(times):
+            return pa.table({})
+    halves = [split.column(name).chunk(0) for name in reversed(wanted[:-1])]
+    made = _rows(halves, options, profile.unread, file)
+    if made is not None:
+        extremes = pc.min_max(times).as_py()
+        profile.seen(extremes["min"])
+        profile.seen(extremes["max"])
+    return made
+
+
+def _rows(halves: list[Any], options: Options, unread: Unread, file: str) -> Any | None:
+    """Return the table of payloads joined row by row; None if that takes reading them record by record."""
+    first = [half.slice(0, FIRST).to_pylist() for half in halves]
+    if not all(text for texts in first for text in texts):
+        return None
+    wide = Counter(sum(text.count(",") + 1 for text in row) for row in zip(*first, strict=True))
+    most = wide.most_common(1)[0][0]
+    counts = next(
+        found
+        for row in zip(*first, strict=True)
+        if sum(found := [text.count(",") + 1 for text in row]) == most
+    )
+    outputs = counts[0] if len(halves) == 2 else 0
+    joined = pc.binary_join_element_wise(*halves, ",")
+    text = pc.binary_join_element_wise(joined, "", "\n")
+    end = int(np.frombuffer(text.buffers()[1], np.int32)[len(text)])
+    buffer = text.buffers()[2].slice(0, end)
+    try:
+        return table.parse(
+            buffer, options.columns(outputs, most - outputs), options.missing, unread, file
+        )
+    except table.NotCsvError:
+        return None

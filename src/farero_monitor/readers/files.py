@@ -1,0 +1,102 @@
+"""Where data lies: files below a folder, plain or gzipped, and blocks of whole lines in them."""
+
+from __future__ import annotations
+
+import gzip
+from typing import IO, TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from farero_monitor.profile.dataset import Unread
+
+BLOCK = 8 << 20
+#: A longer line is counted as unreadable.
+LONGEST_LINE = 64 << 20
+#: Ends of names that are never data.
+NOT_DATA = (".profile", ".crc", ".manifest", ".metadata")
+
+
+class NoDataError(Exception):
+    """There is nothing to read; the text says where."""
+
+
+def find(source: Path) -> list[Path]:
+    """Return a file, or all files below a folder in order of their names; raises NoDataError."""
+    if source.is_file():
+        return [source]
+    found = sorted(
+        path
+        for path in source.rglob("*")
+        if path.is_file() and not path.name.startswith((".", "_")) and path.suffix not in NOT_DATA
+    )
+    if not found:
+        problem = "is empty" if source.is_dir() else "does not exist"
+        raise NoDataError(f"{source} {problem}.")
+    return found
+
+
+def is_gzip(path: Path) -> bool:
+    """Tell by the first bytes whether a file is gzipped."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """Open a file, unpacked if it is gzipped."""
+    return cast("IO[bytes]", gzip.open(path)) if is_gzip(path) else path.open("rb")
+
+
+def blocks(
+    path: Path, start: int, end: int | None, unread: Unread, *, quoted: bool = False
+) -> Iterator[bytes]:
+    """Yield the lines that begin at or after byte `start` and before `end`, several MB at a time.
+
+    quoted: a newline between double quotes does not end a line; `start` must then be the start of a line.
+    """
+    with open_plain(path) as file:
+        if start:
+            file.seek(start - 1)
+            file.readline()
+        left = b""
+        at = file.tell()
+        while end is None or at < end:
+            size = BLOCK if end is None else min(BLOCK, end - at)
+            read = file.read(size)
+            at += len(read)
+            if not read:
+                break
+            if end is not None and at >= end and not read.endswith(b"\n"):
+                rest = file.readline()  # the line that crosses the end is ours
+                read += rest
+                at += len(rest)
+            left += read
+            if len(left) > LONGEST_LINE and b"\n" not in left:
+                unread.add(
+                    path.name, f"byte {at - len(left)}", f"a line of over {LONGEST_LINE >> 20} MB"
+                )
+                left = b""
+                _skip_line(file)
+                at = file.tell()
+                continue
+            cut = _cut(left, quoted=quoted)
+            if cut:
+                yield left[:cut]
+                left = left[cut:]
+        if left:
+            yield left if left.endswith(b"\n") else left + b"\n"
+
+
+def _cut(text: bytes, *, quoted: bool) -> int:
+    """Return where the last whole line of a text ends; 0 if there is none."""
+    cut = text.rfind(b"\n") + 1
+    if quoted and b'"' in text:
+        while cut and text.count(b'"', 0, cut) % 2:
+            cut = text.rfind(b"\n", 0, cut - 1) + 1
+    return cut
+
+
+def _skip_line(file: IO[bytes]) -> None:
+    while (read := file.readline(BLOCK)) and not read.endswith(b"\n"):
+        pass

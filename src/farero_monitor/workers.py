@@ -1,0 +1,115 @@
+"""Processes that profile parts of a data set: fresh interpreters, whatever threads the caller has, fed over pipes.
+
+Not `multiprocessing`: forking is not safe beside the threads of pyarrow and BLAS, and spawning runs the caller's main
+module again, which a notebook or a script without a guard does not survive.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import IO, TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_LENGTH = struct.Struct(">Q")
+
+
+class WorkerDiedError(Exception):
+    """A process ended in the middle of its work, for instance for want of memory."""
+
+
+class Workers:
+    """A few processes, each with one thread of libraries; a context manager."""
+
+    def __init__(self, count: int) -> None:
+        environ = os.environ | {
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "ARROW_NUM_THREADS": "1",
+        }
+        environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        self._threads = ThreadPoolExecutor(count)
+        self._free: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        self._all = [
+            subprocess.Popen(
+                [sys.executable, "-m", "farero_monitor.workers"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ,
+            )
+            for _ in range(count)
+        ]  # fmt: skip
+        for process in self._all:
+            self._free.put(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._all:
+            process.kill()
+            process.communicate()
+
+    def map(self, tasks: Sequence[Any]) -> Iterator[bytes]:
+        """Yield the profile of each task in their order; an error of a task is raised here."""
+        return self._threads.map(self._one, tasks)
+
+    def _one(self, task: Any) -> bytes:
+        process = self._free.get()
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            send(process.stdin, pickle.dumps(task))
+            answer = receive(process.stdout)
+        except OSError as error:
+            raise WorkerDiedError(str(error)) from error
+        finally:
+            self._free.put(process)
+        if answer is None:
+            code = process.wait()
+            raise WorkerDiedError(f"a process that read the data ended with code {code}")
+        ok, result = pickle.loads(answer)  # noqa: S301 - our own child wrote it
+        if not ok:
+            raise result
+        return result
+
+
+def send(stream: IO[bytes], content: bytes) -> None:
+    """Write one message."""
+    stream.write(_LENGTH.pack(len(content)))
+    stream.write(content)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> bytes | None:
+    """Read one message; None at the end."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    content = stream.read(length)
+    return content if len(content) == length else None
+
+
+def main() -> None:
+    """Work until the pipe ends. What a script prints must not get between the messages."""
+    answers, tasks = os.fdopen(os.dup(1), "wb"), sys.stdin.buffer
+    os.dup2(2, 1)
+    from farero_monitor.dataset import profile_parts
+
+    while (content := receive(tasks)) is not None:
+        try:
+            answer: tuple[bool, Any] = (True, profile_parts(*pickle.loads(content)).to_bytes())  # noqa: S301 - our own parent
+        except Exception as error:  # noqa: BLE001 - raised again by the parent
+            answer = (False, error)
+        send(answers, pickle.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
