@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
-from farero.cli import archives, capturing, deploying, environment, looking, opening, server, story
+from farero.cli import (
+    alarms,
+    archives,
+    capturing,
+    deploying,
+    environment,
+    looking,
+    opening,
+    server,
+    story,
+)
 from farero.cli.output import INTERRUPTED, options
 
 if TYPE_CHECKING:
@@ -55,6 +65,7 @@ app = typer.Typer(
     "3 not running, 4 denied, 130 interrupted.",
 )
 app.add_typer(capturing.app, name="capture")
+app.add_typer(alarms.app, name="alarm")
 for command in (
     server.up, server.down, server.status, server.doctor,
     environment.env, deploying.deploy, deploying.invoke,

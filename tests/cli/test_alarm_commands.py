@@ -1,0 +1,137 @@
+"""`farero alarm` as a person meets it; what it does to a failing model is in the journeys."""
+
+import json
+
+import pytest
+
+#: A namespace of the tests' own: an alarm on it needs no endpoint.
+SHOP = ["-", "Shop/Errors", "gt", "5", "--stat", "Sum"]
+
+
+@pytest.fixture
+def queue(shared_platform):
+    """The name of a queue, and what it has got."""
+    sqs = shared_platform.client("sqs")
+    url = sqs.create_queue(QueueName="told-by-cli")["QueueUrl"]
+
+    def read():
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(json.loads(one["Body"])["Message"]) for one in found]
+
+    yield read
+    sqs.delete_queue(QueueUrl=url)
+
+
+def alarm(platform, *arguments, **options):
+    return platform.farero("alarm", *arguments, **options)
+
+
+def test_an_alarm_is_added_listed_shown_tested_changed_and_removed(shared_platform, queue):
+    name = ["--name", "orders fail"]
+
+    added = alarm(
+        shared_platform, "add", *SHOP, *name, "--for", "2/3", "--notify", "sqs:told-by-cli"
+    )
+    again = alarm(shared_platform, "add", *SHOP, *name, check=False)
+    tested = alarm(shared_platform, "test", "orders fail")
+    messages = shared_platform.wait(queue)
+    changed = alarm(shared_platform, "add", "-", "Shop/Errors", "ge", "7", *name, "--update")
+    listed = json.loads(alarm(shared_platform, "ls", "--json").stdout)["alarms"]
+    shown = alarm(shared_platform, "show", "orders fail").stdout
+    removed = alarm(shared_platform, "rm", "orders fail", "--yes").stdout
+    topics = shared_platform.client("sns").list_topics()["Topics"]
+
+    assert "alarm orders fail: Sum Errors > 5, 2/3 of 60 s" in added.stdout
+    assert "next: farero alarm test 'orders fail'" in added.stdout
+    assert (again.returncode, again.stderr.startswith("E-EXISTS  ")) == (1, True)
+    assert tested.stdout.splitlines()[1].split() == [
+        "delivered", "sqs", "arn:aws:sqs:us-east-1:123456789012:told-by-cli",
+    ]  # fmt: skip
+    assert messages[0]["NewStateValue"] == "ALARM"
+    assert messages[0]["NewStateReason"].startswith("Test by `farero alarm test`")
+    assert "Average Errors >= 7, 1/1 of 60 s" in changed.stdout
+    [found] = [one for one in listed if one["AlarmName"] == "orders fail"]
+    assert (found["Threshold"], found["StateValue"]) == (7.0, "INSUFFICIENT_DATA")
+    # A change of the limit keeps whom it tells.
+    assert found["AlarmActions"] == found["OKActions"] != []
+    assert "tells sqs arn:aws:sqs:us-east-1:123456789012:told-by-cli  confirmed" in shown
+    assert "Alarm updated from INSUFFICIENT_DATA to ALARM" in shown
+    assert removed.splitlines()[0] == "deleted alarm orders fail"
+    assert removed.splitlines()[1].startswith("deleted topic farero-alarm-orders-fail-")
+    assert not any("farero-alarm-orders-fail" in one["TopicArn"] for one in topics)
+
+
+def test_a_test_says_of_each_listener_what_has_become_of_the_message(shared_platform):
+    sns = shared_platform.client("sns")
+    topic = sns.create_topic(Name="mixed")["TopicArn"]
+    queues = shared_platform.client("sqs")
+    queues.create_queue(QueueName="picky")
+    prefix = "arn:aws:sqs:us-east-1:123456789012"
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="ana@example.com")
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"{prefix}:gone")
+    sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=f"{prefix}:picky",
+        Attributes={"FilterPolicy": json.dumps({"kind": ["other"]})},
+    )  # fmt: skip
+    alarm(shared_platform, "add", *SHOP, "--name", "mixed", "--notify", "sns:mixed")
+
+    done = alarm(shared_platform, "test", "mixed", "--json", check=False)
+    shown = alarm(shared_platform, "show", "mixed").stdout
+    removed = alarm(shared_platform, "rm", "mixed", "--yes").stdout
+
+    assert done.returncode == 1
+    report = {one["endpoint"]: one for one in json.loads(done.stdout)["deliveries"]}
+    assert report["ana@example.com"]["outcome"] == "unconfirmed"
+    assert report[f"{prefix}:picky"]["outcome"] == "filtered out"
+    assert report[f"{prefix}:gone"]["outcome"] == "given up"
+    assert report[f"{prefix}:gone"]["detail"]
+    assert "tells email ana@example.com  not confirmed" in shown
+    assert removed.splitlines() == ["deleted alarm mixed"]
+    assert topic in [one["TopicArn"] for one in sns.list_topics()["Topics"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "status", "fix"),
+    [
+        (["add", "nope", "p99", ">", "200ms"], "ValidationException", 1, "farero ls"),
+        (["add", "nope", "p99", ">", "200"], "E-ALARM", 2, "farero alarm add"),
+        (["add", "nope", "p99", "=", "200ms"], "E-ALARM", 2, "farero alarm add"),
+        (["add", *SHOP, "--for", "5/3"], "E-ALARM", 2, "farero alarm add"),
+        (["add", *SHOP, "--notify", "me"], "E-ALARM", 2, "farero alarm add"),
+        (["add", *SHOP, "--dimension", "x"], "E-ALARM", 2, "farero alarm add"),
+        (["add", *SHOP, "--notify", "sns:none"], "E-TOPIC", 1, "aws sns create-topic --name none"),
+        (
+            ["add", *SHOP, "--notify", "http://127.0.0.1:9/x"], "E-NOTIFY", 1,
+            "FARERO_NOTIFY_ALLOW_HOSTS=127.0.0.1:9 farero up -d",
+        ),
+        (["show", "nope"], "E-NO-ALARM", 1, "farero alarm ls"),
+        (["rm", "nope", "--yes"], "E-NO-ALARM", 1, "farero alarm ls"),
+        (["test", "nope"], "E-NO-ALARM", 1, "farero alarm ls"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_in_parts(shared_platform, arguments, code, status, fix):
+    done = alarm(shared_platform, *arguments, check=False)
+
+    assert done.returncode == status, done.stderr
+    assert done.stderr.startswith(f"{code}  ")
+    assert "\n  where: " in done.stderr
+    assert fix in done.stderr.partition("\n  fix:   ")[2]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_mistake_leaves_nothing_behind(shared_platform):
+    alarm(shared_platform, "add", *SHOP, "--name", "left", "--notify", "http://127.0.0.1:9/x", check=False)  # fmt: skip
+
+    alarms = shared_platform.client("cloudwatch").describe_alarms(AlarmNames=["left"])
+    topics = shared_platform.client("sns").list_topics()["Topics"]
+    assert alarms["MetricAlarms"] == []
+    assert not any(one["TopicArn"].endswith(":farero-alarm-left") for one in topics)
+
+
+def test_an_alarm_that_tells_nobody_cannot_be_tested(shared_platform):
+    alarm(shared_platform, "add", *SHOP, "--name", "silent")
+
+    done = alarm(shared_platform, "test", "silent", check=False)
+    alarm(shared_platform, "rm", "silent", "--yes")
+
+    assert done.stderr.startswith("E-NO-ACTIONS  alarm 'silent' tells nobody")
