@@ -133,12 +133,13 @@ def test_port_says_how_to_install_the_console(tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.communicate(timeout=10)
+    assert process.returncode == 0, "the supervisor then waits for a visitor"
 
 
 def test_failing_import_ends_the_process_with_its_reason(tmp_path: Path) -> None:
     process = serve("sys.modules['fastapi']=None", tmp_path)
     _, told = process.communicate(timeout=20)
-    assert process.returncode != 0, "the supervisor starts again what did not end well"
+    assert process.returncode == 1, "the supervisor starts again what did not end well"
     assert "the console cannot start" in told
     assert "fastapi" in told
 

@@ -7,7 +7,9 @@ descriptor 3, so that a console nobody looks at costs no memory.
 from __future__ import annotations
 
 import argparse
+import signal
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -44,6 +46,11 @@ async def missing(
     await send({"type": "http.response.body", "body": _MISSING})
 
 
+def _end(_number: int, _frame: object) -> None:
+    """End well, so that the supervisor waits for the next visitor."""
+    sys.exit(0)
+
+
 def main() -> None:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m farero.console", description=__doc__)
@@ -61,6 +68,7 @@ def main() -> None:
         app or missing, lifespan="on" if app else "off", log_level="warning", access_log=False, server_header=False,
         proxy_headers=False, timeout_graceful_shutdown=2,
     )  # fmt: skip
+    signal.signal(signal.SIGTERM, _end)
     print(f"console: http://127.0.0.1:{port}", flush=True)  # noqa: T201 - for whoever starts it by hand
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -11,7 +11,6 @@ import gc
 import importlib.util
 import logging
 import mimetypes
-import signal
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,8 +80,7 @@ class Waking:
             await self._stack.enter_async_context(app.router.lifespan_context(app))
         except Exception:
             log.exception("the console cannot start")
-            signal.raise_signal(signal.SIGTERM)
-            return
+            raise SystemExit(1) from None
         self.app = app
         self._ready.set()
 
