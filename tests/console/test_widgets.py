@@ -180,7 +180,7 @@ def test_pages_ask_in_as_few_calls_as_can_be():
 def test_periods(
     properties: dict[str, Any],
     fitting: int,
-    is_auto: bool,
+    is_auto: bool,  # noqa: FBT001 - a case of a table
     period: int,
 ):
     graph = plan({**METRIC, **properties}, period=fitting, seconds=10790, is_auto=is_auto)

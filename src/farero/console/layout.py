@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 #: Address, key of its text, and the key pressed after `g`.
 NAV = [
     ("/", "home", "h"), ("/jobs", "jobs", "j"), ("/logs", "logs", "l"), ("/storage", "storage", "s"),
-    ("/alarms", "alarms", "a"), ("/access", "access", "k"), ("/doctor", "doctor", "d"),
+    ("/dashboards", "dashboards", "b"), ("/alarms", "alarms", "a"), ("/access", "access", "k"),
+    ("/doctor", "doctor", "d"),
 ]  # fmt: skip
 _COOKIE = ";path=/;SameSite=Strict;max-age=31536000"
 
