@@ -91,20 +91,17 @@ def deploy(platform, name):
 
 
 def put_alarms(platform, endpoint, topic):
-    """Watch for failures and for slowness, as the courses do."""
-    common = {
-        "Namespace": "AWS/SageMaker", "Period": PERIOD_S, "EvaluationPeriods": 1,
-        "Dimensions": [{"Name": "EndpointName", "Value": endpoint},
-                       {"Name": "VariantName", "Value": "AllTraffic"}],
-        "ComparisonOperator": "GreaterThanThreshold", "AlarmActions": [topic], "OKActions": [topic],
-    }  # fmt: skip
-    cloudwatch = platform.client("cloudwatch")
-    cloudwatch.put_metric_alarm(
-        AlarmName="fails", MetricName="Invocation5XXErrors", Statistic="Sum", Threshold=0, **common
-    )
-    cloudwatch.put_metric_alarm(
-        AlarmName="slow", MetricName="ModelLatency", ExtendedStatistic="p99", Threshold=200_000, **common
+    """Watch for failures by boto3, as the courses do, and for slowness by a command."""
+    platform.client("cloudwatch").put_metric_alarm(
+        AlarmName="fails", Namespace="AWS/SageMaker", MetricName="Invocation5XXErrors",
+        Dimensions=[{"Name": "EndpointName", "Value": endpoint},
+                    {"Name": "VariantName", "Value": "AllTraffic"}],
+        Statistic="Sum", Period=PERIOD_S, EvaluationPeriods=1, Threshold=0,
+        ComparisonOperator="GreaterThanThreshold", AlarmActions=[topic], OKActions=[topic],
     )  # fmt: skip
+    platform.farero(
+        "alarm", "add", endpoint, "p99", ">", "200ms", "--name", "slow", "--notify", f"sns:{topic}"
+    )
 
 
 def visit(url):
@@ -187,6 +184,37 @@ def test_a_failing_model_is_told_to_three_and_so_is_its_recovery(watched, make_r
     assert first.json["Subject"] == f'ALARM: "{alarm["AlarmName"]}" in US East (N. Virginia)'
     described = watched.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert {one["AlarmName"]: one["StateValue"] for one in described} == {"fails": "OK", "slow": "OK"}  # fmt: skip
+
+
+@pytest.mark.journey
+def test_one_line_makes_an_alarm_that_tells_slack_a_mailbox_and_a_web_address(
+    watched, make_receiver, inbox
+):
+    hook, slack = make_receiver(), make_receiver()
+    hook.status = lambda post: 200 if post.json["Type"] != "Notification" else 503
+
+    added = watched.farero(
+        "alarm", "add", "-", "Shop/Errors", ">", "5", "--for", "3/5", "--name", "orders",
+        "--notify", f"slack:{slack.slack_url}", "--notify", "mailto:ana@example.com", "--notify", hook.url,
+    )  # fmt: skip
+    watched.wait(lambda: hook.posts and inbox.mails)
+    visit(hook.posts[0].json["SubscribeURL"])
+    visit(re.search(r"http://\S+", inbox.texts[0][1])[0])
+    failing = watched.farero("alarm", "test", "orders", "--wait", "2", check=False)
+    hook.status = 200
+    tested = watched.farero("alarm", "test", "orders", "--json")
+
+    assert added.stdout.startswith("alarm orders: Average Errors > 5, 3/5 of 60 s")
+    rows = sorted(line.split(maxsplit=3) for line in failing.stdout.splitlines()[1:4])
+    assert rows[:2] == [
+        ["delivered", "email", "ana@example.com"],
+        ["delivered", "http", slack.slack_url],
+    ]
+    assert (failing.returncode, rows[2][:3]) == (1, ["waiting", "http", hook.url])
+    assert rows[2][3].endswith("the receiver answered 503: no thanks")
+    outcomes = {one["endpoint"]: one["outcome"] for one in json.loads(tested.stdout)["deliveries"]}
+    assert outcomes == dict.fromkeys(["ana@example.com", slack.slack_url, hook.url], "delivered")
+    assert slack.posts[0].json["attachments"][0]["fallback"] == "ALARM: orders"
 
 
 #: The courses' CloudWatch steps, typed. AWS CLI 1 overlooks AWS_ENDPOINT_URL for SQS.

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from farero.base.clock import SystemClock
 from farero.cli.alarm_notify import Notifier
-from farero.cli.output import FAILED, fail, result, say, table
+from farero.cli.output import FAILED, fail, lines, result, say
 from farero.cli.session import admin, client, guarded, is_aws
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def try_out(
         return
     report = [*map(_outcome, rows), *_silent(rows, who)]
     shown = [[one["outcome"], one["protocol"], one["endpoint"], one["detail"]] for one in report]
-    result({"alarm": name, "deliveries": report}, table(["OUTCOME", "HOW", "WHERE", ""], shown))
+    result({"alarm": name, "deliveries": report}, lines(["OUTCOME", "HOW", "WHERE", ""], shown))
     bad = [one for one in report if one["outcome"] not in ("delivered", "filtered out")]
     if bad or not any(one["outcome"] == "delivered" for one in report):
         say(

@@ -12,7 +12,7 @@ from farero.base.errors import Invalid
 from farero.cli import alarm_words as words
 from farero.cli.alarm_notify import Notifier
 from farero.cli.alarm_trial import try_out
-from farero.cli.output import WRONG_USAGE, fail, options, result, say, table
+from farero.cli.output import WRONG_USAGE, fail, lines, options, result, say
 from farero.cli.session import client, guarded
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def ls(
         for one in alarms
     ]  # fmt: skip
     titles = ["ALARM", "STATE", "SINCE", "WATCHES", "ACTIONS"]
-    result({"alarms": alarms}, table(titles, rows) if rows else "")
+    result({"alarms": alarms}, lines(titles, rows) if rows else "")
 
 
 @app.command()

@@ -68,6 +68,16 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     return grid
 
 
+def lines(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay rows out in columns that are never folded, for addresses and the like that somebody copies."""
+    widths = [max(len(cell) for cell in column) for column in zip(titles, *rows, strict=True)]
+    laid = [
+        "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (titles, *rows)
+    ]
+    return escape("\n".join(laid))
+
+
 def fail(code: str, what: str, *, where: str = "", fix: str = "", status: int = FAILED) -> NoReturn:
     """Print an error in four parts and end the command."""
     if options.as_json:
