@@ -12,6 +12,7 @@ from farero.cli import (
     alarms,
     archives,
     capturing,
+    dashboards,
     deploying,
     environment,
     looking,
@@ -66,6 +67,7 @@ app = typer.Typer(
 )
 app.add_typer(capturing.app, name="capture")
 app.add_typer(alarms.app, name="alarm")
+app.add_typer(dashboards.app, name="dashboard")
 for command in (
     server.up, server.down, server.status, server.doctor,
     environment.env, deploying.deploy, deploying.invoke,
