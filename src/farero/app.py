@@ -12,6 +12,7 @@ from farero.aws.services.cloudwatch import CloudWatch
 from farero.aws.services.cloudwatch.alarms import AlarmFamily
 from farero.aws.services.cloudwatch.dashboards import DashboardFamily
 from farero.aws.services.cloudwatch.metrics import MetricFamily
+from farero.aws.services.events import EventBridge
 from farero.aws.services.iam import Iam
 from farero.aws.services.logs import CloudWatchLogs
 from farero.aws.services.logs.tail import LiveTail
@@ -55,6 +56,12 @@ from farero.jobs.training import Training
 from farero.notify.deliver import Deliverer
 from farero.notify.dispatch import Dispatcher, publisher, sender
 from farero.notify.envelope import Envelopes
+from farero.notify.events import targets as event_targets
+from farero.notify.events.publish import Events
+from farero.notify.events.rules import Rules
+from farero.notify.events.schedules import FIRE, Schedules
+from farero.notify.events.targets import EventTargets
+from farero.notify.events.to_logs import to_log_group
 from farero.notify.guard import Guard
 from farero.notify.http import Poster
 from farero.notify.lanes import Lanes
@@ -93,7 +100,18 @@ if TYPE_CHECKING:
 
 #: An upload in parts that rests so long is given up; its parts would take the disk for ever.
 ABANDONED_AFTER = dt.timedelta(days=7)
-ROOMS = (S3, SageMaker, SageMakerRuntime, CloudWatchLogs, Iam, Sts, Sns, Sqs, CloudWatch)
+ROOMS = (
+    S3,
+    SageMaker,
+    SageMakerRuntime,
+    CloudWatchLogs,
+    Iam,
+    Sts,
+    Sns,
+    Sqs,
+    CloudWatch,
+    EventBridge,
+)
 SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom)
 CLOUDWATCH_FAMILIES = (MetricFamily, AlarmFamily, DashboardFamily)
 
@@ -149,6 +167,8 @@ class App:
         self.topics = Topics(self.store, clock, settings, self.poke)
         self.listeners = Listeners(self.store, clock, settings, guard=self.guard, poke=self.poke)
         self.queues = Queues(self.store, clock, settings)
+        self.events = Events(self.store, clock, settings, self.poke)
+        self.rules = Rules(self.store, clock, settings, self.poke)
 
     def poke(self) -> None:
         """Wake the worker."""
@@ -207,6 +227,7 @@ class GatewayApp:
             "sts": Sts(app.credentials, app.store),
             "sns": Sns(app.topics, app.listeners, app.store),
             "sqs": Sqs(app.queues, app.store),
+            "events": EventBridge(app.rules, app.events, app.store),
         }
         self.asgi = Gateway(
             rooms=self.rooms,
@@ -270,7 +291,13 @@ class WorkerApp:
         )
         self.deliverer = deliverer(app)
         self.dispatcher = Dispatcher(
-            app.store, clock, {"publish": publisher(app.topics), "sqs": sender(app.queues)}
+            app.store,
+            clock,
+            {
+                "publish": publisher(app.topics),
+                "sqs": sender(app.queues),
+                "event": app.events.pass_on,
+            },
         )
         self.worker = Worker(
             app.store,
@@ -282,6 +309,8 @@ class WorkerApp:
                 EVALUATE: app.alarms.evaluate,
                 DISPATCH: self.dispatcher.dispatch,
                 DELIVER: self.deliverer.deliver,
+                event_targets.DELIVER: event_deliverer(app).deliver,
+                FIRE: Schedules(app.store, clock).fire,
             },
             app.poke,
         )
@@ -346,6 +375,20 @@ def deliverer(app: App) -> Deliverer:
         queues=app.queues,
         envelopes=envelopes,
         lanes=Lanes(),
+    )
+
+
+def event_deliverer(app: App) -> EventTargets:
+    """Return what brings events to the targets of rules."""
+    return EventTargets(
+        app.store,
+        app.clock,
+        queues=app.queues,
+        within={
+            "sns": event_targets.to_topic(app.topics),
+            "sqs": event_targets.to_queue(app.queues),
+        },
+        outside={"logs": to_log_group(app.logs)},
     )
 
 

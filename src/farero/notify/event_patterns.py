@@ -33,13 +33,19 @@ MAX_NUMBER = 5_000_000_000
 MAX_COMBINATIONS = 1000
 
 
+class InvalidPattern(Invalid):
+    """A text is no event pattern."""
+
+
 def parse(text: str) -> dict[str, Any]:
-    """Read a pattern; raise Invalid in EventBridge's words if it is none."""
+    """Read a pattern; raise InvalidPattern in EventBridge's words if it is none."""
     _need(len(text) <= MAX_LENGTH, "Event pattern is too long")
     try:
         pattern: Any = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise Invalid("Event pattern is not valid. Reason: Filter is not valid JSON") from error
+        raise InvalidPattern(
+            "Event pattern is not valid. Reason: Filter is not valid JSON"
+        ) from error
     _need(isinstance(pattern, dict), "Filter is not an object")
     _need(pattern != {}, "Empty objects are not allowed")
     combinations = _check(pattern, 1)
@@ -212,4 +218,4 @@ def _refuse_constant(name: str) -> None:
 
 def _need(claim: bool, words: str) -> None:  # noqa: FBT001 - reads as `need(claim, else say)`
     if not claim:
-        raise Invalid(f"Event pattern is not valid. Reason: {words}")
+        raise InvalidPattern(f"Event pattern is not valid. Reason: {words}")

@@ -19,6 +19,29 @@ if TYPE_CHECKING:
 
 def insert(db: Connection, to: Subscription, note: Note, *, queue: str, now: dt.datetime) -> None:
     """Put a message on its way to a subscription, behind those of its queue."""
+    insert_for(
+        db,
+        note,
+        listener=to.id,
+        protocol=to.protocol,
+        endpoint=to.endpoint,
+        queue=queue,
+        now=now,
+    )
+
+
+def insert_for(  # noqa: PLR0913 - one a column
+    db: Connection,
+    note: Note,
+    *,
+    listener: str,
+    protocol: str,
+    endpoint: str,
+    queue: str,
+    now: dt.datetime,
+) -> None:
+    """Put a message on its way to whoever has this id: a subscription, a target of a rule."""
+    to = (listener, protocol, endpoint)
     _insert(db, note, queue, now, DeliveryState.PENDING, to=to)
 
 
@@ -105,15 +128,15 @@ def _insert(  # noqa: PLR0913 - one a column
     now: dt.datetime,
     state: DeliveryState,
     *,
-    to: Subscription | None = None,
+    to: tuple[str, str, str] = ("", "", ""),
     reason: str = "",
 ) -> None:
     db.execute(
         sa.insert(deliveries).values(
-            subscription_id=to.id if to else "",
+            subscription_id=to[0],
             queue=queue,
-            protocol=to.protocol if to else "",
-            endpoint=to.endpoint if to else "",
+            protocol=to[1],
+            endpoint=to[2],
             note=msgspec.json.encode(note).decode(),
             state=state.value,
             attempts=0,

@@ -6,13 +6,16 @@ A row belongs to a queue (`alarm/NAME`, `endpoint/NAME`); the item `outbox.dispa
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from farero.base import ids
+from farero.records.events import DEFAULT_BUS
 from farero.store import outbox as rows
+from farero.store.events import is_heard
 from farero.work import items
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
@@ -46,12 +49,37 @@ def event(  # noqa: PLR0913 - one a member of EventBridge's event
     resources: Sequence[str],
     now: dt.datetime,
 ) -> None:
-    """Tell the default event bus. source: `aws.sagemaker`; detail_type: `SageMaker Endpoint State Change`."""
-    payload = {
+    """Tell the default event bus; nothing is written while no rule listens there.
+
+    source: `aws.sagemaker`; detail_type: `SageMaker Endpoint State Change`.
+    """
+    if not is_heard(db):
+        return
+    happened = {
+        "id": ids.new_uuid(),
         "source": source,
         "detail-type": detail_type,
-        "detail": dict(detail),
+        "time": moment(now),
         "resources": list(resources),
-        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "detail": dict(detail),
     }
+    put_event(db, happened, queue=queue, bus=DEFAULT_BUS, now=now)
+
+
+def put_event(  # noqa: PLR0913 - the event, its way and its time
+    db: Connection,
+    event: Mapping[str, Any],
+    *,
+    queue: str,
+    bus: str,
+    now: dt.datetime,
+    rule: str = "",
+) -> None:
+    """Tell an event bus. event: without version, account and region. rule: the only one that hears of it."""
+    payload = {"bus": bus, "rule": rule, "event": event}
     put(db, queue=queue, kind="event", payload=payload, now=now)
+
+
+def moment(at: dt.datetime) -> str:
+    """Return a time as events have it."""
+    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from farero.store.tables import alarms, dashboards, log_filters, metrics, outbox, queues, topics
+from farero.store.tables import (
+    alarms,
+    dashboards,
+    events,
+    log_filters,
+    metrics,
+    outbox,
+    queues,
+    topics,
+)
 from farero.store.tables.base import metadata
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: Named so that importing this module brings every family's tables into the metadata.
-FAMILIES = (alarms, dashboards, log_filters, metrics, outbox, queues, topics)
+FAMILIES = (alarms, dashboards, events, log_filters, metrics, outbox, queues, topics)
 
 
 def upgrade(db: Connection) -> None:
