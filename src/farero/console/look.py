@@ -2,9 +2,11 @@
 
 CSS = """
 :root{--bg:#f7f7f5;--card:#fff;--ink:#1d2329;--dim:#5d6873;--line:#e3e5e4;--accent:#a6480b;--soft:#fbeee2;
---ok:#1b7146;--busy:#8a5a00;--bad:#b3261e}
+--ok:#1b7146;--busy:#8a5a00;--bad:#b3261e;
+--c1:#0b6aa6;--c2:#c2560c;--c3:#1b7f5c;--c4:#8b3fa8;--c5:#a87c00;--c6:#c0334d;--c7:#5a6b7b;--c8:#0f8a96}
 body.body--dark{--bg:#14171a;--card:#1c2024;--ink:#e8eaec;--dim:#9aa5b0;--line:#2d3339;--accent:#f2a25c;
---soft:#33271c;--ok:#5fc995;--busy:#e5b04b;--bad:#ff8f86}
+--soft:#33271c;--ok:#5fc995;--busy:#e5b04b;--bad:#ff8f86;
+--c1:#63b5f0;--c2:#f59a58;--c3:#56cba0;--c4:#cf95e8;--c5:#e3c04e;--c6:#ff8ba0;--c7:#a3b3c2;--c8:#5fd0da}
 body{background:var(--bg)!important;color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
 .q-page-container,.q-page,.nicegui-content{padding:0!important;gap:0!important;align-items:stretch!important}
 .f-skip{position:absolute;left:-99rem}.f-skip:focus{left:1rem;top:.6rem;z-index:9;background:var(--card);
@@ -39,6 +41,12 @@ vertical-align:top}
 .f-pre{font:13px/1.6 ui-monospace,"Cascadia Mono",Menlo,monospace;white-space:pre-wrap;overflow-wrap:anywhere;
 max-height:65vh;overflow:auto;margin:0;width:100%}
 .f-figure{font-size:1.7rem;font-weight:600;letter-spacing:-.02em;font-variant-numeric:tabular-nums;line-height:1.2}
+.f-chart{width:100%;min-width:0}
+.f-picker{display:flex;flex-wrap:wrap;gap:2px .25rem;align-items:center}
+.f-picker a{padding:.22rem .62rem;border-radius:7px;color:var(--dim)!important;font-size:.9rem}
+.f-picker a[aria-current]{background:var(--soft);color:var(--accent)!important;font-weight:600}
+.f-custom{position:relative;font-size:.9rem;color:var(--dim)}.f-custom>summary{cursor:pointer;padding:.22rem .62rem}
+.f-custom[open]{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.4rem .8rem .8rem}
 .f-button{background:var(--accent);color:var(--card);border:0;border-radius:8px;padding:.42rem 1rem;font:inherit;
 font-weight:560;cursor:pointer}
 .f-quiet{background:none;border:1px solid var(--line);color:var(--ink);border-radius:8px;padding:.3rem .75rem;

@@ -16,6 +16,7 @@ EN = {
     "unavailable": "Not available", "users": "Users", "variant": "Variant", "variants": "Variants",
     "weight": "Weight", "objects": "Objects", "streams": "Streams", "doctor": "Doctor", "latency": "Latency (ms)",
     "invocations": "Invocations", "request": "Request", "paths": "Where it comes from",
+    "custom": "Other…", "from": "From", "to": "To", "apply_range": "Show",
     # dashboards and alarms
     "above_band": "above the expected band", "actions": "Actions", "actions_off": "Actions are off: it tells nobody.",
     "actions_on": "Actions are on.", "alarm_gone": "There is no alarm of this name.",
@@ -62,6 +63,7 @@ ES = {
     "unavailable": "No disponible", "users": "Usuarios", "variant": "Variante", "variants": "Variantes",
     "weight": "Peso", "objects": "Objetos", "streams": "Flujos", "doctor": "Diagnóstico", "latency": "Latencia (ms)",
     "invocations": "Invocaciones", "request": "Petición", "paths": "De dónde viene",
+    "custom": "Otro…", "from": "Desde", "to": "Hasta", "apply_range": "Mostrar",
     # cuadros de mando y alarmas
     "above_band": "por encima de la banda esperada", "actions": "Acciones",
     "actions_off": "Acciones desactivadas: no avisa a nadie.", "actions_on": "Acciones activadas.",
