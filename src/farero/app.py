@@ -47,7 +47,9 @@ from farero.gateway import links, pages
 from farero.gateway.admin import Admin
 from farero.gateway.asgi import Gateway
 from farero.gateway.authenticate import Authenticator, FormCheck
-from farero.identity.bootstrap import bootstrap
+from farero.gateway.levels import variants
+from farero.gateway.metrics import MetricsPage
+from farero.identity.bootstrap import METRICS_TOKEN, bootstrap
 from farero.identity.credentials import Credentials
 from farero.identity.directory import Directory
 from farero.jobs.commands import JobCommands
@@ -188,7 +190,7 @@ class GatewayApp:
         self.router = Router(app.store, app.stamp, capture_of=capture_target)
         self.proxy = Proxy(clock=clock, timeout_s=settings.invocation_timeout_s)
         self.spool = CaptureSpool(settings.spool_dir, clock)
-        self.totals = Totals(settings.run_dir / "totals")
+        self.totals = Totals(settings.run_dir / "totals", lambda: variants(app.store))
         self.invocations = Invocations(
             clock, self.totals, put=app.metrics.put, peaks=self.proxy.take_peaks
         )
@@ -232,7 +234,11 @@ class GatewayApp:
         self.asgi = Gateway(
             rooms=self.rooms,
             authenticator=Authenticator(self.directory.find, clock),
-            admin=Admin(pages.pages(app, self.spool), links.links(app)),
+            admin=Admin(
+                pages.pages(app, self.spool),
+                MetricsPage(app, self.totals, settings.keys_dir / METRICS_TOKEN),
+                links.links(app),
+            ),
             settings=settings,
             clock=clock,
         )

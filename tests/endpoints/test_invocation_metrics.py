@@ -1,9 +1,11 @@
 """What CloudWatch tells of an endpoint, on a real platform: every request once, errors with their zeros."""
 
 import datetime as dt
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
+from prometheus_client.parser import text_string_to_metric_families
 from tests.endpoints.test_chaos import Bench
 
 DIMENSIONS = [
@@ -26,6 +28,21 @@ def statistics(bench, metric, *names, dimensions=DIMENSIONS):
         StartTime=now - dt.timedelta(hours=2), EndTime=now + dt.timedelta(hours=1),
     )["Datapoints"]  # fmt: skip
     return {name: sum(point[name] for point in found) for name in names}
+
+
+def scraped(bench):
+    """What Prometheus sees of iris, by the name of the sample."""
+    path = bench.platform.data_dir / "keys" / "metrics-token"
+    headers = {"Authorization": f"Bearer {path.read_text(encoding='utf-8').strip()}"}
+    request = urllib.request.Request(f"{bench.platform.url}/metrics", headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        text = answer.read().decode()
+    return {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.labels.get("endpoint") == "iris" and "le" not in sample.labels
+    }
 
 
 def test_every_request_is_counted_once_and_errors_have_their_rate(bench):
@@ -59,6 +76,15 @@ def test_every_request_is_counted_once_and_errors_have_their_rate(bench):
     assert 0 < latency["Minimum"] <= latency["Maximum"] < 10_000_000
     by_config = [*DIMENSIONS, {"Name": "EndpointConfigName", "Value": "c"}]
     assert statistics(bench, "Invocations", "Sum", dimensions=by_config) == {"Sum": 12.0}
+    told = scraped(bench)
+    assert told["farero_invocations_total"] == 12
+    assert told["farero_invocation_4xx_errors_total"] == 3
+    assert told["farero_invocation_5xx_errors_total"] == 0
+    assert told["farero_invocation_model_errors_total"] == 3
+    assert told["farero_model_latency_seconds_count"] == 12
+    total = statistics(bench, "ModelLatency", "Sum")["Sum"] / 1e6
+    assert told["farero_model_latency_seconds_sum"] == pytest.approx(total, abs=12e-6)
+    assert told["farero_replicas_wanted"] == told["farero_replicas_ready"] == 1
 
 
 def test_no_traffic_is_missing_data_and_a_drain_keeps_the_last_second(bench):
@@ -72,3 +98,4 @@ def test_no_traffic_is_missing_data_and_a_drain_keeps_the_last_second(bench):
 
     assert before == {"Sum": 0, "SampleCount": 0}
     assert statistics(bench, "Invocations", "Sum") == {"Sum": 5.0}
+    assert scraped(bench)["farero_invocations_total"] == 5

@@ -32,6 +32,8 @@ TIMED_OUT, DIED, THROTTLED = -1, -2, -3
 MOST_WAITING = 200_000
 #: Minutes of variants that wait for a database that cannot be written; the oldest are given up first.
 MOST_PENDING = 2_000
+#: Seconds after which the totals of deleted endpoints are let go.
+FORGET_EVERY_S = 60
 #: Different values of one minute that are kept exactly; beyond them three digits are (an error of at most 0.5 %).
 MOST_EXACT = 1_000
 
@@ -109,6 +111,7 @@ class Invocations:
         self._levels: list[Datum] = []
         self._configs: dict[tuple[str, str], str] = {}
         self._folding, self._storing = threading.Lock(), threading.Lock()
+        self._forget_at = clock.monotonic() + FORGET_EVERY_S
         self._is_failing = False
         self.lost = 0
 
@@ -143,6 +146,7 @@ class Invocations:
         """Fold, and store what is folded; what cannot be stored waits for the next time. Blocks on SQL."""
         with self._storing:
             self.fold()
+            self._forget_others()
             with self._folding:
                 taken, self._pending = self._pending, {}
                 levels, self._levels = self._levels, []
@@ -195,12 +199,25 @@ class Invocations:
     def _fold_levels(self, now: dt.datetime) -> None:
         """Note the most requests at a time of the span that ends now; kept by the second."""
         at = now.replace(microsecond=0)
+        now_at_a_time = self._totals.levels_at_rest()
         for (endpoint, variant), peak in self._peaks().items():
+            labels = (("endpoint", endpoint), ("variant", variant))
+            now_at_a_time["farero_concurrent_requests", labels] = peak
             config = self._configs.get((endpoint, variant), "")
             for dimensions in _dimensions(endpoint, variant, config):
                 metric = Metric.of(NAMESPACE, "ConcurrentRequestsPerModel", dimensions)
                 datum = Datum(metric=metric, at=at, values=(float(peak),), resolution=1)
                 self._levels.append(datum)
+        self._totals.set_levels(now_at_a_time)
+
+    def _forget_others(self) -> None:
+        if self._clock.monotonic() < self._forget_at:
+            return
+        self._forget_at = self._clock.monotonic() + FORGET_EVERY_S
+        try:
+            self._totals.forget_others()
+        except Exception:
+            log.exception("totals of deleted endpoints stay until the next try")
 
     def _keep(self, taken: dict[_Key, _Sums], levels: list[Datum], error: Exception) -> None:
         if not self._is_failing:

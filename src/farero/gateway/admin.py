@@ -1,4 +1,4 @@
-"""/_farero: health for everyone; state and reset for the owner.
+"""/_farero: health for everyone; state and reset for the owner. /metrics: figures for Prometheus.
 
 `GET /_farero/health` needs no signature and tells nothing but that the gateway answers.
 `GET /_farero/status` describes processes and endpoints. `POST /_farero/reset` empties an ephemeral instance.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from farero.aws.wire.messages import HttpRequest
     from farero.gateway.authenticate import Authenticator
     from farero.gateway.bodies import BodyReader
+    from farero.gateway.metrics import MetricsPage
 
 PREFIX = "/_farero/"
 
@@ -31,20 +32,24 @@ class Admin:
     def __init__(
         self,
         pages: Mapping[tuple[str, str], Callable[[dict[str, str]], Any]],
+        metrics: MetricsPage,
         links: Callable[[str, dict[str, str]], HttpResponse | None] = lambda _name, _query: None,
     ) -> None:
         """links: answers a GET that needs no signature, or returns None."""
         self._pages = pages
+        self._metrics = metrics
         self._links = links
 
-    def owns(self, path: str) -> bool:
-        """Say whether the path is one of ours; no S3 bucket may begin with an underscore."""
-        return path.startswith(PREFIX)
+    def owns(self, request: HttpRequest) -> bool:
+        """Say whether the request is for one of our pages; no S3 bucket may begin with an underscore."""
+        return request.path.startswith(PREFIX) or self._metrics.claims(request)
 
     async def answer(
         self, request: HttpRequest, body: BodyReader, authenticator: Authenticator
     ) -> HttpResponse:
         """Answer one admin request."""
+        if self._metrics.claims(request):
+            return await self._metrics.answer(request, authenticator)
         name = request.path.removeprefix(PREFIX)
         if request.method == "GET" and name == "health":
             return _json({"status": "ok"})

@@ -77,7 +77,7 @@ class Gateway:
         target: Target | None = None
         try:
             _check_host(request)
-            if self._admin.owns(request.path):
+            if self._admin.owns(request):
                 return await self._admin.answer(request, body, self._authenticator)
             is_read = not may_be_upload(request)
             if is_read:

@@ -1,9 +1,10 @@
-"""What the first start makes: the owner's key, an AWS profile for it, and the default execution role."""
+"""What the first start makes: the owner's key, an AWS profile for it, the default execution role, Prometheus' token."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 ROLE = "AmazonSageMaker-ExecutionRole-farero"
 PROFILE = "farero"
 SESSION = "owner"
+#: What Prometheus shows to read `/metrics`, and may do nothing else with.
+METRICS_TOKEN = "metrics-token"  # noqa: S105 - the name of a file
 MANAGED = ("AmazonSageMakerFullAccess", "AmazonS3FullAccess")
 TRUST = {
     "Version": "2012-10-17",
@@ -55,6 +58,8 @@ def bootstrap(settings: Settings, store: Store, clock: Clock) -> Credential:
                 # Written before the row: a crash in between leaves a file whose key the next start takes up.
                 write_secret(path, json.dumps(_key_file(owner), indent=2) + "\n")
             rows.insert_credential(db, owner, created_at=clock.now())
+    if not (settings.keys_dir / METRICS_TOKEN).exists():
+        write_secret(settings.keys_dir / METRICS_TOKEN, secrets.token_urlsafe(32) + "\n")
     write_profile(settings, owner)
     return owner
 

@@ -120,6 +120,13 @@ def next_due(db: Connection) -> dt.datetime | None:
     return db.execute(sa.select(sa.func.min(moment, type_=UtcTime()))).scalar()
 
 
+def counts(db: Connection) -> dict[str, int]:
+    """Return how many items there are of each kind."""
+    kind = work_items.c.kind
+    rows = db.execute(sa.select(kind, sa.func.count()).group_by(kind))
+    return {str(name): int(count) for name, count in rows}
+
+
 def list_all(db: Connection) -> list[WorkItem]:
     """Return every item, oldest due first; for the doctor and for tests."""
     rows = db.execute(sa.select(work_items).order_by(work_items.c.due)).all()
