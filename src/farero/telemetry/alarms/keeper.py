@@ -243,6 +243,15 @@ class Alarms:
         if not rows.update(db, after):
             return
         self._remember(db, after, "StateUpdate", *messages.state_history(alarm, after))
+        outbox.event(
+            db,
+            queue=f"alarm/{after.name}",
+            source="aws.cloudwatch",
+            detail_type="CloudWatch Alarm State Change",
+            detail=messages.event_detail(alarm, after),
+            resources=[after.arn],
+            now=now,
+        )
         if after.actions_enabled:
             for action in after.config.get(messages.ACTIONS[after.state], ()):
                 self._act(db, after, action, old_state=alarm.state)
