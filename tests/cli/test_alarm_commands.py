@@ -1,9 +1,15 @@
 """`farero alarm` as a person meets it; what it does to a failing model is in the journeys."""
 
 import json
+import re
+import subprocess
+from pathlib import Path
 
+import numpy as np
 import pytest
+import xgboost as xgb
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 #: A namespace of the tests' own: an alarm on it needs no endpoint.
 SHOP = ["-", "Shop/Errors", "gt", "5", "--stat", "Sum"]
 
@@ -135,3 +141,22 @@ def test_an_alarm_that_tells_nobody_cannot_be_tested(shared_platform):
     alarm(shared_platform, "rm", "silent", "--yes")
 
     assert done.stderr.startswith("E-NO-ACTIONS  alarm 'silent' tells nobody")
+
+
+@pytest.mark.journey
+def test_the_page_about_these_commands_runs_as_printed(shared_platform, tmp_path):
+    rows = np.random.default_rng(3).random((50, 2), dtype=np.float32)
+    xgb.train({"max_depth": 2}, xgb.DMatrix(rows, rows[:, 0]), 2).save_model(tmp_path / "m.json")
+    shared_platform.farero("deploy", str(tmp_path / "m.json"), "--name", "price")
+    blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "".join(blocks)],
+        cwd=tmp_path, env=shared_platform.env, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    shared_platform.farero("rm", "price", "--yes")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "tells email ana@example.com  not confirmed" in done.stdout
+    assert re.search(r"^unconfirmed +email +ana@example.com", done.stdout, re.MULTILINE)
+    assert (tmp_path / "dashboards" / "shop.json").read_bytes() == (tmp_path / "shop.json").read_bytes()  # fmt: skip
