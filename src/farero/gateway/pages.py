@@ -16,6 +16,7 @@ from farero.base.errors import Invalid
 from farero.endpoints.spooled import read_after
 from farero.records.notify import DeliveryState
 from farero.store import deliveries as delivery_rows
+from farero.store import endpoint_changes
 from farero.store import endpoints as endpoint_rows
 from farero.store.reset import empty
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 #: Seconds within which a login link must be used.
 LOGIN_S = 60
+_MOST_CHANGES = 50
 
 
 def pages(parts: Parts, spool: CaptureSpool) -> dict[tuple[str, str], Page]:
@@ -52,6 +54,7 @@ def pages(parts: Parts, spool: CaptureSpool) -> dict[tuple[str, str], Page]:
     found: dict[tuple[str, str], Page] = {
         ("GET", "status"): lambda _: status(parts, spool),
         ("GET", "capture"): lambda query: captured(parts, query),
+        ("GET", "history"): lambda query: history(parts, query),
         ("GET", "deliveries"): lambda query: delivered(parts, query),
         ("POST", "console-login"): lambda _: console_login(parts),
     }
@@ -149,6 +152,16 @@ def captured(parts: Parts, query: dict[str, str]) -> dict[str, Any]:
     )
     note = "" if records else f"no captured records of {endpoint} yet"
     return {"records": records, "position": position, "note": note}
+
+
+def history(parts: Parts, query: dict[str, str]) -> dict[str, Any]:
+    """Return what became of one endpoint, newest first. Raises Invalid without an endpoint."""
+    endpoint = query.get("endpoint", "")
+    if not endpoint:
+        raise Invalid("name an endpoint: ?endpoint=NAME")
+    with parts.store.read() as db:
+        found = endpoint_changes.newest(db, endpoint, _MOST_CHANGES)
+    return {"changes": found}
 
 
 def delivered(parts: Parts, query: dict[str, str]) -> dict[str, Any]:

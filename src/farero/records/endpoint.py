@@ -133,6 +133,19 @@ class Endpoint:
     revision: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointChange:
+    """What an endpoint became at some time."""
+
+    at: dt.datetime
+    status: str
+    #: The configuration on its way in, else the one that serves.
+    config: str
+    #: Name, weight and count that were asked for.
+    variants: list[tuple[str, float, int]]
+    reason: str | None
+
+
 class ReplicaState(StrEnum):
     """Where one replica stands."""
 

@@ -20,6 +20,7 @@ from farero.records.endpoint import (
     Replica,
     ReplicaState,
 )
+from farero.store import endpoint_changes
 from farero.store.tables.endpoints import endpoint_configs, endpoints, models, replicas
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def insert(db: Connection, endpoint: Endpoint) -> None:
     db.execute(
         sa.insert(endpoints).values(name=endpoint.name, arn=endpoint.arn, **_columns(endpoint))
     )
+    endpoint_changes.note(db, endpoint)
 
 
 def update(db: Connection, endpoint: Endpoint) -> None:
@@ -129,11 +131,13 @@ def update(db: Connection, endpoint: Endpoint) -> None:
     db.execute(
         sa.update(endpoints).where(endpoints.c.name == endpoint.name).values(**_columns(endpoint))
     )
+    endpoint_changes.note(db, endpoint)
 
 
 def delete(db: Connection, name: str) -> None:
-    """Remove the endpoint."""
+    """Remove the endpoint and what became of it."""
     db.execute(sa.delete(endpoints).where(endpoints.c.name == name))
+    endpoint_changes.forget(db, name)
 
 
 def find(db: Connection, name: str) -> Endpoint | None:

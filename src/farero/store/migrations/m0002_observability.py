@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from farero.store.tables import (
     alarms,
     dashboards,
+    endpoint_changes,
     events,
     log_filters,
     metrics,
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: Named so that importing this module brings every family's tables into the metadata.
-FAMILIES = (alarms, dashboards, events, log_filters, metrics, outbox, queues, topics)
+FAMILIES = (
+    alarms, dashboards, endpoint_changes, events, log_filters, metrics, outbox, queues, topics,
+)  # fmt: skip
 
 
 def upgrade(db: Connection) -> None:
