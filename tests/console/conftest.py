@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import shutil
 import tarfile
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests import conftest as base
 
+from farero.base.config import Settings
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
@@ -186,3 +190,92 @@ def visit(stage: Stage, chromium: Browser, session: Any) -> Iterator[Visit]:
     made.watch()
     yield made
     context.close()
+
+
+class Person:
+    """Somebody in front of the pages, without a browser: NiceGUI's simulated user over the real platform."""
+
+    def __init__(self, user: Any) -> None:
+        self.user = user
+
+    async def open(self, path: str, *, language: str = "en") -> None:
+        """Visit a page."""
+        self.user.http_client.headers["accept-language"] = language
+        await self.user.open(path)
+
+    @property
+    def elements(self) -> list[Any]:
+        """What is on the page."""
+        return [one for one in self.user.client.elements.values() if not one.is_deleted]
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text on the page, in order."""
+        return [str(one.text) for one in self.elements if getattr(one, "text", None) is not None]
+
+    async def until(self, claim: Callable[[], Any], seconds: float = 15.0) -> Any:
+        """Wait until a claim is true and return it."""
+        deadline = time.monotonic() + seconds
+        while not (value := claim()):
+            assert time.monotonic() < deadline, self.texts
+            await asyncio.sleep(0.02)
+        return value
+
+    async def sees(self, text: str) -> str:
+        """Wait until a text holds `text`; return all of it."""
+        return await self.until(lambda: next((one for one in self.texts if text in one), ""))
+
+    def press(self, text: str, place: int = 0) -> None:
+        """Press the button with this text; place: which of several, -1 the newest."""
+        named = [one for one in self.elements if getattr(one, "text", None) == text]
+        buttons = [one for one in map(_clickable, named) if one is not None]
+        assert buttons, self.texts
+        with self.user.client:
+            self._click(buttons[place])
+
+    def field(self, label: str, place: int = 0) -> Any:
+        """Return the field with this label."""
+        found = [
+            one
+            for one in self.elements
+            if label in (one.props.get("label"), one.props.get("aria-label"))
+        ]
+        assert found, [one.props.get("label") for one in self.elements]
+        return found[place]
+
+    def _click(self, button: Any) -> None:
+        from nicegui.testing.user_interaction import UserInteraction
+
+        UserInteraction(self.user, {button}, None).trigger("click")
+
+
+def _clickable(element: Any) -> Any:
+    while element is not None:
+        if any(one.type == "click" for one in element._event_listeners.values()):
+            return element
+        slot = element.parent_slot
+        element = slot.parent if slot else None
+    return None
+
+
+@pytest.fixture
+def told_by(stage: Stage) -> Callable[[Callable[[Person], Awaitable[None]]], None]:
+    """A function that lets a story happen to a person in front of the pages."""
+
+    def tell(story: Callable[[Person], Awaitable[None]]) -> None:
+        async def play() -> None:
+            from nicegui import core
+            from nicegui.testing import user_simulation
+
+            from farero.console import pages
+            from farero.console.data import Cloud
+
+            platform = stage.platform
+            settings = Settings(data_dir=platform.data_dir, port=platform.port)
+            async with user_simulation() as user:
+                pages.register(Cloud(settings), core.app)
+                await story(Person(user))
+
+        asyncio.run(play())
+
+    return tell

@@ -1,0 +1,77 @@
+"""Home and the page of an endpoint: what they show of a real platform, and what they do to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.console.conftest import Person, Stage
+
+
+def weights(stage: Stage) -> dict[str, float]:
+    found = stage.client("sagemaker").describe_endpoint(EndpointName="echo")
+    return {one["VariantName"]: one["DesiredWeight"] for one in found["ProductionVariants"]}
+
+
+def test_home_shows_endpoints_and_their_states(told_by: Any) -> None:
+    async def story(person: Person) -> None:
+        await person.open("/")
+        await person.sees("echo")
+        await person.sees("InService")
+        links = [one.props.get("href") for one in person.elements]
+        assert "/endpoints/echo" in links
+
+    told_by(story)
+
+
+def test_try_it_answers_what_the_model_says(told_by: Any) -> None:
+    async def story(person: Person) -> None:
+        await person.open("/endpoints/echo")
+        await person.sees("Try it")
+        person.field("Body").value = "7,8,9"
+        person.press("Send")
+        await person.until(lambda: "7,8,9" in person.texts)
+
+    told_by(story)
+
+
+def test_try_it_tells_why_there_is_no_answer(told_by: Any) -> None:
+    async def story(person: Person) -> None:
+        await person.open("/endpoints/no-such")
+        await person.sees("Could not find endpoint")
+
+    told_by(story)
+
+
+def test_captured_request_is_filled_in_again(stage: Stage, told_by: Any) -> None:
+    stage.invoke("echo", b"captured,42")
+
+    async def story(person: Person) -> None:
+        await person.open("/endpoints/echo")
+        await person.sees("captured,42")
+        person.press("Replay")
+        await person.until(lambda: person.field("Body").value)
+
+    told_by(story)
+
+
+def test_weights_change_when_confirmed_and_not_before(stage: Stage, told_by: Any) -> None:
+    before = weights(stage)
+
+    async def story(person: Person) -> None:
+        await person.open("/endpoints/echo")
+        await person.sees("green")
+        fields = [one for one in person.elements if one.props.get("aria-label") == "Weight"]
+        for field, weight in zip(fields, (3.0, 1.0), strict=True):
+            field.value = weight
+        person.press("Apply weights")
+        await person.sees("Change where traffic goes?")
+        assert weights(stage) == before
+        person.press("Cancel", -1)
+        assert weights(stage) == before
+        person.press("Apply weights")
+        await person.sees("Change where traffic goes?")
+        person.press("Apply weights", -1)
+        await person.until(lambda: set(weights(stage).values()) == {3.0, 1.0})
+
+    told_by(story)
