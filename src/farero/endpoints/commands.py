@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from farero.base.arns import sagemaker_arn
 from farero.base.errors import Conflict, Invalid
+from farero.endpoints import events
 from farero.endpoints.definitions import pin_data
 from farero.endpoints.fleets import make_fleet, retain, reweigh
 from farero.records.endpoint import IN_PROGRESS, Endpoint, EndpointStatus
@@ -75,6 +76,7 @@ class EndpointCommands:
                 )
             rows.insert(db, endpoint)
             tag_rows.put(db, arn, tags)
+            events.tell_endpoint(db, endpoint, ctx.now)
             items.put(db, KIND, name, due=ctx.now)
         self._poke()
         return endpoint
@@ -118,6 +120,7 @@ class EndpointCommands:
                 revision=endpoint.revision + 1,
             )
             rows.update(db, endpoint)
+            events.tell_endpoint(db, endpoint, ctx.now)
             items.put(db, KIND, name, due=ctx.now)
         self._poke()
         return endpoint
@@ -138,6 +141,7 @@ class EndpointCommands:
                 revision=endpoint.revision + 1,
             )
             rows.update(db, endpoint)
+            events.tell_endpoint(db, endpoint, ctx.now)
             items.put(db, KIND, name, due=ctx.now)
         self._poke()
         return endpoint
@@ -154,6 +158,7 @@ class EndpointCommands:
                     revision=endpoint.revision + 1,
                 )
                 rows.update(db, endpoint)
+                events.tell_endpoint(db, endpoint, ctx.now)
             versions.raise_routing(db)
             items.put(db, KIND, name, due=ctx.now)
         self._stamp.touch()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from farero.base.arns import parse_s3_uri, sagemaker_arn
 from farero.base.errors import Conflict, Invalid, NotFound
+from farero.endpoints import events
 from farero.records.endpoint import EndpointConfig, Model, ModelData
 from farero.records.images import FRAMEWORKS, find_image
 from farero.store import endpoints as rows
@@ -55,15 +56,17 @@ class Definitions:
                 raise Conflict("model", name, f'Cannot create already existing model "{arn}".')
             rows.insert_model(db, model)
             tag_rows.put(db, arn, tags)
+            events.tell_model(db, model, ctx.now)
         return model
 
     def delete_model(self, ctx: Context, name: str) -> None:
         """Forget a model; endpoints that run with it go on. Raises NotFound."""
         arn = sagemaker_arn(ctx.region, ctx.account, "model", name)
         with self._store.begin() as db:
-            rows.get_model(db, name, arn)
+            model = rows.get_model(db, name, arn)
             rows.delete_model(db, name)
             tag_rows.remove_all(db, arn)
+            events.tell_model(db, model, ctx.now)
 
     def create_config(
         self, ctx: Context, name: str, given: dict[str, Any], tags: Sequence[Tag] = ()
@@ -89,15 +92,17 @@ class Definitions:
                 rows.get_model(db, wanted, model_arn)
             rows.insert_config(db, config)
             tag_rows.put(db, arn, tags)
+            events.tell_config(db, config, ctx.now)
         return config
 
     def delete_config(self, ctx: Context, name: str) -> None:
         """Forget an endpoint config; endpoints that run with it go on. Raises NotFound."""
         arn = sagemaker_arn(ctx.region, ctx.account, "endpoint-config", name)
         with self._store.begin() as db:
-            rows.get_config(db, name, arn)
+            config = rows.get_config(db, name, arn)
             rows.delete_config(db, name)
             tag_rows.remove_all(db, arn)
+            events.tell_config(db, config, ctx.now)
 
 
 def check_image(container: dict[str, Any]) -> None:

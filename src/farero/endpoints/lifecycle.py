@@ -17,7 +17,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from farero.endpoints import failures, fleets
+from farero.endpoints import events, failures, fleets
 from farero.endpoints.commands import KIND
 from farero.endpoints.upkeep import GaveUp, Upkeep
 from farero.records.endpoint import EndpointStatus, Fleet, Replica, ReplicaState, process_prefix
@@ -196,7 +196,9 @@ class EndpointLifecycle:
             items.put(db, KIND, seen.name, due=now)
             endpoint = rows.find_locked(db, seen.name)
             if endpoint is not None and endpoint.revision == seen.revision:
-                rows.update(db, dataclasses.replace(change(endpoint), modified_at=now))
+                changed = dataclasses.replace(change(endpoint), modified_at=now)
+                rows.update(db, changed)
+                events.tell_endpoint(db, changed, now)
                 if routes:
                     versions.raise_routing(db)
         if routes:
@@ -219,6 +221,7 @@ class EndpointLifecycle:
         with self._store.begin() as db:
             rows.delete(db, endpoint.name)
             tag_rows.remove_all(db, endpoint.arn)
+            events.tell_endpoint(db, endpoint, self._clock.now(), is_gone=True)
         log.info("endpoint deleted", extra={"endpoint": endpoint.name})
 
     def _prepare(self, key: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from farero.base.arns import parse_s3_uri, sagemaker_arn
 from farero.base.errors import Conflict, Invalid, NotFound
-from farero.jobs import metrics
+from farero.jobs import events, metrics
 from farero.jobs.inputs import InputError, list_sources
 from farero.jobs.lifecycle import KIND
 from farero.jobs.transitions import enter
@@ -60,6 +60,7 @@ class JobCommands:
         with self._store.begin() as db:
             rows.insert(db, job)
             tag_rows.put(db, arn, tags)
+            events.tell_change(db, None, job, ctx.now)
             items.put(db, KIND, name, due=ctx.now)
         self._poke()
         return job
@@ -79,7 +80,9 @@ class JobCommands:
                 stopping = dataclasses.replace(
                     job, status=JobStatus.STOPPING, stop_requested_at=now
                 )
-                rows.update(db, enter(stopping, Secondary.STOPPING, now))
+                stopping = enter(stopping, Secondary.STOPPING, now)
+                rows.update(db, stopping)
+                events.tell_change(db, job, stopping, now)
             items.put(db, KIND, name, due=now)
         self._poke()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from farero.base.errors import DomainError
 from farero.compute.failures import EnvironmentFailed
-from farero.jobs import failures
+from farero.jobs import events, failures
 from farero.jobs.inputs import InputError
 from farero.jobs.transitions import enter, finish
 from farero.records.job import JobStatus, Phase, Secondary
@@ -289,8 +289,10 @@ class JobLifecycle:
         """Change the row as it is now, not as it was read: somebody may have asked for a stop since."""
         now = self._clock.now()
         with self._store.begin() as db:
-            job = change(now, rows.get_locked(db, name))
+            before = rows.get_locked(db, name)
+            job = change(now, before)
             rows.update(db, job)
+            events.tell_change(db, before, job, now)
         return job
 
 
