@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from typing import Any
@@ -10,10 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farero.console.widgets import asking, figures, markdown
+from farero.console import time_range
+from farero.console.charts import Series
+from farero.console.data import UnavailableError
+from farero.console.widgets import asking, drawing, markdown
+from farero.console.widgets.body import range_query
 from farero.console.widgets.grid import place
 from farero.console.widgets.markdown import Block, Span
-from farero.console.widgets.metrics import CannotDrawError, Line, calls, plan
+from farero.console.widgets.metrics import CannotDrawError, calls, plan
 
 METRIC = {"metrics": [["AWS/SageMaker", "Invocations", "EndpointName", "iris"]], "stat": "Sum"}
 WIDE = {"period": 60, "seconds": 10800, "is_auto": True}
@@ -210,11 +215,115 @@ def test_sources_of_log_queries():
         asking.sources("fields @message")
 
 
-def test_figures_are_short():
-    shown = [
-        figures.short(value)
-        for value in (None, 0, 12, 0.03125, 1234.5, 12345, 4.5e6, 7e-9, -2e4, float("nan"))
+def test_what_has_no_label_is_named_by_what_sets_it_apart():
+    def names(*rows: Any) -> list[str]:
+        return [query["Label"] for query in plan({"metrics": list(rows)}, **WIDE).queries]
+
+    assert names(["A", "Calls", "E", "iris", "V", "blue"], ["...", "green"]) == ["blue", "green"]
+    assert names(["A", "Calls", "E", "iris"], ["A", "Errors", "E", "rose"]) == [
+        "Calls iris",
+        "Errors rose",
     ]
-    assert shown == ["—", "0", "12", "0.03125", "1234", "12.35k", "4.5M", "7.00e-09", "-20k", "—"]
-    assert figures.summary(Line("a", "a", [(0, 1.0), (1, 3.0)])) == ["3", "1", "2", "3", "4"]
-    assert figures.last(Line("a", "a", [])) is None
+    assert names(
+        ["A", "Calls", {"stat": "p50"}], [".", ".", {"stat": "p99"}], ["A", "x", {"label": "own"}]
+    ) == ["p50", "p99", "own"]
+    assert names(["A", "Calls"]) == ["Calls"]
+    assert names([{"expression": "SEARCH('{A,E,V} Calls', 'Sum', 60)"}]) == [
+        "${LABEL} ${PROP('Dim.E')} ${PROP('Dim.V')}"
+    ]
+
+
+class Answers:
+    """A gateway that knows two metrics and refuses any call with a third."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def ask(self, _service: str, _operation: str, **params: Any) -> Any:
+        self.asked += 1
+        names = [
+            query["MetricStat"]["Metric"]["MetricName"] for query in params["MetricDataQueries"]
+        ]
+        if "bad" in names:
+            raise UnavailableError("ValidationError: bad")
+        found = [
+            {"Id": query["Id"], "Label": name, "Timestamps": [params["StartTime"]], "Values": [1.0]}
+            for query, name in zip(params["MetricDataQueries"], names, strict=True)
+        ]
+        return {"MetricDataResults": found}
+
+
+def test_one_graphs_mistake_costs_the_others_nothing():
+    def graph(name: str) -> Any:
+        return plan({"metrics": [["A", name, {"id": "x", "color": "#123456"}]]}, **WIDE)
+
+    chosen, cloud = time_range.latest("3h"), Answers()
+    got = asyncio.run(asking.series(cloud, {0: graph("a"), 4: graph("b")}, chosen))  # type: ignore[arg-type]
+    assert cloud.asked == 1
+    assert {key: [(one.id, one.name, one.colour) for one in found] for key, found in got.items()} == {
+        0: [("x", "a", "#123456")], 4: [("x", "b", "#123456")],
+    }  # fmt: skip
+    got = asyncio.run(asking.series(cloud, {0: graph("a"), 4: graph("bad")}, chosen))  # type: ignore[arg-type]
+    assert got[4] == "ValidationError: bad"
+    assert [one.name for one in got[0]] == ["a"]
+
+
+def test_annotations_and_axes_reach_the_chart():
+    graph = plan(
+        {
+            "metrics": [["A", "a"], ["A", "b", {"yAxis": "right"}]],
+            "yAxis": {"left": {"min": 0, "max": "x", "label": "ms"}, "right": {"max": 9}},
+            "annotations": {
+                "horizontal": [{"value": 5, "label": "limit", "fill": "above"}, [{"value": 3}, {"value": 1}],
+                               {"value": "<b>"}, "x", {"value": 2, "yAxis": "right", "color": "red;x"}],
+                "vertical": [{"value": "2026-01-01T00:00:00Z", "label": "deploy"}, {"value": 7}],
+            },
+        },
+        **WIDE,
+    )  # fmt: skip
+    series = [Series("a", [(0, 1.0)], "m1"), Series("b", [(0, 2.0)], "m2", is_right=True)]
+    option = drawing.option(graph, series, time_range.latest("3h"))
+    assert option["yAxis"][0] | {"min": 0.0, "name": "ms"} == option["yAxis"][0]
+    assert "max" not in option["yAxis"][0]
+    assert option["yAxis"][1]["max"] == 9.0
+    levels = [one for one in option["series"] if "markLine" in one and one["data"]]
+    assert [(one["name"], one["yAxisIndex"], one["itemStyle"]["color"]) for one in levels] == [
+        ("limit", 0, "var(--bad)"), ("1", 0, "var(--bad)"), ("2", 1, "var(--bad)"),
+    ]  # fmt: skip
+    assert levels[0]["markArea"]["data"][0][1] == {"yAxis": "max"}
+    assert [point[1] for point in levels[1]["data"]] == [1.0, 1.0, 3.0, 3.0]
+    (moment,) = option["series"][2]["markLine"]["data"]
+    assert (moment["xAxis"], moment["name"]) == (1767225600000.0, "deploy")
+
+
+def test_gauges_without_ends_say_so():
+    graph = plan({**METRIC, "view": "gauge"}, **WIDE)
+    with pytest.raises(CannotDrawError, match="min and max"):
+        drawing.option(graph, [Series("a")], time_range.latest("3h"))
+
+
+def test_rows_of_log_queries_as_charts():
+    rows = [{"level": "INFO", "n": "3"}, {"level": "<b>", "n": "4"}]
+    chosen = time_range.latest("3h")
+    bars = drawing.of_rows(rows, "bar", chosen)
+    assert bars is not None
+    assert bars["yAxis"]["data"] == ["INFO", "<b>"]
+    assert drawing.of_rows(rows, "table", chosen) is None
+    assert drawing.of_rows([{"n": "3"}], "bar", chosen) is None
+    timed = drawing.of_rows(
+        [{"bin(5m)": "2026-01-01 00:05:00.000", "n": "3"}], "timeSeries", chosen
+    )
+    assert timed is not None
+    assert timed["series"][0]["data"] == [[1767225900000.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("body", "query"),
+    [
+        ({"start": "-PT3H"}, {"range": "3h"}), ({"start": "-P7D"}, {"range": "1w"}), ({"start": "-PT2H"}, {"range": "3h"}),
+        ({"start": "-P1M"}, {"range": "1w"}), ({"start": "2026-01-01T00:00:00Z"}, {"start": "2026-01-01T00:00:00Z"}),
+        ({"start": "<script>"}, {}), ({"start": 5}, {}), ({"start": "-P"}, {}), ({}, {}),
+    ],
+)  # fmt: skip
+def test_the_body_chooses_the_first_range(body: dict[str, Any], query: dict[str, str]):
+    assert range_query(body, time_range.KEYS) == query

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from farero.console.data import UnavailableError
-from farero.console.widgets.metrics import CannotDrawError, Graph, Line, calls
+from farero.console.metrics import figures
+from farero.console.widgets.metrics import CannotDrawError, Graph, calls
 
 if TYPE_CHECKING:
+    from farero.console.charts import Series
     from farero.console.data import Cloud
-    from farero.console.widgets.metrics import Json
+    from farero.console.time_range import Range
 
-#: A call's answer is read to this many pages; more points nobody can see.
-_MOST_PAGES = 20
 _SOURCE = re.compile(
     r"\s*SOURCE\s+((?:'[^']*'|\"[^\"]*\")(?:\s*,\s*(?:'[^']*'|\"[^\"]*\"))*)\s*\|?", re.IGNORECASE
 )
@@ -23,58 +23,36 @@ _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _PATIENCE_S = 60.0
 _MOST_ROWS = 500
 
-#: What a graph got: its lines, or why there are none.
-Got = dict[int, list[Line] | str]
+#: What each graph got: its series, or why there are none.
+Got = dict[int, "list[Series] | str"]
 
 
-async def lines(cloud: Cloud, graphs: dict[int, Graph], start: float, end: float) -> Got:
-    """Return the lines of each graph, or why it has none; one graph's mistake costs the others nothing.
-
-    start, end: seconds since 1970.
-    """
+async def series(cloud: Cloud, graphs: dict[int, Graph], chosen: Range) -> Got:
+    """Return the series of each graph, or why it has none; one graph's mistake costs the others nothing."""
     got: Got = {key: [] for key in graphs}
     planned = calls(graphs)
     answers = await asyncio.gather(
-        *(_ask(cloud, queries, start, end) for queries, _ in planned), return_exceptions=True
+        *(figures(cloud, queries, chosen) for queries, _ in planned), return_exceptions=True
     )
     for (_, names), answer in zip(planned, answers, strict=True):
         members = sorted({key for key, _ in names.values()})
         if isinstance(answer, UnavailableError):
             if len(members) > 1:  # whose mistake was it?
                 for key in members:
-                    got |= await lines(cloud, {key: graphs[key]}, start, end)
+                    got |= await series(cloud, {key: graphs[key]}, chosen)
             else:
                 got |= dict.fromkeys(members, str(answer))
         elif isinstance(answer, BaseException):
             raise answer
         else:
-            for line in answer:
-                key, own = names.get(line.id, (-1, ""))
+            for one in answer:
+                key, own = names.get(one.id, (-1, ""))
                 found = got.get(key)
                 if isinstance(found, list):
-                    found.append(Line(own, line.label, line.points))
+                    row = graphs[key].rows.get(own)
+                    look = (row.colour, row.is_right) if row else ("", False)
+                    found.append(replace(one, id=own, colour=look[0], is_right=look[1]))
     return got
-
-
-async def _ask(cloud: Cloud, queries: list[Json], start: float, end: float) -> list[Line]:
-    points: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
-    token: dict[str, str] = {}
-    for _ in range(_MOST_PAGES):
-        answer = await cloud.ask(
-            "cloudwatch", "get_metric_data", MetricDataQueries=queries, ScanBy="TimestampAscending",
-            StartTime=datetime.fromtimestamp(start, UTC), EndTime=datetime.fromtimestamp(end, UTC), **token,
-        )  # fmt: skip
-        seen: dict[str, int] = {}
-        for result in answer["MetricDataResults"]:
-            place = seen[result["Id"]] = seen.get(result["Id"], -1) + 1
-            points.setdefault((result["Id"], result["Label"], place), []).extend(
-                (at.timestamp() * 1000, float(value))
-                for at, value in zip(result["Timestamps"], result["Values"], strict=True)
-            )
-        if "NextToken" not in answer:
-            break
-        token = {"NextToken": answer["NextToken"]}
-    return [Line(name, label, found) for (name, label, _), found in points.items()]
 
 
 def sources(query: str) -> tuple[list[str], str]:

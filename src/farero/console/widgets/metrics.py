@@ -16,6 +16,8 @@ Json = dict[str, Any]
 #: GetMetricData takes no more queries at once.
 MOST_QUERIES = 500
 _COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+#: The namespace and the dimensions that a SEARCH is about.
+_SEARCHED = re.compile(r"^\s*SEARCH\s*\(\s*'\s*\{([^{}]{1,500})\}")
 #: Views that show one figure of each metric.
 FIGURES = ("singleValue", "gauge", "bar", "pie", "table")
 
@@ -50,16 +52,6 @@ class Graph:
         return any("Expression" in query for query in self.queries)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One series of an answer."""
-
-    id: str
-    label: str
-    #: (milliseconds since 1970, value), oldest first.
-    points: list[tuple[float, float]]
-
-
 def plan(properties: Json, *, period: int, seconds: int, is_auto: bool) -> Graph:
     """Read a metric widget's properties; raises CannotDrawError.
 
@@ -73,6 +65,7 @@ def plan(properties: Json, *, period: int, seconds: int, is_auto: bool) -> Graph
         raise CannotDrawError("no metrics")
     if len(queries) > MOST_QUERIES:
         raise CannotDrawError(f"more than {MOST_QUERIES} metrics")
+    _name(queries)
     view = properties.get("view", "timeSeries")
     whole = view in FIGURES and properties.get("setPeriodToTimeRange") is True
     options: list[Json] = [
@@ -97,6 +90,29 @@ def plan(properties: Json, *, period: int, seconds: int, is_auto: bool) -> Graph
         given = query.get("MetricStat", query)
         given["Period"] = _period(int(given["Period"]), period, seconds, is_auto, whole)
     return Graph(view=str(view), queries=queries, rows=rows, properties=properties, notes=notes)
+
+
+def _name(queries: list[Json]) -> None:
+    """Label what has no label by what sets it apart, as metric, dimensions and statistic do."""
+    facts: dict[str, list[str]] = {}
+    for query in queries:
+        if "Label" in query:
+            continue
+        if "MetricStat" in query:
+            metric = query["MetricStat"]["Metric"]
+            values = [one["Value"] for one in metric["Dimensions"]]
+            facts[str(query["Id"])] = [metric["MetricName"], *values, query["MetricStat"]["Stat"]]
+        elif found := _SEARCHED.search(query["Expression"][:2000]):
+            names = [name.strip(" '\"") for name in found[1].split(",")[1:]]
+            query["Label"] = " ".join(["${LABEL}", *(f"${{PROP('Dim.{n}')}}" for n in names)])
+    rows = list(facts.values())
+    width = max((len(row) for row in rows), default=0)
+    filled = [[*row[:-1], *[""] * (width - len(row)), row[-1]] for row in rows]
+    differing = [at for at in range(width) if len({row[at] for row in filled}) > 1] or [0]
+    for query in queries:
+        if (id_ := str(query["Id"])) in facts:
+            row = filled[list(facts).index(id_)]
+            query["Label"] = " ".join(row[at] for at in differing if row[at]).replace("${", "$ {")
 
 
 def calls(graphs: dict[int, Graph]) -> list[tuple[list[Json], dict[str, tuple[int, str]]]]:

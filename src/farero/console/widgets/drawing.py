@@ -1,0 +1,169 @@
+"""What ECharts is told of a metric widget: axes, annotations, views. Pure; the page puts it on the screen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from farero.console import charts
+from farero.console.charts import Band, Series
+from farero.console.widgets.marks import Mark, horizontal, limits, moment, vertical
+from farero.console.widgets.metrics import CannotDrawError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farero.console.time_range import Range
+    from farero.console.widgets.metrics import Graph
+
+Json = dict[str, Any]
+
+_LABEL = {"color": charts.DIM, "formatter": "{b}", "position": "insideEndTop", "fontSize": 11}
+_MOST_SERIES = 200
+
+
+def option(
+    graph: Graph, series: Sequence[Series], chosen: Range, levels: Sequence[Mark] = ()
+) -> Json:
+    """Return the chart of a graph; levels: limits beside those of its annotations. Raises CannotDrawError."""
+    shown = list(series[:_MOST_SERIES])
+    match graph.view:
+        case "bar":
+            return charts.bars(shown)
+        case "pie":
+            return _pie(shown)
+        case "gauge":
+            ends = limits(graph.properties, "left")
+            if not ends.keys() >= {"min", "max"} or ends["min"] >= ends["max"]:
+                raise CannotDrawError("a gauge needs yAxis.left.min and max")
+            return charts.gauge(shown, least=ends["min"], most=ends["max"])
+        case _:
+            return over_time(graph, shown, chosen, levels)
+
+
+def over_time(
+    graph: Graph, series: Sequence[Series], chosen: Range, levels: Sequence[Mark] = ()
+) -> Json:
+    """Return a chart over time with the annotations of its properties."""
+    properties = graph.properties
+    start, end = chosen.start_ms, chosen.end_ms
+    drawn = charts.lines(
+        _dimmed(graph, series),
+        start=start,
+        end=end,
+        bands=[_band(mark, start, end) for mark in vertical(properties)],
+        stacked=properties.get("stacked") is True,
+    )
+    for mark in [*horizontal(properties), *levels]:
+        drawn["series"].append(_level(mark, start, end, len(drawn["yAxis"]) - 1))
+    for place, side in enumerate(("left", "right")[: len(drawn["yAxis"])]):
+        drawn["yAxis"][place] |= limits(properties, side)
+        if "name" in drawn["yAxis"][place]:
+            drawn["grid"]["top"] = 62
+            drawn["yAxis"][place]["nameTextStyle"] = {"color": charts.DIM}
+    legend = properties.get("legend")
+    if isinstance(legend, dict) and legend.get("position") == "hidden":  # pyright: ignore[reportUnknownMemberType]
+        drawn["legend"]["show"] = False
+        drawn["grid"]["top"] = 12
+    return drawn
+
+
+def _pie(series: Sequence[Series]) -> Json:
+    """Return a pie whose parts are told in per cent; the legend has their names."""
+    drawn = charts.pie(series)
+    drawn["series"][0]["label"] |= {"formatter": "{d} %"}
+    return drawn
+
+
+def of_rows(rows: Sequence[dict[str, str]], view: str, chosen: Range) -> Json | None:
+    """Return the chart of a log query's rows, or None if they are better told by a table.
+
+    The first column that is no number names a row, the columns of numbers are drawn.
+    """
+    if view not in ("bar", "pie", "timeSeries") or not rows:
+        return None
+    names = list(rows[0])
+    counted = [
+        name for name in names if all(_figure(row.get(name, "")) is not None for row in rows)
+    ]
+    told = [name for name in names if name not in counted]
+    if not counted or not told:
+        return None
+    if view == "timeSeries":
+        series = [
+            Series(
+                name,
+                sorted(
+                    (at, _figure(row.get(name, "")))
+                    for row in rows
+                    if (at := moment(row.get(told[0], ""))) is not None
+                ),
+            )
+            for name in counted
+        ]
+        drawn = charts.columns(series, start=chosen.start_ms, end=chosen.end_ms)
+        return drawn if any(one.points for one in series) else None
+    series = [
+        Series(" ".join(row.get(name, "") for name in told)[:80], [(0, _figure(row[counted[0]]))])
+        for row in rows[:50]
+    ]
+    return charts.bars(series) if view == "bar" else _pie(series)
+
+
+def _figure(text: str) -> float | None:
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _dimmed(graph: Graph, series: Sequence[Series]) -> list[Series]:
+    """Return the series; the ends of a band are dim."""
+    bands = {q["Id"] for q in graph.queries if "ANOMALY_DETECTION_BAND" in q.get("Expression", "")}
+    return [
+        replace(one, colour=charts.DIM) if one.id in bands and not one.colour else one
+        for one in series
+    ]
+
+
+def _band(mark: Mark, start: float, end: float) -> Band:
+    colour = mark.colour or charts.DIM
+    if not mark.is_band:
+        return Band(mark.at or start, mark.at or start, mark.label, colour)
+    return Band(
+        start if mark.at is None else mark.at, end if mark.to is None else mark.to, mark.label, colour
+    )  # fmt: skip
+
+
+def _level(mark: Mark, start: float, end: float, most_axis: int) -> Json:
+    """A level is a line of its own, so that the axis reaches it."""
+    colour = mark.colour or "var(--bad)"
+    values = [value for value in (mark.at, mark.to) if value is not None]
+    lines = [{"yAxis": value, "name": mark.label if value == values[0] else ""} for value in values]
+    made: Json = {
+        "type": "line",
+        "name": mark.label or charts.number(values[0]),
+        "data": [[at, value] for value in values for at in (start, end)],
+        "lineStyle": {"opacity": 0},
+        "itemStyle": {"color": colour},
+        "showSymbol": False,
+        "silent": True,
+        "yAxisIndex": most_axis if mark.is_right else 0,
+        "markLine": {
+            "symbol": "none",
+            "data": lines,
+            "label": _LABEL,
+            "animation": False,
+            "lineStyle": {"color": colour, "type": "dashed", "width": 1.4},
+        },
+    }
+    if mark.is_band:
+        ends = ("min" if mark.at is None else mark.at, "max" if mark.to is None else mark.to)
+        look = {"color": colour, "opacity": 0.08}
+        made["markArea"] = {
+            "data": [[{"yAxis": ends[0], "itemStyle": look}, {"yAxis": ends[1]}]],
+            "animation": False,
+        }
+    return made
