@@ -6,12 +6,12 @@ import csv
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from farero_monitor.profile.dataset import Unread
 from farero_monitor.untyped import arrow_csv, pa
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from farero_monitor.profile.dataset import Unread
 
 #: What counts as missing, as in Spark's CSV reader and JSON; NaN is missing too, wherever it stands among numbers.
 MISSING = ("", "null", "NULL", "None")
@@ -66,15 +66,16 @@ def parse(  # noqa: PLR0913, PLR0917
 
     text: bytes or a pyarrow buffer; line: lines of the file before this block. Raises NotCsvError.
     """
+    skipped = Unread()
 
     def bad(row: Any) -> str:
         place = f"line {line + row.number}" if row.number is not None else f"row {row.text[:40]!r}"
-        unread.add(file, place, f"{row.actual_columns} values instead of {row.expected_columns}")
+        skipped.add(file, place, f"{row.actual_columns} values instead of {row.expected_columns}")
         return "skip"
 
     newlines = b'"' in text if isinstance(text, bytes) else False
     try:
-        return arrow_csv.read_csv(
+        found = arrow_csv.read_csv(
             pa.BufferReader(text),
             read_options=arrow_csv.ReadOptions(
                 use_threads=False, block_size=max(1 << 20, len(text) + 1), column_names=list(names)
@@ -89,6 +90,8 @@ def parse(  # noqa: PLR0913, PLR0917
         )  # fmt: skip
     except pa.ArrowInvalid as error:
         raise NotCsvError(str(error)) from error
+    unread.merge(skipped)
+    return found
 
 
 def of_rows(

@@ -1,0 +1,159 @@
+"""`python -m farero_monitor`: a baseline, and a verdict over a window, from files."""
+
+from __future__ import annotations
+
+import os
+
+# before numpy comes: its BLAS threads cost more than they bring on small blocks
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farero_monitor.dataset import Format, Source, UnreadableDataError
+from farero_monitor.drift.verdict import largest
+from farero_monitor.monitor import Baseline, BaselineError, Result, judge, take_baseline
+from farero_monitor.readers.files import NoDataError
+from farero_monitor.readers.options import Options
+from farero_monitor.readers.scripts import ScriptError
+from farero_monitor.report.page import write as write_report
+from farero_monitor.workers import WorkerDiedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farero_monitor.profile.dataset import Profile
+
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "json", ".json": "json",
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 is fine, 1 found something critical, 2 could not be done."""
+    asked = _parser().parse_args(arguments)
+    try:
+        return asked.do(asked)
+    except (NoDataError, UnreadableDataError, ScriptError, BaselineError, WorkerDiedError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("farero_monitor", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="baseline|run")
+    baseline = commands.add_parser("baseline", help="statistics and constraints of training data")
+    run = commands.add_parser("run", help="a verdict over a window, against a baseline")
+    for command in (baseline, run):
+        command.add_argument("data", type=Path, help="a file, or a folder of files")
+        command.add_argument(
+            "--format", choices=["csv", "parquet", "json", "capture"],
+            help="of the data; told by the name of the file, and by the first line for .jsonl",
+        )  # fmt: skip
+        command.add_argument("--no-header", action="store_true", help="CSV without names")
+        command.add_argument(
+            "--missing", action="append", default=[], metavar="TEXT",
+            help="a text that stands for a missing value, for instance NA; may be repeated",
+        )  # fmt: skip
+        command.add_argument("--script", type=Path, help="with a preprocess_handler")
+        command.add_argument("--output", "-o", type=Path, help="folder for the files")
+        command.add_argument("--workers", type=int, help="processes; by default one a core")
+    baseline.set_defaults(do=_baseline)
+    run.add_argument("--baseline", "-b", type=Path, required=True, help="folder with its files")
+    run.add_argument("--since", default="", metavar="TIME", help="ISO 8601 in UTC, of captures")
+    run.add_argument("--until", default="", metavar="TIME", help="the same")
+    run.add_argument("--output-last", action="store_true", help="the target is the last column")
+    run.add_argument("--keep", action="store_true", help="keep a profile beside each file")
+    run.add_argument("--report", type=Path, help="write one HTML page")
+    run.set_defaults(do=_run)
+    return parser
+
+
+def _baseline(asked: argparse.Namespace) -> int:
+    output = asked.output or Path("baseline")
+    found = take_baseline(_source(asked, ()), output, workers=asked.workers)
+    width = max((len(name) for name in found.columns), default=6)
+    print(f"{'column':{width}}  {'type':10}  {'missing':>8}  mean ± deviation, or values")
+    for column in found.columns.values():
+        if column.inferred_type in {"Integral", "Fractional"}:
+            what = f"{column.moments.mean:.6g} ± {column.moments.deviation:.6g}"
+        else:
+            top = column.categories.top(3) if column.categories else []
+            distinct = column.categories.distinct if column.categories else 0
+            what = f"{distinct} different: {', '.join(value for value, _ in top)}"
+        missing = f"{1 - column.completeness:.2%}"
+        print(f"{column.name:{width}}  {column.inferred_type:10}  {missing:>8}  {what}")
+    _unread(found)
+    print(f"\n{found.rows:,} rows. The baseline is in {output}.")
+    return 0
+
+
+def _run(asked: argparse.Namespace) -> int:
+    baseline = Baseline.of_folder(asked.baseline)
+    source = _source(asked, tuple(baseline.constraints.names))
+    result = judge(source, baseline, asked.output, workers=asked.workers, keep=asked.keep)
+    _show(result)
+    if asked.report is not None:
+        write_report(result, baseline, asked.report)
+        print(f"The report is in {asked.report}.")
+    return 1 if result.verdict.severity == "critical" else 0
+
+
+def _show(result: Result) -> None:
+    judged = result.verdict
+    width = max((len(column.name) for column in judged.columns), default=6)
+    if judged.columns:
+        print(f"{'column':{width}}  {'verdict':15}  {'adjusted p':>10}  largest effect")
+    for column in sorted(judged.columns, key=lambda column: column.adjusted):
+        named = largest(column)
+        effect = f"{named} {column.effects[named]:+.3f}" if named else ""
+        p = "" if column.state == "not enough data" else f"{column.adjusted:.1e}"
+        print(f"{column.name:{width}}  {column.state:15}  {p:>10}  {effect}")
+    _unread(result.profile)
+    print(f"\n{judged.sentence}")
+    for finding in judged.findings:
+        print(f"  {finding.severity:8}  {finding.column or 'all'}: {finding.text}")
+    print(result.message)
+
+
+def _unread(found: Profile) -> None:
+    if found.unread.count:
+        print(f"\n{found.unread.count} lines could not be read:")
+        for file, place, reason in found.unread.places[:5]:
+            print(f"  {file}, {place}: {reason}")
+
+
+def _source(asked: argparse.Namespace, names: tuple[str, ...]) -> Source:
+    options = Options(
+        names=names, start=getattr(asked, "since", ""), end=getattr(asked, "until", ""),
+        output_first=not getattr(asked, "output_last", False),
+    )  # fmt: skip
+    if asked.missing:
+        options = Options(
+            names=options.names, start=options.start, end=options.end,
+            output_first=options.output_first, missing=(*options.missing, *asked.missing),
+        )  # fmt: skip
+    kind = asked.format or _guess(asked.data)
+    return Source(asked.data, kind, not asked.no_header, options, asked.script)
+
+
+def _guess(path: Path) -> Format:
+    """Tell the format of a file, or of the first one below a folder; raises NoDataError."""
+    from farero_monitor.readers.files import find, open_plain
+
+    first = find(path)[0]
+    name = first.name.removesuffix(".gz")
+    found = _FORMATS.get(Path(name).suffix.lower(), "csv")
+    if found == "json":
+        with open_plain(first) as file:
+            return "capture" if file.read(20).lstrip().startswith(b'{"captureData"') else "json"
+    return found
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
