@@ -99,9 +99,11 @@ def put_alarms(platform, endpoint, topic):
         Statistic="Sum", Period=PERIOD_S, EvaluationPeriods=1, Threshold=0,
         ComparisonOperator="GreaterThanThreshold", AlarmActions=[topic], OKActions=[topic],
     )  # fmt: skip
+    # No data is no news, or it would tell of OK before the first request.
     platform.farero(
-        "alarm", "add", endpoint, "p99", ">", "200ms", "--name", "slow", "--notify", f"sns:{topic}"
-    )
+        "alarm", "add", endpoint, "p99", ">", "200ms", "--name", "slow", "--notify", f"sns:{topic}",
+        "--missing", "missing",
+    )  # fmt: skip
 
 
 def visit(url):
