@@ -39,7 +39,7 @@ postgres: $(STAMP) ## start a throw-away PostgreSQL and run the store suite agai
 	$(BIN)/python scripts/postgres.py
 
 bench: $(STAMP) ## measure; each file in benchmarks/ is one command of its own
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	for file in benchmarks/*.py benchmarks/*/*.py; do $(BIN)/python $$file || exit 1; done
 
 clean: ## remove what was installed here
 	rm -rf $(VENV)
