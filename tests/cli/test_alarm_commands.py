@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,7 @@ def test_a_test_says_of_each_listener_what_has_become_of_the_message(shared_plat
     assert done.returncode == 1
     report = {one["endpoint"]: one for one in json.loads(done.stdout)["deliveries"]}
     assert report["ana@example.com"]["outcome"] == "unconfirmed"
+    assert "could not be sent: there is no mail server" in report["ana@example.com"]["detail"]
     assert report[f"{prefix}:picky"]["outcome"] == "filtered out"
     assert report[f"{prefix}:gone"]["outcome"] == "given up"
     assert report[f"{prefix}:gone"]["detail"]
@@ -132,6 +134,30 @@ def test_a_mistake_leaves_nothing_behind(shared_platform):
     topics = shared_platform.client("sns").list_topics()["Topics"]
     assert alarms["MetricAlarms"] == []
     assert not any(one["TopicArn"].endswith(":farero-alarm-left") for one in topics)
+
+
+def test_aimed_at_aws_the_commands_make_the_same_calls(shared_platform, queue):
+    """AWS's variables lead back to the platform here; what only Farero has is not asked for."""
+    env = shared_platform.client_env | {"FARERO_DATA_DIR": "/nowhere"}
+
+    def aws(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "farero", "--aws", "alarm", *arguments],
+            env=env, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    aws("add", *SHOP, "--dimension", "Shop=Lima", "--notify", "sqs:told-by-cli")
+    listed = aws("ls")
+    tested = aws("test", "errors")
+    told = shared_platform.wait(queue)
+    removed = aws("rm", "errors", "--yes")
+
+    assert "Sum Errors > 5, 1/1 of 60 s" in listed
+    assert "AWS does not say who has got the message" in tested
+    assert told[0]["Trigger"]["Dimensions"] == [{"value": "Lima", "name": "Shop"}]
+    assert removed == "deleted alarm errors\ndeleted topic farero-alarm-errors\n"
 
 
 def test_an_alarm_that_tells_nobody_cannot_be_tested(shared_platform):

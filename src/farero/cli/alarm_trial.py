@@ -38,6 +38,7 @@ def try_out(
     _put(cloudwatch, name, "ALARM", REASON.format(state))
     try:
         rows = [] if is_aws() else _await(name, before, who, wait)
+        asked = [] if is_aws() else _confirmations()
     finally:
         if state != "ALARM":
             _put(cloudwatch, name, state, "Test by `farero alarm test` is over")
@@ -45,7 +46,7 @@ def try_out(
         result({"alarm": name, "deliveries": None},
                "the alarm was in ALARM for a moment; AWS does not say who has got the message")  # fmt: skip
         return
-    report = [*map(_outcome, rows), *_silent(rows, who)]
+    report = [*map(_outcome, rows), *_silent(rows, who, asked)]
     shown = [[one["outcome"], one["protocol"], one["endpoint"], one["detail"]] for one in report]
     result({"alarm": name, "deliveries": report}, lines(["OUTCOME", "HOW", "WHERE", ""], shown))
     bad = [one for one in report if one["outcome"] not in ("delivered", "filtered out")]
@@ -104,9 +105,18 @@ def _await(name: str, before: int, who: Sequence[Row], seconds: float) -> list[R
 
 
 def _deliveries(name: str, before: int) -> list[Row]:
-    found: list[Row] = guarded(lambda: admin("GET", "deliveries", "last=1000"))["deliveries"]
-    wanted = [row for row in found if row["id"] > before and row["queue"] == f"alarm/{name}"]
+    wanted = [row for row in _latest() if row["id"] > before and row["queue"] == f"alarm/{name}"]
     return [row for row in reversed(wanted) if not (row["subject"] or "").startswith("OK: ")]
+
+
+def _confirmations() -> list[Row]:
+    """Return the links to confirm that have not been sent."""
+    is_link = "SubscriptionConfirmation"
+    return [row for row in _latest() if row["type"] == is_link and row["state"] != "delivered"]
+
+
+def _latest() -> list[Row]:
+    return guarded(lambda: admin("GET", "deliveries", "last=1000"))["deliveries"]
 
 
 def _outcome(row: Row) -> dict[str, str]:
@@ -125,8 +135,9 @@ def _outcome(row: Row) -> dict[str, str]:
     }
 
 
-def _silent(rows: Sequence[Row], who: Sequence[Row]) -> list[dict[str, str]]:
+def _silent(rows: Sequence[Row], who: Sequence[Row], asked: Sequence[Row]) -> list[dict[str, str]]:
     """Return those who were told nothing, and why."""
+    unsent = {(row["topic"], row["endpoint"]): row["reason"] for row in asked if row["reason"]}
     told = {(row["topic"], row["protocol"], row["endpoint"]) for row in rows}
     told |= {(row["topic"], "", "") for row in rows if not row["protocol"]}
     found: list[dict[str, str]] = []
@@ -135,7 +146,7 @@ def _silent(rows: Sequence[Row], who: Sequence[Row]) -> list[dict[str, str]]:
             continue
         outcome, detail = {
             "confirmed": ("filtered out", "its filter policy does not want this message"),
-            "not confirmed": ("unconfirmed", "it was sent a link to confirm, and has not yet"),
+            "not confirmed": ("unconfirmed", _of_link(unsent.get((one["topic"], one["endpoint"])))),
         }.get(one["state"], ("not told", one["state"]))
         found.append(
             {
@@ -144,3 +155,9 @@ def _silent(rows: Sequence[Row], who: Sequence[Row]) -> list[dict[str, str]]:
             }
         )  # fmt: skip
     return found
+
+
+def _of_link(reason: str | None) -> str:
+    if reason:
+        return f"the link to confirm could not be sent: {reason}"
+    return "it was sent a link to confirm, and has not yet"

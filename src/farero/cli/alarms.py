@@ -16,6 +16,7 @@ from farero.cli.output import WRONG_USAGE, fail, lines, options, result, say
 from farero.cli.session import client, guarded
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
 
 app = typer.Typer(no_args_is_help=True, help="Watch endpoints, and tell somebody when they fail.")
@@ -59,7 +60,7 @@ def add(
         dimensions = _given(dimension or ())
     except Invalid as error:
         fail("E-ALARM", str(error), where="farero alarm add", fix=EXAMPLE, status=WRONG_USAGE)
-    name = name or f"{endpoint}-{metric.rpartition('/')[2].lower()}".removeprefix("-")
+    name = name or f"{endpoint}-{metric.rpartition('/')[2].lower()}".removeprefix("--")
     if found.of_endpoint and not dimensions:
         dimensions = _dimensions(endpoint, variant)
     cloudwatch = client("cloudwatch")
@@ -98,7 +99,7 @@ def ls(
     rows = [
         [
             one["AlarmName"], one["StateValue"],
-            f"{one['StateUpdatedTimestamp'].astimezone():%Y-%m-%d %H:%M:%S}", words.described(one),
+            f"{_since(one).astimezone():%Y-%m-%d %H:%M:%S}", words.described(one),
             str(len(one.get("AlarmActions", []))) if one["ActionsEnabled"] else "off",
         ]
         for one in alarms
@@ -203,6 +204,10 @@ def _must_find(cloudwatch: Any, name: str) -> dict[str, Any]:
     if found is None:
         fail("E-NO-ALARM", f"there is no alarm '{name}'", where="CloudWatch", fix="farero alarm ls")
     return found
+
+
+def _since(alarm: dict[str, Any]) -> dt.datetime:
+    return alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
 
 
 def _is_of(alarm: dict[str, Any], endpoint: str) -> bool:
