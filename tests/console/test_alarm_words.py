@@ -43,7 +43,7 @@ def test_words_in_both_languages():
     alarm = alarms.wanted(FORM)
     what = "p99 AWS/SageMaker ModelLatency (EndpointName iris, VariantName AllTraffic)"
     assert what in alarms.in_words(alarm, EN)[0]
-    assert "> 200000" in alarms.in_words(alarm, EN)[0]
+    assert "> 200 ms" in alarms.in_words(alarm, EN)[0]
     assert "3" in alarms.in_words(alarm, EN)[0]
     assert "1 min" in alarms.in_words(alarm, EN)[0]
     assert alarms.in_words(alarm, EN)[1] == EN["missing_notBreaching"]

@@ -45,6 +45,7 @@ EN = {
     "outside_band": "outside the expected band", "over_time": "Value over time, with its limit",
     "pending": "Waiting", "period": "Period", "receiver": "Receiver", "save": "Save", "since": "Since", "sum": "Sum",
     "summary": "What", "tells": "Tells", "test_alarm": "Test", "test_to": "Set to {state}", "type": "Type",
+    "turn_off": "Switch actions off", "turn_on": "Switch actions on",
     "value": "Value", "valid": "Kept.", "widget_log": "Result of a log query", "wrong_field": "Please look at: {field}",
     "wrong_name": "A name has letters, digits, - and _, at most 255.",
 }  # fmt: skip
@@ -95,7 +96,8 @@ ES = {
     "outside_band": "fuera de la banda esperada", "over_time": "Valor en el tiempo, con su límite",
     "pending": "En espera", "period": "Periodo", "receiver": "Destinatario", "save": "Guardar", "since": "Desde",
     "sum": "Suma", "summary": "Qué", "tells": "Avisa a", "test_alarm": "Probar", "test_to": "Poner en {state}",
-    "type": "Tipo", "value": "Valor", "valid": "Guardado.", "widget_log": "Resultado de una consulta de registros",
+    "turn_off": "Desactivar acciones", "turn_on": "Activar acciones", "type": "Tipo",
+    "value": "Valor", "valid": "Guardado.", "widget_log": "Resultado de una consulta de registros",
     "wrong_field": "Revise: {field}", "wrong_name": "Un nombre tiene letras, cifras, - y _, como mucho 255.",
 }  # fmt: skip
 

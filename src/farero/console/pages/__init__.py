@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from farero.console.pages import dashboards, endpoint, home, jobs, logs, platform, storage
+from farero.console.pages import alarms, dashboards, endpoint, home, jobs, logs, platform, storage
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -18,6 +18,7 @@ def register(cloud: Cloud, outer: FastAPI) -> None:
     endpoint.register(cloud)
     jobs.register(cloud)
     logs.register(cloud)
+    alarms.register(cloud)
     dashboards.register(cloud)
     platform.register(cloud)
     storage.register(cloud, outer)

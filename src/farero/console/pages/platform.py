@@ -1,4 +1,4 @@
-"""Alarms, access and doctor: what the platform tells about itself."""
+"""Access and doctor: what the platform tells about itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from farero.console.layout import card, frame, heading, pill, table, words
+from farero.console.layout import card, frame, heading, table, words
 from farero.console.pages.live import live
 
 if TYPE_CHECKING:
@@ -15,23 +15,6 @@ if TYPE_CHECKING:
 
 def register(cloud: Cloud) -> None:
     """Make the pages known."""
-
-    @ui.page("/alarms")
-    async def alarms() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
-        with frame("Alarms", "/alarms") as t:
-
-            async def read() -> Any:
-                return (await cloud.ask("cloudwatch", "describe_alarms"))["MetricAlarms"]
-
-            def draw(found: list[Any]) -> None:
-                rows = [
-                    [a["AlarmName"], lambda s=a["StateValue"]: pill(s), a.get("StateReason", "")]
-                    for a in found
-                ]
-                with card():
-                    table([t["name"], t["state"], t["reason"]], rows, t["empty"])
-
-            await live(read, draw)
 
     @ui.page("/access")
     async def access() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI

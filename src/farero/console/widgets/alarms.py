@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from farero.console.widgets.marks import Mark, number
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -22,6 +24,7 @@ _BANDS = {
     "GreaterThanUpperThreshold": "above_band", "LessThanLowerThreshold": "below_band",
     "LessThanLowerOrGreaterThanUpperThreshold": "outside_band",
 }  # fmt: skip
+_MICROSECONDS = ("ModelLatency", "OverheadLatency", "ModelSetupTime")
 _NAME = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -113,11 +116,7 @@ def in_words(alarm: Json, t: dict[str, str]) -> list[str]:
     of = int(alarm.get("EvaluationPeriods", 1))
     least = int(alarm.get("DatapointsToAlarm", of))
     operator = alarm.get("ComparisonOperator", "")
-    limit = (
-        t[_BANDS[operator]]
-        if operator in _BANDS
-        else f"{_SYMBOLS.get(operator, operator)} {alarm.get('Threshold', 0):g}"
-    )
+    limit = t[_BANDS[operator]] if operator in _BANDS else limit_words(alarm)
     missing: str = alarm.get("TreatMissingData", "missing")
     sentences = [
         t["alarm_when"].format(
@@ -128,6 +127,33 @@ def in_words(alarm: Json, t: dict[str, str]) -> list[str]:
     if low := alarm.get("EvaluateLowSampleCountPercentile"):
         sentences.append(t["low_samples"].format(how=low))
     return sentences
+
+
+def limit_words(alarm: Json) -> str:
+    """Return the comparison with the limit, in a unit that people read: `> 200 ms`."""
+    operator = alarm.get("ComparisonOperator", "")
+    factor, sign = unit(alarm)
+    return f"{_SYMBOLS.get(operator, operator)} {alarm.get('Threshold', 0) * factor:g}{sign}"
+
+
+def unit(alarm: Json) -> tuple[float, str]:
+    """Return by what values are multiplied to be read, and the sign behind them."""
+    metric, is_ours = alarm.get("MetricName", ""), alarm.get("Namespace") == "AWS/SageMaker"
+    if alarm.get("Unit") == "Microseconds" or (is_ours and metric in _MICROSECONDS):
+        return 0.001, " ms"
+    if is_ours and "Error" in metric and alarm.get("Statistic") == "Average":
+        return 100.0, " %"  # one sample a request, 0 or 1
+    return 1.0, ""
+
+
+def level(alarm: Json) -> Mark | None:
+    """Return the limit as a graph shows it, with its bad side; None for an alarm on a band."""
+    threshold = number(alarm.get("Threshold"))
+    if threshold is None:
+        return None
+    at, is_low = threshold * unit(alarm)[0], "Less" in alarm.get("ComparisonOperator", "")
+    ends = (None, at) if is_low else (at, None)
+    return Mark(at=ends[0], to=ends[1], is_band=True, label=limit_words(alarm))
 
 
 def subject(alarm: Json) -> str:

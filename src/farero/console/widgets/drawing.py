@@ -43,16 +43,20 @@ def option(
 
 
 def over_time(
-    graph: Graph, series: Sequence[Series], chosen: Range, levels: Sequence[Mark] = ()
+    graph: Graph,
+    series: Sequence[Series],
+    chosen: Range,
+    levels: Sequence[Mark] = (),
+    bands: Sequence[Band] = (),
 ) -> Json:
-    """Return a chart over time with the annotations of its properties."""
+    """Return a chart over time with the annotations of its properties, and other levels and bands."""
     properties = graph.properties
     start, end = chosen.start_ms, chosen.end_ms
     drawn = charts.lines(
         _dimmed(graph, series),
         start=start,
         end=end,
-        bands=[_band(mark, start, end) for mark in vertical(properties)],
+        bands=[*bands, *(_band(mark, start, end) for mark in vertical(properties))],
         stacked=properties.get("stacked") is True,
     )
     for mark in [*horizontal(properties), *levels]:
@@ -160,10 +164,13 @@ def _level(mark: Mark, start: float, end: float, most_axis: int) -> Json:
         },
     }
     if mark.is_band:
-        ends = ("min" if mark.at is None else mark.at, "max" if mark.to is None else mark.to)
         look = {"color": colour, "opacity": 0.08}
+        corners: list[Json] = [{"xAxis": start, "itemStyle": look}, {"xAxis": end}]
+        for corner, value in zip(corners, (mark.at, mark.to), strict=True):
+            if value is not None:  # without it, the corner is the edge of the graph
+                corner["yAxis"] = value
         made["markArea"] = {
-            "data": [[{"yAxis": ends[0], "itemStyle": look}, {"yAxis": ends[1]}]],
+            "data": [corners],
             "animation": False,
         }
     return made

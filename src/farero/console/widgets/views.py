@@ -38,6 +38,10 @@ font-family:ui-monospace,Menlo,monospace;font-size:.9em;background:var(--line);b
 .f-md .f-quote{border-left:3px solid var(--line);padding-left:.8rem;color:var(--dim)}
 .f-md a.f-button{color:var(--card)!important;display:inline-block;text-decoration:none}
 .f-bar{display:flex;flex-wrap:wrap;gap:.5rem .6rem;align-items:center;width:100%}
+.f-tall{max-height:24rem;overflow:auto}.f-form>*{min-width:9rem;flex:1}
+.f-card>summary{font-weight:620;cursor:pointer}.f-card>summary>div{display:inline}
+.f-card>summary::before{content:"▸ ";color:var(--dim)}.f-card[open]>summary::before{content:"▾ "}
+.f-card *+h2{margin-top:1rem!important}.f-clock{white-space:nowrap;font-variant-numeric:tabular-nums}
 .f-upload{width:auto!important;max-height:none!important;border:1px solid var(--line);border-radius:8px}
 .f-upload .q-uploader__header{background:none!important;color:var(--ink)!important}
 .f-upload .q-uploader__header-content{padding:0 .2rem 0 .75rem}.f-upload .q-uploader__list{display:none}
@@ -48,6 +52,16 @@ font-family:ui-monospace,Menlo,monospace;font-size:.9em;background:var(--line);b
 .f-fill{max-height:26rem}.f-fill>.f-chart{min-height:14rem}}
 """
 _MOST_COLUMNS = 30
+
+
+def clock(at: object) -> Callable[[], None]:
+    """Return a cell with a time, to the second, on one line; at: a datetime or ISO 8601."""
+    shown = str(at)[:19].replace("T", " ")
+
+    def draw() -> None:
+        words(shown).classes("f-clock")
+
+    return draw
 
 
 def numbers(found: Sequence[Series], sparks: Range | None) -> None:

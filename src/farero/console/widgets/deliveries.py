@@ -1,0 +1,59 @@
+"""What was to be delivered of an alarm's or everybody's messages, and what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from farero.console.layout import card, heading, table, words
+from farero.console.widgets.views import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farero.console.widgets.alarms import Json
+
+_LOOKS = {"delivered": "f-ok", "pending": "f-busy", "dead": "f-bad"}
+_MOST = 50
+
+
+def panel(t: dict[str, str], found: Json, of: set[str] | None = None) -> None:
+    """Draw the newest deliveries; of: ARNs of the topics whose deliveries are shown, None for all."""
+    shown = [one for one in found["deliveries"] if of is None or one["topic"] in of][:_MOST]
+    with card():
+        heading(t["deliveries"])
+        if of is None:
+            counts: Json = found["counts"]
+            words(" · ".join(f"{t.get(k, k)}: {v}" for k, v in sorted(counts.items()))).classes(
+                "f-dim"
+            )
+        table(
+            [t["time"], t["state"], t["receiver"], t["summary"], t["attempts"], t["reason"]],
+            [_row(t, one) for one in shown],
+            t["no_deliveries"],
+        )
+
+
+def receiver(protocol: str, endpoint: str) -> str:
+    """Return who is told; of a web address the host alone, since its path may be a secret."""
+    try:
+        parts = urlsplit(endpoint)
+        host = parts.hostname if parts.scheme and parts.netloc else None
+    except ValueError:
+        host = ""
+    if host is None:
+        return f"{protocol} {endpoint}"
+    return f"{protocol} {host or '…'}"
+
+
+def _row(t: dict[str, str], one: Json) -> Sequence[Any]:
+    state = str(one["state"])
+
+    def pill() -> None:
+        words(t.get(state, state)).classes(f"f-pill {_LOOKS.get(state, 'f-idle')}")
+
+    due = f" · {t['due']} {str(one['due'])[11:19]}" if state == "pending" else ""
+    return [
+        clock(one["created_at"]), pill, receiver(one["protocol"], one["endpoint"]), one["subject"] or one["type"],
+        one["attempts"], f"{one['reason']}{due}",
+    ]  # fmt: skip
