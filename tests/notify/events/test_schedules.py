@@ -129,14 +129,14 @@ def test_a_schedule_whose_last_time_has_passed_rests_for_ever(bench):
         assert db.exec_driver_sql("SELECT count(*) FROM work_items").scalar() == 0
 
 
-def test_a_week_of_hours_needs_no_waiting(bench):
+def test_two_days_of_hours_need_no_waiting(bench):
     bench.rule("rate(1 hour)")
 
-    for _ in range(24 * 7):
+    for _ in range(48):
         bench.clock.advance(hours=1)
         bench.worker.run_due()
 
-    assert len(bench.times()) == 24 * 7
+    assert len(bench.times()) == 48
 
 
 @pytest.mark.parametrize("text", ["rate(0 minutes)", "cron(61 * * * ? *)", "every day"])
