@@ -68,12 +68,14 @@ class Cloud:
 
     def _call(self, service: str, operation: str, params: dict[str, Any]) -> Any:
         try:
-            return getattr(self._client(service), operation)(**params)
+            found = getattr(self._client(service), operation)(**params)
         except ClientError as error:
             told = error.response.get("Error", {})
             raise UnavailableError(f"{told.get('Code', '')}: {told.get('Message', '')}") from error
         except (BotoCoreError, OSError) as error:
             raise UnavailableError(str(error)) from error
+        found.pop("ResponseMetadata", None)  # new each time, though nothing has changed
+        return found
 
     def warm(self, *services: str) -> None:
         """Make clients before they are needed; for a thread that has nothing else to do."""

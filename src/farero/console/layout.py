@@ -156,4 +156,4 @@ def _keyboard(t: dict[str, str]) -> None:
             dialog.open()
         waiting[0] = key == "g"
 
-    ui.keyboard(on_key=pressed)
+    ui.keyboard(on_key=pressed, ignore=["input", "select", "textarea"])  # buttons take no letters

@@ -25,7 +25,7 @@ margin-right:.5em}
 .f-figures{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:1.25rem;width:100%}
 .f-main h1{font-size:1.55rem;font-weight:640;letter-spacing:-.02em;line-height:1.2;overflow-wrap:anywhere;
 margin:0!important}
-.f-main h2{font-size:1rem;line-height:1.3;font-weight:620;margin:0 0 .75rem!important}
+.f-main h2,.q-dialog h2{font-size:1rem;letter-spacing:0;line-height:1.3;font-weight:620;margin:0 0 .75rem!important}
 .f-card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.15rem 1.3rem;min-width:0;
 display:block;width:100%}
 .f-grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:1.25rem;width:100%}
@@ -51,6 +51,8 @@ max-height:65vh;overflow:auto;margin:0;width:100%}
 font-weight:560;cursor:pointer}
 .f-quiet{background:none;border:1px solid var(--line);color:var(--ink);border-radius:8px;padding:.3rem .75rem;
 font:inherit;font-size:.88rem;cursor:pointer}
+.q-dialog__inner>section{pointer-events:all;max-width:560px;max-height:calc(100vh - 48px);overflow:auto;
+overscroll-behavior:contain}.q-dialog__inner--fullwidth>section{max-width:none}
 :focus-visible{outline:2px solid var(--accent)!important;outline-offset:2px}
 @media(max-width:760px){.f-body{grid-template-columns:minmax(0,1fr);grid-template-rows:auto 1fr}
 .f-nav{flex-direction:row;overflow-x:auto;border-right:0;border-bottom:1px solid var(--line);padding:.5rem 1rem}
