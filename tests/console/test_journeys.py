@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from tests.console.conftest import Stage, Visit
 
-TEXT = "text/plain"
+#: The line of a chart's first series.
+LINE = "[role=img] svg path[stroke='var(--c1)']"
 
 
 @pytest.fixture(autouse=True)
@@ -141,13 +142,13 @@ def test_dashboard_is_drawn_and_shared_with_its_range(
     visit.page.get_by_role("heading", name="Read me").wait_for()
     visit.page.get_by_role("link", name="3d", exact=True).click()
     visit.page.wait_for_url(re.compile("range=3d"))
-    visit.page.locator("[role=img] svg path").first.wait_for()
+    visit.page.locator(LINE).first.wait_for(state="attached")
 
     context = chromium.new_context(storage_state=session)
     other = context.new_page()
     other.goto(visit.page.url)
     other.get_by_role("heading", name="Sales").wait_for()
-    other.locator("[role=img] svg path").first.wait_for()
+    other.locator(LINE).first.wait_for(state="attached")
     chosen = other.get_by_role("link", name="3d", exact=True)
     assert chosen.get_attribute("aria-current") == "true"
     context.close()
