@@ -273,3 +273,22 @@ def test_a_target_with_another_configuration_gets_what_was_waiting_for_it(bench)
     bench.clock.advance(hours=1)
 
     assert bench.times() == ["10:00"]
+
+
+@pytest.mark.parametrize("depth", [100, 600, 850])
+def test_an_event_nested_beyond_reading_is_not_tried_for_ever(bench, depth):
+    bench.rules.put("default", "r", pattern='{"detail": {"a": [1]}}')
+    bench.rules.put_targets("default", "r", [{"Id": "q", "Arn": f"arn:aws:sqs:{ACCOUNT}:inbox"}])
+    deep = '{"a": ' + "[" * depth + "1" + "]" * depth + "}"
+
+    put(bench, json.loads(deep))
+
+    with bench.store.read() as db:
+        assert db.exec_driver_sql("SELECT count(*) FROM outbox").scalar() == 0
+        kept = deliveries.latest(db, state=None, limit=10)
+    # How deep Python reads differs from version to version.
+    assert [(one.state.value, one.reason) for one in kept] in (
+        [("delivered", "")],
+        [("dead", "the event is nested too deeply to be matched and told")],
+    )
+    assert depth > 100 or kept[0].state is DeliveryState.DELIVERED

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from farero.base.clock import Clock
     from farero.base.config import Settings
-    from farero.records.events import Rule
+    from farero.records.events import Rule, Target
     from farero.records.work import Outgoing
     from farero.store.engine import Store
 
@@ -70,33 +70,43 @@ class Events:
         return answers
 
     def pass_on(self, db: Connection, row: Outgoing) -> None:
-        """Make a delivery for each target that wants the event of an outbox row."""
-        payload = row.payload
-        bus = str(payload["bus"])
-        event = self._whole(payload["event"])
-        for rule in _who_wants(db, bus, str(payload["rule"]), event):
-            for target in rows.targets_of(db, bus, rule.name):
-                text = inputs.write(
-                    target.given, event, rule, came_at=outbox.moment(row.created_at)
-                )
-                note = Note(
-                    type=NoteType.NOTIFICATION,
-                    message_id=str(event["id"]),
-                    topic_arn=rule.arn,
-                    message=text,
-                    sent_at=row.created_at,
-                    attributes={EVENT: {"Type": "String", "Value": _text(event)}},
-                )
-                deliveries.insert_for(
-                    db,
-                    note,
-                    listener=target.uid,
-                    protocol=target.service,
-                    endpoint=target.arn,
-                    queue=row.queue,
-                    now=self._clock.now(),
-                )
-                items.put(db, DELIVER, f"{target.uid}|{row.queue}", due=self._clock.now())
+        """Make a delivery for each target that wants the event of an outbox row.
+
+        Raises Invalid for an event that nobody could read.
+        """
+        bus, only = str(row.payload["bus"]), str(row.payload["rule"])
+        event = self._whole(row.payload["event"])
+        try:
+            for rule in _who_wants(db, bus, only, event):
+                for target in rows.targets_of(db, bus, rule.name):
+                    self._send(db, row, event, rule, target)
+        except RecursionError as error:
+            raise Invalid("the event is nested too deeply to be matched and told") from error
+
+    def _send(
+        self, db: Connection, row: Outgoing, event: dict[str, Any], rule: Rule, target: Target
+    ) -> None:
+        text = inputs.write(target.given, event, rule, came_at=outbox.moment(row.created_at))
+        whole = inputs.write({}, event, rule, came_at="")
+        note = Note(
+            type=NoteType.NOTIFICATION,
+            message_id=str(event["id"]),
+            topic_arn=rule.arn,
+            message=text,
+            sent_at=row.created_at,
+            attributes={} if text == whole else {EVENT: {"Type": "String", "Value": whole}},
+        )
+        now = self._clock.now()
+        deliveries.insert_for(
+            db,
+            note,
+            listener=target.uid,
+            protocol=target.service,
+            endpoint=target.arn,
+            queue=row.queue,
+            now=now,
+        )
+        items.put(db, DELIVER, f"{target.uid}|{row.queue}", due=now)
 
     def _put_one(
         self, db: Connection, entry: Mapping[str, Any], queue: str, now: dt.datetime
@@ -185,7 +195,3 @@ def _size(entry: Mapping[str, Any]) -> int:
 
 def _refusal(code: str, message: str) -> dict[str, str]:
     return {"ErrorCode": code, "ErrorMessage": message}
-
-
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

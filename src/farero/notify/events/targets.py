@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DELIVER = "event.deliver"
-#: Where a delivery's note keeps the event itself, for the dead-letter queue.
+#: Where a delivery's note keeps the event, for the dead-letter queue, if the target is told something else.
 EVENT = "Event"
 
 
@@ -135,8 +135,10 @@ class EventTargets:
         if exhausted:
             attributes["EXHAUSTED_RETRY_CONDITION"] = exhausted
         wire = {k: {"DataType": "String", "StringValue": v} for k, v in attributes.items()}
+        note = delivery.note
+        event = note.attributes[EVENT]["Value"] if EVENT in note.attributes else note.message
         try:
-            self._queues.send(db, queue, delivery.note.attributes[EVENT]["Value"], attributes=wire)
+            self._queues.send(db, queue, event, attributes=wire)
         except DomainError as refusal:
             return f"; its dead-letter queue did not take it: {refusal}"
         return ""
