@@ -79,7 +79,7 @@ def test_states_over_time():
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
-        ({"name": ""}, "name"), ({"name": "ñ"}, "name"), ({"figure": "x"}, "figure"), ({"operator": "="}, "operator"),
+        ({"name": ""}, "name"), ({"name": "ñ"}, "name"), ({"endpoint": ""}, "endpoint"), ({"figure": "x"}, "figure"), ({"operator": "="}, "operator"),
         ({"least": 6}, "m_of_n"), ({"least": 0}, "m_of_n"),
     ],
 )  # fmt: skip

@@ -18,7 +18,7 @@ from farero.console.pages.live import live
 from farero.console.widgets import alarms, drawing
 from farero.console.widgets.deliveries import panel
 from farero.console.widgets.metrics import Graph
-from farero.console.widgets.views import CSS, clock
+from farero.console.widgets.views import CSS, clock, long
 from farero.telemetry.alarms.rules import parse
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class _Page:
         with card():
             heading(t["history"])
             rows = [
-                [clock(one["Timestamp"]), one["HistoryItemType"], one["HistorySummary"]]
+                [clock(one["Timestamp"]), one["HistoryItemType"], long(one["HistorySummary"])]
                 for one in found
             ]  # fmt: skip
             with ui.element("div").classes("f-tall"):

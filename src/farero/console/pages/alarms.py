@@ -13,7 +13,7 @@ from farero.console.pages import alarm as one_alarm
 from farero.console.pages.live import live
 from farero.console.widgets import alarms
 from farero.console.widgets.deliveries import panel
-from farero.console.widgets.views import CSS, clock
+from farero.console.widgets.views import CSS, clock, long
 
 if TYPE_CHECKING:
     from farero.console.widgets.alarms import Json
@@ -80,7 +80,7 @@ def _row(t: dict[str, str], one: Json) -> list[Any]:
         lambda: pill(one["StateValue"]),
         clock(changed) if changed else "",
         t["composite"] if "AlarmRule" in one else alarms.subject(one),
-        f"{one.get('StateReason', '')}{off}"[:300],
+        long(f"{one.get('StateReason', '')}{off}"[:500]),
     ]
 
 

@@ -157,13 +157,18 @@ def _editor(
             return
         lines = [f"{one.get('DataPath', '')}: {one.get('Message', '')}" for one in remarks[:50]]
         told.set_text("\n".join([t["dashboard_kept"].format(count=len(remarks)), *lines]))
+        link.set_visibility(True)
 
     async def read(event: Any) -> None:
         data: bytes = await event.file.read()
         body.value = _indented(data.decode("utf-8", "replace"))
         chooser.reset()
 
-    with ui.element("div").classes("f-bar"):
+    link = ui.element("div")
+    link.set_visibility(False)
+    with link:
+        button(t["open"], lambda: ui.navigate.to(_address(name())), quiet=True)
+    with ui.element("div").classes("f-bar f-form"):
         button(t["save"], keep)
         if close:
             button(t["cancel"], close, quiet=True)

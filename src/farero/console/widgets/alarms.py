@@ -79,6 +79,9 @@ def wanted(form: Form) -> Json:
     """Return PutMetricAlarm's members for a form; raises ValueError with the name of the field that is wrong."""
     if not _NAME.fullmatch(form.name):
         raise ValueError("name")
+    for field in ("endpoint", "variant"):
+        if not getattr(form, field):
+            raise ValueError(field)
     if form.figure not in FIGURES:
         raise ValueError("figure")
     if form.operator not in OPERATORS:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from farero.console.layout import card, heading, table, words
-from farero.console.widgets.views import clock
+from farero.console.widgets.views import clock, long
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +52,9 @@ def _row(t: dict[str, str], one: Json) -> Sequence[Any]:
     def pill() -> None:
         words(t.get(state, state)).classes(f"f-pill {_LOOKS.get(state, 'f-idle')}")
 
-    due = f" · {t['due']} {str(one['due'])[11:19]}" if state == "pending" else ""
+    due = f"{t['due']} {str(one['due'])[11:19]}" if state == "pending" else ""
+    reason = " · ".join(part for part in (str(one["reason"]), due) if part)
     return [
         clock(one["created_at"]), pill, receiver(one["protocol"], one["endpoint"]), one["subject"] or one["type"],
-        one["attempts"], f"{one['reason']}{due}",
+        one["attempts"], long(reason),
     ]  # fmt: skip

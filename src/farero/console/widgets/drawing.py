@@ -37,7 +37,7 @@ def option(
             ends = limits(graph.properties, "left")
             if not ends.keys() >= {"min", "max"} or ends["min"] >= ends["max"]:
                 raise CannotDrawError("a gauge needs yAxis.left.min and max")
-            return charts.gauge(shown, least=ends["min"], most=ends["max"])
+            return _gauge(shown, ends)
         case _:
             return over_time(graph, shown, chosen, levels)
 
@@ -74,9 +74,21 @@ def over_time(
 
 
 def _pie(series: Sequence[Series]) -> Json:
-    """Return a pie whose parts are told in per cent; the legend has their names."""
-    drawn = charts.pie(series)
-    drawn["series"][0]["label"] |= {"formatter": "{d} %"}
+    """Return a pie whose legend has the shares."""
+    total = sum(max(one.last or 0.0, 0.0) for one in series)
+    named = [
+        replace(one, name=f"{one.name} {max(one.last or 0.0, 0.0) / total:.0%}") if total else one
+        for one in series
+    ]
+    drawn = charts.pie(named)
+    drawn["series"][0]["label"] = {"show": False}
+    return drawn
+
+
+def _gauge(series: Sequence[Series], ends: Json) -> Json:
+    drawn = charts.gauge(series, least=ends["min"], most=ends["max"])
+    for one in drawn["series"]:
+        one["detail"]["fontSize"] = 18
     return drawn
 
 

@@ -41,7 +41,8 @@ font-family:ui-monospace,Menlo,monospace;font-size:.9em;background:var(--line);b
 .f-tall{max-height:24rem;overflow:auto}.f-form>*{min-width:9rem;flex:1}
 .f-card>summary{font-weight:620;cursor:pointer}.f-card>summary>div{display:inline}
 .f-card>summary::before{content:"▸ ";color:var(--dim)}.f-card[open]>summary::before{content:"▾ "}
-.f-card *+h2{margin-top:1rem!important}.f-clock{white-space:nowrap;font-variant-numeric:tabular-nums}
+.f-card *+h2{margin-top:1rem!important}.f-long{overflow-wrap:anywhere;min-width:14rem}
+.f-form{margin:.6rem 0 1rem}.f-clock{white-space:nowrap;font-variant-numeric:tabular-nums}
 .f-upload{width:auto!important;max-height:none!important;border:1px solid var(--line);border-radius:8px}
 .f-upload .q-uploader__header{background:none!important;color:var(--ink)!important}
 .f-upload .q-uploader__header-content{padding:0 .2rem 0 .75rem}.f-upload .q-uploader__list{display:none}
@@ -60,6 +61,15 @@ def clock(at: object) -> Callable[[], None]:
 
     def draw() -> None:
         words(shown).classes("f-clock")
+
+    return draw
+
+
+def long(text: object) -> Callable[[], None]:
+    """Return a cell with a text that may have long words."""
+
+    def draw() -> None:
+        words(text).classes("f-long")
 
     return draw
 
