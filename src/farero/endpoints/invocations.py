@@ -38,18 +38,10 @@ FORGET_EVERY_S = 60
 MOST_EXACT = 1_000
 
 
-class _Seen(NamedTuple):
-    """One request, as the hot path leaves it."""
-
-    endpoint: str
-    variant: VariantRoute
-    #: The container's status, or one of the negative ones above; 503: no replica could be reached.
-    status: int
-    #: None where no answer came.
-    model_s: float | None
-    total_s: float
-    #: Monotonic time of its end.
-    ended: float
+#: One request as the hot path leaves it; a plain tuple is made in a fifth of a named one's time. Endpoint, variant, the
+#: container's status or one of the negative ones above (503: no replica could be reached), seconds of the model (None
+#: where no answer came), seconds in all, and the monotonic time of its end.
+_Seen = tuple[str, "VariantRoute", int, float | None, float, float]
 
 
 class _Key(NamedTuple):
@@ -58,6 +50,18 @@ class _Key(NamedTuple):
     config: str
     #: Minutes since 1970.
     minute: int
+
+
+class _Group(NamedTuple):
+    """Requests that differ in nothing but their times."""
+
+    endpoint: str
+    variant: VariantRoute
+    status: int
+    #: Minutes since 1970.
+    minute: int
+    model_s: list[float | None]
+    total_s: list[float]
 
 
 @dataclass(slots=True)
@@ -103,6 +107,7 @@ class Invocations:
         peaks: Callable[[], dict[tuple[str, str], int]] = dict,
     ) -> None:
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._totals = totals
         self._put = put
         self._peaks = peaks
@@ -124,19 +129,20 @@ class Invocations:
         received: float,
     ) -> None:
         """Remember one request that has ended now; received: the monotonic time at which it came."""
-        if len(self._waiting) >= MOST_WAITING:
+        waiting = self._waiting
+        if len(waiting) >= MOST_WAITING:
             self._lose(1)
             return
-        ended = self._clock.monotonic()
-        self._waiting.append(_Seen(endpoint, variant, status, model_s, ended - received, ended))
+        ended = self._monotonic()
+        waiting.append((endpoint, variant, status, model_s, ended - received, ended))
 
     def fold(self) -> None:
         """Add what was noted to the sums and to the totals; quick, any thread may call."""
         with self._folding:
             now = self._clock.now()
             offset = now.timestamp() - self._clock.monotonic()
-            while self._waiting:
-                self._fold_one(self._waiting.popleft(), offset)
+            for group in self._take_groups(offset):
+                self._fold_group(group)
             for sums in self._pending.values():
                 sums.shrink()
             self._fold_levels(now)
@@ -162,39 +168,63 @@ class Invocations:
                 self._is_failing = False
                 log.info("metrics are stored again")
 
-    def _fold_one(self, seen: _Seen, offset: float) -> None:
-        variant = seen.variant
-        labels = (("endpoint", seen.endpoint), ("variant", variant.name))
-        if seen.status == THROTTLED:
-            self._totals.add("farero_invocations_throttled_total", labels)
+    def _take_groups(self, offset: float) -> list[_Group]:
+        """Take what was noted, put together by all that is alike; few instructions a request.
+
+        offset: seconds from the monotonic clock's zero to 1970.
+        """
+        groups: dict[tuple[str, int, int, int], _Group] = {}
+        take = self._waiting.popleft
+        minute, next_minute = 0, float("-inf")
+        for _ in range(len(self._waiting)):
+            endpoint, variant, status, model_s, total_s, ended = take()
+            if ended >= next_minute:
+                minute = int((ended + offset) // 60)
+                next_minute = (minute + 1) * 60 - offset
+            # A variant's route is the same object until routes change; to hash all of it would take long.
+            alike = (endpoint, id(variant), status, minute)
+            group = groups.get(alike)
+            if group is None:
+                group = groups[alike] = _Group(endpoint, variant, status, minute, [], [])
+            group.model_s.append(model_s)
+            group.total_s.append(total_s)
+        return list(groups.values())
+
+    def _fold_group(self, group: _Group) -> None:
+        endpoint, variant, status, minute, answers, spans = group
+        count = len(spans)
+        labels = (("endpoint", endpoint), ("variant", variant.name))
+        totals = self._totals
+        if status == THROTTLED:
+            totals.add("farero_invocations_throttled_total", labels, count)
             return
-        key = _Key(
-            seen.endpoint, variant.name, variant.config_name, int((seen.ended + offset) // 60)
-        )
-        self._configs[seen.endpoint, variant.name] = variant.config_name
+        self._configs[endpoint, variant.name] = variant.config_name
+        key = _Key(endpoint, variant.name, variant.config_name, minute)
         sums = self._pending.get(key)
         if sums is None:
             sums = self._pending[key] = _Sums()
-        is_4xx = 400 <= seen.status < 500
+        model_s = [one for one in answers if one is not None]
+        overhead_s = [
+            max(0.0, span - (answer or 0.0)) for span, answer in zip(spans, answers, strict=True)
+        ]
+        errors_4xx = count if 400 <= status < 500 else 0
         # A request that found no answer is a "server error (0)" in AWS's words.
-        is_5xx = seen.status >= 500 or seen.status < 0
-        is_error = not 200 <= seen.status < 300
-        sums.count += 1
-        sums.errors_4xx += is_4xx
-        sums.errors_5xx += is_5xx
-        sums.errors += is_error
-        sums.per_instance[1 / max(1, len(variant.replicas))] += 1
-        overhead_s = max(0.0, seen.total_s - (seen.model_s or 0.0))
-        sums.overhead_us[round(overhead_s * 1e6)] += 1
-        totals = self._totals
-        totals.add("farero_invocations_total", labels)
-        totals.add("farero_invocation_4xx_errors_total", labels, is_4xx)
-        totals.add("farero_invocation_5xx_errors_total", labels, is_5xx)
-        totals.add("farero_invocation_model_errors_total", labels, is_error)
+        errors_5xx = count if status >= 500 or status < 0 else 0
+        errors = 0 if 200 <= status < 300 else count
+        sums.count += count
+        sums.errors_4xx += errors_4xx
+        sums.errors_5xx += errors_5xx
+        sums.errors += errors
+        sums.per_instance[1 / max(1, len(variant.replicas))] += count
+        sums.overhead_us.update([int(one * 1e6 + 0.5) for one in overhead_s])
+        sums.model_us.update([int(one * 1e6 + 0.5) for one in model_s])
+        totals.add("farero_invocations_total", labels, count)
+        totals.add("farero_invocation_4xx_errors_total", labels, errors_4xx)
+        totals.add("farero_invocation_5xx_errors_total", labels, errors_5xx)
+        totals.add("farero_invocation_model_errors_total", labels, errors)
         totals.observe("farero_overhead_latency_seconds", labels, overhead_s)
-        if seen.model_s is not None:
-            sums.model_us[round(seen.model_s * 1e6)] += 1
-            totals.observe("farero_model_latency_seconds", labels, seen.model_s)
+        if model_s:
+            totals.observe("farero_model_latency_seconds", labels, model_s)
 
     def _fold_levels(self, now: dt.datetime) -> None:
         """Note the most requests at a time of the span that ends now; kept by the second."""
@@ -242,15 +272,13 @@ class Invocations:
 def _data(pending: dict[_Key, _Sums]) -> Iterator[Datum]:
     for key, sums in pending.items():
         at = dt.datetime.fromtimestamp(key.minute * 60, dt.UTC)
-        for dimensions in _dimensions(key.endpoint, key.variant, key.config):
-            for name, unit, values in _metrics(sums):
-                yield Datum(
-                    metric=Metric.of(NAMESPACE, name, dimensions),
-                    at=at,
-                    values=tuple(float(value) for value in values),
-                    counts=tuple(float(count) for count in values.values()),
-                    unit=unit,
-                )
+        both = _dimensions(key.endpoint, key.variant, key.config)
+        for name, unit, found in _metrics(sums):
+            values = tuple(map(float, found))
+            counts = tuple(map(float, found.values()))
+            for dimensions in both:
+                metric = Metric.of(NAMESPACE, name, dimensions)
+                yield Datum(metric=metric, at=at, values=values, counts=counts, unit=unit)
 
 
 def _metrics(sums: _Sums) -> Iterator[tuple[str, str, dict[int, int] | dict[float, int]]]:

@@ -96,11 +96,15 @@ def add_parts(db: Connection, parts: Iterable[tuple[int, int, Part]]) -> None:
 
 def touch(db: Connection, newest: dict[int, int]) -> None:
     """Raise the time of the newest value of series."""
-    for series_id, at in newest.items():
-        db.execute(
+    if newest:
+        table = metric_series.c
+        raised = (
             sa.update(metric_series)
-            .where(metric_series.c.id == series_id, metric_series.c.last_at < at)
-            .values(last_at=at)
+            .where(table.id == sa.bindparam("one"), table.last_at < sa.bindparam("new"))
+            .values(last_at=sa.bindparam("new"))
+        )
+        db.execute(
+            raised, [{"one": series_id, "new": newest[series_id]} for series_id in sorted(newest)]
         )
 
 

@@ -67,12 +67,18 @@ class Metrics:
         ids = rows.ensure_series(db, {(datum.metric, datum.unit) for datum in data})
         folded: dict[tuple[int, int, int], Summary] = {}
         newest: dict[int, int] = {}
+        made: dict[tuple[int, int, int], Summary] = {}
         for datum in data:
             series_id = ids[datum.metric, datum.unit]
             tier = SECOND if datum.resolution == 1 else MINUTE
             at = int(datum.at.timestamp()) // tier * tier
             newest[series_id] = max(newest.get(series_id, 0), at)
-            _fold(folded.setdefault((series_id, tier, at), Summary()), datum)
+            bucket = folded.setdefault((series_id, tier, at), Summary())
+            # The same values come under several dimensions: one summary serves them all.
+            same = (id(datum.values), id(datum.counts), id(datum.statistics))
+            if same not in made:
+                made[same] = _folded(datum)
+            bucket.merge(made[same])
         rows.add_parts(
             db, ((one, tier, _part(at, found)) for (one, tier, at), found in folded.items())
         )
@@ -150,13 +156,14 @@ class Metrics:
         return made
 
 
-def _fold(summary: Summary, datum: Datum) -> None:
+def _folded(datum: Datum) -> Summary:
+    summary = Summary()
     if datum.statistics is not None:
         found = datum.statistics
         summary.add_set(found.count, found.total, found.least, found.most)
-    counts = datum.counts or (1.0,) * len(datum.values)
-    for value, count in zip(datum.values, counts, strict=True):
-        summary.add(value, count)
+    if datum.values:
+        summary.add_all(datum.values, datum.counts or (1.0,) * len(datum.values))
+    return summary
 
 
 def _read(db: Connection, ids: list[int], period_s: int, start: int, end: int) -> list[Part]:

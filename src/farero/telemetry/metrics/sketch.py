@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 ACCURACY = 0.01
 _GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
@@ -49,6 +49,16 @@ class Sketch:
         buckets = self.above if value > 0 else self.below
         index = math.ceil(math.log(abs(value)) * _PER_LOG)
         buckets[index] = buckets.get(index, 0) + count
+
+    def add_all(self, values: Sequence[float], counts: Sequence[float]) -> None:
+        """Add values, each as often as `counts` says."""
+        above, log, ceil = self.above, math.log, math.ceil
+        for value, count in zip(values, counts, strict=True):
+            if value > 0:
+                index = ceil(log(value) * _PER_LOG)
+                above[index] = above.get(index, 0) + count
+            else:
+                self.add(value, count)
 
     def merge(self, other: Sketch) -> None:
         """Add everything that the other holds."""

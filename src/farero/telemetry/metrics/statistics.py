@@ -5,6 +5,7 @@ Names and meaning: "CloudWatch statistics definitions" in Amazon's user guide.
 
 from __future__ import annotations
 
+import operator
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from farero.base.errors import Invalid
 from farero.telemetry.metrics.sketch import Sketch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _SIMPLE = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 _SHORT = re.compile(r"(p|tm|tc|ts|wm)(\d{1,2}(?:\.\d{1,10})?|100)", re.IGNORECASE)
@@ -39,6 +40,14 @@ class Summary:
         self.least, self.most = min(self.least, value), max(self.most, value)
         if self.sketch is not None:
             self.sketch.add(value, count)
+
+    def add_all(self, values: Sequence[float], counts: Sequence[float]) -> None:
+        """Add one or more values, each as often as `counts` says."""
+        self.count += sum(counts)
+        self.total += sum(map(operator.mul, values, counts))
+        self.least, self.most = min(self.least, *values), max(self.most, *values)
+        if self.sketch is not None:
+            self.sketch.add_all(values, counts)
 
     def add_set(self, count: float, total: float, least: float, most: float) -> None:
         """Add values that were folded before; percentiles stay known only if all of them were equal."""
