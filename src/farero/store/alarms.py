@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from farero.records.alarms import Alarm, AnomalyDetector, HistoryItem
-from farero.store.tables.alarms import alarm_history, alarms, anomaly_detectors
+from farero.store.tables.alarms import alarm_history, alarm_holds, alarms, anomaly_detectors
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -54,7 +54,27 @@ def stamp(db: Connection) -> tuple[Any, ...]:
 
 def delete(db: Connection, names: Sequence[str]) -> None:
     """Delete alarms; their history stays."""
+    db.execute(sa.delete(alarm_holds).where(alarm_holds.c.name.in_(list(names))))
     db.execute(sa.delete(alarms).where(alarms.c.name.in_(list(names))))
+
+
+def find_hold(db: Connection, name: str) -> tuple[str, str, dt.datetime | None] | None:
+    """Return what a composite told last, what keeps it from telling more, and until when; None if it never said."""
+    row = db.execute(sa.select(alarm_holds).where(alarm_holds.c.name == name)).first()
+    return (row.told, row.by, row.until) if row else None
+
+
+def put_hold(db: Connection, name: str, told: str, by: str, until: dt.datetime | None) -> None:
+    """Write how it stands with the actions of a composite."""
+    values = {"told": told, "by": by, "until": until}
+    changed = db.execute(sa.update(alarm_holds).where(alarm_holds.c.name == name).values(values))
+    if changed.rowcount == 0:
+        db.execute(sa.insert(alarm_holds).values(name=name, **values))
+
+
+def delete_hold(db: Connection, name: str) -> None:
+    """Forget what kept a composite from acting."""
+    db.execute(sa.delete(alarm_holds).where(alarm_holds.c.name == name))
 
 
 def add_history(db: Connection, item: HistoryItem) -> None:

@@ -40,6 +40,16 @@ alarm_history = Table(
 Index("alarm_history_alarm", alarm_history.c.alarm, alarm_history.c.at)
 Index("alarm_history_at", alarm_history.c.at)
 
+#: Of composites with an ActionsSuppressor: what they told last, and what keeps them from telling more.
+alarm_holds = Table(
+    "alarm_holds",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("told", String(20), nullable=False),
+    Column("by", String(32), nullable=False),
+    Column("until", UtcTime),
+)
+
 anomaly_detectors = Table(
     "anomaly_detectors",
     metadata,

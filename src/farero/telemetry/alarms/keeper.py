@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from farero.base.errors import Invalid, NotFound
-from farero.records.alarms import Alarm, HistoryItem, Point, Verdict
-from farero.records.metrics import Metric
+from farero.records.alarms import Alarm, HistoryItem, Verdict
 from farero.store import alarms as rows
-from farero.telemetry.alarms import messages, rules
-from farero.telemetry.alarms.evaluate import EXTRA, evaluate
-from farero.telemetry.alarms.texts import period_of
-from farero.telemetry.metrics.statistics import Summary, statistic
+from farero.store import tags as tag_rows
+from farero.telemetry.alarms import messages, rules, suppression, texts
+from farero.telemetry.alarms.actions import Actions, remember
+from farero.telemetry.alarms.suppression import Hold
+from farero.telemetry.alarms.watching import Watch, is_minute_turn, next_turn
 from farero.work import items, outbox
 
 if TYPE_CHECKING:
@@ -28,19 +28,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from farero.base.clock import Clock
+    from farero.records.alarms import State
+    from farero.records.tag import Tag
     from farero.records.work import WorkItem
     from farero.store.engine import Store
     from farero.telemetry.metrics.ingest import Metrics
     from farero.telemetry.metrics.queries import MetricQueries
 
 EVALUATE = "alarm.evaluate"
-#: Seconds after a period's end until its last values have come.
-SETTLED_S = 4
-_MINUTE = 60
-#: Steps of alarms with periods below a minute.
-_SHORT_STEP = 10
 #: Days that history is kept (DescribeAlarmHistory).
 HISTORY_DAYS = 30
+MOST_TAGS = 50
 
 
 class Alarms:
@@ -56,21 +54,24 @@ class Alarms:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._metrics = metrics
-        self._queries = queries
+        self._watch = Watch(metrics, queries)
+        self._actions = Actions()
         self._poke = poke
 
-    def put(self, alarm: Alarm) -> None:
+    def put(self, alarm: Alarm, tags: Sequence[Tag] = ()) -> None:
         """Add an alarm, or give one another configuration; its state stays until the next evaluation.
 
-        Raises Invalid for a composite that would depend on itself.
+        tags: of a new alarm; one that is there keeps its own, as on AWS. Raises Invalid for a composite that would
+        depend on itself, or on a suppressor that is not there.
         """
         with self._store.begin() as db:
             if alarm.kind == "CompositeAlarm":
                 self._check_cycle(db, alarm)
+                self._check_suppressor(db, alarm)
             before = rows.find(db, alarm.name)
             if before is None:
                 rows.insert(db, alarm)
+                tag_rows.put(db, alarm.arn, tags)
             else:
                 rows.update(
                     db,
@@ -111,7 +112,12 @@ class Alarms:
                 self._remember(
                     db, known[name], "ConfigurationUpdate", f'Alarm "{name}" deleted', "{}"
                 )
+                tag_rows.remove_all(db, known[name].arn)
             rows.delete(db, names)
+            for parent in staying:
+                if suppression.name_of(parent.config) in names:
+                    items.put(db, EVALUATE, parent.name, due=self._clock.now())
+        self._poke()
 
     def enable_actions(self, names: Sequence[str], *, enabled: bool) -> None:
         """Turn the actions of alarms on or off; names that are not there do not matter."""
@@ -124,6 +130,26 @@ class Alarms:
                     word = "enabled" if enabled else "disabled"
                     summary = f'Alarm "{name}" actions {word}'
                     self._remember(db, changed, "ConfigurationUpdate", summary, "{}")
+
+    def tags(self, arn: str) -> Sequence[Tag]:
+        """Return the tags of an alarm. Raises NotFound."""
+        with self._store.read() as db:
+            self._check_arn(db, arn)
+            return tag_rows.find(db, arn)
+
+    def tag(self, arn: str, tags: Sequence[Tag]) -> None:
+        """Add tags to an alarm, or give those that are there another value. Raises NotFound, Invalid."""
+        with self._store.begin() as db:
+            self._check_arn(db, arn)
+            tag_rows.put(db, arn, tags)
+            if len(tag_rows.find(db, arn)) > MOST_TAGS:
+                raise Invalid(f"An alarm cannot have more than {MOST_TAGS} tags.")
+
+    def untag(self, arn: str, keys: Sequence[str]) -> None:
+        """Take tags from an alarm; those that are not there do not matter. Raises NotFound."""
+        with self._store.begin() as db:
+            self._check_arn(db, arn)
+            tag_rows.remove(db, arn, keys)
 
     def set_state(self, name: str, verdict: Verdict) -> None:
         """Put an alarm into a state until its next evaluation, with all that follows. Raises NotFound."""
@@ -149,148 +175,103 @@ class Alarms:
         """Handle `alarm.evaluate`: find the state, tell of a change, ask for the next turn."""
         with self._store.read() as db:
             alarm = rows.find(db, item.key)
-            states = (
-                {one.name: one.state for one in rows.list_all(db)} if _is_composite(alarm) else {}
-            )
+            others = {one.name: one for one in rows.list_all(db)} if _is_composite(alarm) else {}
         if alarm is None:
             return
         now = self._clock.now()
-        found = self._composite(alarm, states) if _is_composite(alarm) else self._metric(alarm, now)
+        found = _of_rule(alarm, others) if _is_composite(alarm) else self._watch.verdict(alarm, now)
         with self._store.begin() as db:
             fresh = rows.find(db, alarm.name)
             if fresh is None:
                 return
-            if fresh.version != alarm.version:  # it was given another configuration meanwhile
+            if fresh.version != alarm.version:  # it was changed meanwhile
                 items.put(db, EVALUATE, alarm.name, due=now)
                 return
-            if found is not None:
+            if found is not None and found.state != alarm.state:
                 self._change(db, alarm, found)
+            elif _is_composite(alarm):
+                self._settle(db, alarm, alarm)
+            elif is_minute_turn(alarm, now):
+                self._actions.again(db, alarm, now)
             if not _is_composite(alarm):
-                items.put(db, EVALUATE, alarm.name, due=_next_turn(alarm, now))
+                items.put(db, EVALUATE, alarm.name, due=next_turn(alarm, now))
 
-    # -- what the state is
-
-    def _composite(self, alarm: Alarm, states: Mapping[str, Any]) -> Verdict:
-        rule: str = alarm.config["AlarmRule"]
-        holds = rules.parse(rule).holds(states)
-        word = "is true" if holds else "is false"
-        return Verdict(state="ALARM" if holds else "OK", reason=f"The rule {rule} {word}.")
-
-    def _metric(self, alarm: Alarm, now: dt.datetime) -> Verdict | None:
-        config = alarm.config
-        period = period_of(config)
-        step = _MINUTE if period >= _MINUTE else _SHORT_STEP
-        count = int(config["EvaluationPeriods"]) + EXTRA
-        end = (int(now.timestamp()) - SETTLED_S) // step * step
-        if "Metrics" in config:
-            end = end // period * period
-        start = end - count * period
-        points = (
-            self._of_queries(config["Metrics"], start, end)
-            if "Metrics" in config
-            else self._of_metric(config, start, end, step if period >= _MINUTE else period)
-        )
-        window = [points.get(index) for index in range(count)]
-        return evaluate(config, window, now=now, start=_moment(start), current=alarm.state)
-
-    def _of_metric(
-        self, config: Mapping[str, Any], start: int, end: int, step: int
-    ) -> dict[int, Point]:
-        """Return the periods that have values, by their place; they may begin at any minute."""
-        period = period_of(config)
-        names = {one["Name"]: one["Value"] for one in config.get("Dimensions", ())}
-        metric = Metric.of(config["Namespace"], config["MetricName"], names)
-        merged: dict[int, Summary] = {}
-        for at, summary in self._metrics.points(
-            metric, start=_moment(start), end=_moment(end), period_s=step, unit=config.get("Unit")
-        ):
-            merged.setdefault((at - start) // period, Summary()).merge(summary)
-        function = statistic(config.get("Statistic") or config["ExtendedStatistic"])
-        found: dict[int, Point] = {}
-        for index, summary in merged.items():
-            value = function(summary)
-            if value is not None:
-                at = _moment(start + index * period)
-                found[index] = Point(at=at, value=value, samples=summary.count)
-        return found
-
-    def _of_queries(
-        self, queries: Sequence[Mapping[str, Any]], start: int, end: int
-    ) -> dict[int, Point]:
-        [series] = self._queries.evaluate(queries, start=_moment(start), end=_moment(end))
-        return {
-            (at - start) // series.period_s: Point(at=_moment(at), value=value)
-            for at, value in series.points
-        }
-
-    # -- what follows from it
+    # -- what follows from a state
 
     def _change(self, db: Connection, alarm: Alarm, found: Verdict) -> None:
         """Write another state, its history and what is to be told, in the caller's transaction."""
         if found.state == alarm.state:
             return
         now = self._clock.now()
+        data = msgspec.json.encode(found.reason_data).decode() if found.reason_data else ""
         after = replace(
             alarm,
             state=found.state,
             reason=found.reason,
-            reason_data=msgspec.json.encode(found.reason_data).decode()
-            if found.reason_data
-            else "",
+            reason_data=data,
             updated_at=now,
             transitioned_at=now,
         )
-        if not rows.update(db, after):
+        self._settle(db, alarm, after)
+        for parent in rows.list_all(db):
+            if _is_composite(parent) and alarm.name in _asked_by(parent):
+                items.put(db, EVALUATE, parent.name, due=now)
+
+    def _settle(self, db: Connection, before: Alarm, after: Alarm) -> None:
+        """Write an alarm, and act unless its suppressor forbids it.
+
+        `after` is in another state, or is a composite whose suppressor may have changed, or whose period is over.
+        """
+        now = self._clock.now()
+        hold = self._hold(db, before, after, now)
+        after = replace(after, suppressed_by=hold.by, suppressed_reason=suppression.reason(hold.by))
+        is_change = before.state != after.state
+        is_released = not hold.by and hold.told != after.state
+        if hold.until is not None:
+            items.put(db, EVALUATE, after.name, due=hold.until)
+        if after == before and not is_released:
             return
-        self._remember(db, after, "StateUpdate", *messages.state_history(alarm, after))
+        if not rows.update(db, replace(after, updated_at=now)):
+            return
+        if suppression.name_of(after.config):
+            told = after.state if is_released else hold.told
+            rows.put_hold(db, after.name, told, hold.by, hold.until)
+        if is_change:
+            remember(db, after, "StateUpdate", *messages.state_history(before, after), now=now)
+        self._tell_bus(db, before, after, now)
+        if is_released:
+            self._actions.of_change(db, replace(before, state=hold.told), after, now)
+
+    def _hold(self, db: Connection, before: Alarm, after: Alarm, now: dt.datetime) -> Hold:
+        """Return whether the alarm may act, and what it told last."""
+        name = suppression.name_of(after.config)
+        if not name:
+            return Hold(before.state)
+        found = rows.find_hold(db, after.name)
+        hold = (
+            Hold(cast("State", found[0]), cast("suppression.Suppressor", found[1]), found[2])
+            if found
+            else Hold(before.state)
+        )
+        suppressor = rows.find(db, name)
+        is_suppressing = suppressor is not None and suppressor.state == "ALARM"
+        return suppression.advance(
+            hold, after.config, state=after.state, is_suppressing=is_suppressing, now=now
+        )
+
+    def _tell_bus(self, db: Connection, before: Alarm, after: Alarm, now: dt.datetime) -> None:
         outbox.event(
             db,
             queue=f"alarm/{after.name}",
             source="aws.cloudwatch",
             detail_type="CloudWatch Alarm State Change",
-            detail=messages.event_detail(alarm, after),
+            detail=messages.event_detail(before, after),
             resources=[after.arn],
             now=now,
         )
-        if after.actions_enabled:
-            for action in after.config.get(messages.ACTIONS[after.state], ()):
-                self._act(db, after, action, old_state=alarm.state)
-        for parent in rows.list_all(db):
-            if (
-                _is_composite(parent)
-                and alarm.name in rules.parse(parent.config["AlarmRule"]).children
-            ):
-                items.put(db, EVALUATE, parent.name, due=now)
-
-    def _act(self, db: Connection, alarm: Alarm, action: str, *, old_state: str) -> None:
-        now = self._clock.now()
-        queue = f"alarm/{alarm.name}"
-        text = messages.notification(alarm, old_state=old_state)
-        service = action.split(":")[2] if action.count(":") > 2 else ""
-        if service == "sns":
-            outbox.publish(
-                db,
-                queue=queue,
-                topic=action,
-                subject=messages.subject(alarm),
-                message=text,
-                now=now,
-            )
-        else:
-            payload = {"Target": action, "Message": text}
-            outbox.put(db, queue=queue, kind=service or "unknown", payload=payload, now=now)
-        self._remember(
-            db, alarm, "Action", *messages.action_history(alarm, action, old_state=old_state)
-        )
 
     def _remember(self, db: Connection, alarm: Alarm, kind: str, summary: str, data: str) -> None:
-        rows.add_history(
-            db,
-            HistoryItem(
-                alarm=alarm.name, alarm_kind=alarm.kind, at=self._clock.now(), kind=kind,
-                summary=summary, data=data,
-            ),
-        )  # fmt: skip
+        remember(db, alarm, kind, summary, data, now=self._clock.now())
 
     def _check_cycle(self, db: Connection, alarm: Alarm) -> None:
         rule = rules.parse(alarm.config["AlarmRule"])
@@ -302,17 +283,49 @@ class Alarms:
         if rules.find_cycle(alarm.name, rule, others):
             raise Invalid(f"The alarm rule of {alarm.name} would make it depend on itself.")
 
+    def _check_suppressor(self, db: Connection, alarm: Alarm) -> None:
+        name = suppression.name_of(alarm.config)
+        if not name:
+            rows.delete_hold(db, alarm.name)
+        elif name == alarm.name:
+            raise Invalid(f"The alarm {name} cannot be its own ActionsSuppressor.")
+        elif rows.find(db, name) is None:
+            raise Invalid(f"The ActionsSuppressor {name} does not exist.")
+
+    def _check_arn(self, db: Connection, arn: str) -> None:
+        alarm = rows.find(db, arn.split(":alarm:", 1)[-1])
+        if alarm is None or alarm.arn != arn:
+            raise NotFound("alarm", arn, f"The resource {arn} does not exist.")
+
 
 def _is_composite(alarm: Alarm | None) -> bool:
     return alarm is not None and alarm.kind == "CompositeAlarm"
 
 
-def _next_turn(alarm: Alarm, now: dt.datetime) -> dt.datetime:
-    """Return the moment at which the next period has ended and its values have come."""
-    step = _MINUTE if period_of(alarm.config) >= _MINUTE else _SHORT_STEP
-    seconds = int(now.timestamp()) - SETTLED_S
-    return _moment((seconds // step + 1) * step + SETTLED_S)
+def _asked_by(parent: Alarm) -> set[str]:
+    """Return the names of the alarms whose states matter to a composite."""
+    return {*rules.parse(parent.config["AlarmRule"]).children, suppression.name_of(parent.config)}
 
 
-def _moment(seconds: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
+def _of_rule(alarm: Alarm, others: Mapping[str, Alarm]) -> Verdict:
+    """Return the state of a composite, told by the child that changed last."""
+    rule = rules.parse(alarm.config["AlarmRule"])
+    holds = rule.holds({one.name: one.state for one in others.values()})
+    state: State = "ALARM" if holds else "OK"
+    last = max(
+        (others[name] for name in rule.children if name in others),
+        key=lambda one: one.transitioned_at,
+        default=None,
+    )
+    if last is None or last.transitioned_at <= alarm.configured_at:
+        word = "created" if alarm.state == "INSUFFICIENT_DATA" else "updated"
+        return Verdict(state=state, reason=texts.evaluates(alarm.arn, word, state))
+    cause = {
+        "arn": last.arn,
+        "state": {"value": last.state, "timestamp": texts.moment(last.transitioned_at)},
+    }
+    return Verdict(
+        state=state,
+        reason=texts.transitioned(last.arn, last.state, last.transitioned_at),
+        reason_data={"triggeringAlarms": [cause]},
+    )

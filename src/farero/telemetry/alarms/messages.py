@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from farero.telemetry.alarms.texts import moment, period_of
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
     from farero.records.alarms import Alarm
@@ -142,12 +143,45 @@ def state_history(before: Alarm, after: Alarm) -> tuple[str, str]:
     return f"Alarm updated from {before.state} to {after.state}", json.dumps(data)
 
 
-def action_history(alarm: Alarm, action: str, *, old_state: str) -> tuple[str, str]:
-    """Return summary and data of the history row of an action."""
-    data: Json = {"actionState": "Succeeded", "notificationResource": action}
+def action_history(
+    alarm: Alarm, action: str, *, old_state: str, error: str = ""
+) -> tuple[str, str]:
+    """Return summary and data of the history row of an action. error: why nobody took it."""
+    data: Json = {
+        "actionState": "Failed" if error else "Succeeded",
+        "notificationResource": action,
+    }
     if action.startswith("arn:aws:sns:"):
         data["publishedMessage"] = notification(alarm, old_state=old_state)
+    if error:
+        data["error"] = error
+        return f'Failed to execute action {action}. Received error: "{error}"', json.dumps(data)
     return f"Successfully executed action {action}", json.dumps(data)
+
+
+def not_taken(service: str) -> str:
+    """Return why an action for a service without a room came to nothing."""
+    return f"there is nothing here yet that takes '{service or 'unknown'}'"
+
+
+def lambda_event(before: Alarm, after: Alarm, now: dt.datetime) -> str:
+    """Return the event that a function is called with, as JSON."""
+    _, _, _, region, account, *_ = after.arn.split(":")
+    detail = event_detail(before, after)
+    event: Json = {
+        "source": "aws.cloudwatch",
+        "alarmArn": after.arn,
+        "accountId": account,
+        "time": moment(now),
+        "region": region,
+        "alarmData": {
+            "alarmName": detail["alarmName"],
+            "state": detail["state"],
+            "previousState": detail["previousState"],
+            "configuration": detail["configuration"],
+        },
+    }
+    return json.dumps(event, ensure_ascii=False)
 
 
 def _event_state(alarm: Alarm) -> Json:

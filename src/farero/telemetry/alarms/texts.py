@@ -59,6 +59,16 @@ def insufficient(count: int) -> str:
     return f"Insufficient Data: {count} datapoints were unknown."
 
 
+def transitioned(arn: str, state: State, at: dt.datetime) -> str:
+    """Return the reason of a composite whose state follows from a child's change."""
+    return f"{arn} transitioned to {state} at {at:%A %d %B, %Y %H:%M:%S} UTC"
+
+
+def evaluates(arn: str, word: str, state: State) -> str:
+    """Return the reason of a composite that has its first state. word: `created` or `updated`."""
+    return f"{arn} was {word} and its alarm rule evaluates to {state}"
+
+
 def no_points(count: int, treatment: str) -> str:
     """Return the reason of an alarm that had nothing but missing datapoints, and treats them as something."""
     periods, points, were = (

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from farero.aws.services.cloudwatch import pages
 from farero.aws.wire.messages import AwsError
-from farero.base.errors import Invalid
+from farero.base.errors import Invalid, NotFound
 from farero.records.alarms import Alarm, Verdict
+from farero.records.tag import Tag
+from farero.telemetry.alarms import rules
 from farero.telemetry.alarms.texts import period_of
 from farero.telemetry.metrics.statistics import statistic
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from farero.base.context import Context
     from farero.telemetry.alarms.keeper import Alarms
@@ -39,37 +42,24 @@ class AlarmFamily:
     def put_metric_alarm(self, ctx: Context, req: Value) -> Value:
         """Create an alarm on a metric or an expression, or configure it anew."""
         self._check(req)
-        self._alarms.put(_alarm(ctx, req, "MetricAlarm"))
+        self._alarms.put(_alarm(ctx, req, "MetricAlarm"), _tags(req.get("Tags", ())))
         return {}
 
     def put_composite_alarm(self, ctx: Context, req: Value) -> Value:
         """Create an alarm on the states of others, or configure it anew."""
-        if "ActionsSuppressor" in req:
-            raise _not_there("suppression of a composite alarm's actions")
-        self._alarms.put(_alarm(ctx, req, "CompositeAlarm"))
+        _check_suppression(req)
+        self._alarms.put(_alarm(ctx, req, "CompositeAlarm"), _tags(req.get("Tags", ())))
         return {}
 
     def describe_alarms(self, ctx: Context, req: Value) -> Value:
         """Return alarms by name, prefix, state or action, by page."""
         _ = ctx
-        if "ParentsOfAlarmName" in req or "ChildrenOfAlarmName" in req:
-            raise _not_there("DescribeAlarms by parents or children")
-        kinds = req.get("AlarmTypes") or ["MetricAlarm"]
-        names: list[str] | None = req.get("AlarmNames")
-        wanted = [
-            alarm
-            for alarm in self._alarms.list()
-            if alarm.kind in kinds
-            and (not names or alarm.name in names)
-            and alarm.name.startswith(req.get("AlarmNamePrefix", ""))
-            and req.get("StateValue", alarm.state) == alarm.state
-            and _has_action(alarm, req.get("ActionPrefix", ""))
-        ]
+        wanted, describe = self._wanted(req)
         skip, count = pages.offset(req.get("NextToken", "")), req.get("MaxRecords", 50)
         page = wanted[skip : skip + count]
         answer: Value = {"MetricAlarms": [], "CompositeAlarms": []}
         for alarm in page:
-            answer[f"{alarm.kind}s"].append(_described(alarm))
+            answer[f"{alarm.kind}s"].append(describe(alarm))
         if len(wanted) > skip + count:
             answer["NextToken"] = pages.token(skip + count)
         return answer
@@ -94,7 +84,7 @@ class AlarmFamily:
         skip, count = pages.offset(req.get("NextToken", "")), req.get("MaxRecords", 100)
         found = self._alarms.history(
             alarm=req.get("AlarmName"),
-            kinds=req.get("AlarmTypes") or ("MetricAlarm", "CompositeAlarm"),
+            kinds=req.get("AlarmTypes") or _kinds_of_history(req),
             item_kind=req.get("HistoryItemType"),
             start=req.get("StartDate"),
             end=req.get("EndDate"),
@@ -143,6 +133,49 @@ class AlarmFamily:
         _ = ctx
         self._alarms.enable_actions(req["AlarmNames"], enabled=False)
         return {}
+
+    def list_tags_for_resource(self, ctx: Context, req: Value) -> Value:
+        """Return the tags of an alarm."""
+        _ = ctx
+        with _resource():
+            found = self._alarms.tags(req["ResourceARN"])
+        return {"Tags": [{"Key": tag.key, "Value": tag.value} for tag in found]}
+
+    def tag_resource(self, ctx: Context, req: Value) -> Value:
+        """Add tags to an alarm."""
+        _ = ctx
+        with _resource():
+            self._alarms.tag(req["ResourceARN"], _tags(req["Tags"]))
+        return {}
+
+    def untag_resource(self, ctx: Context, req: Value) -> Value:
+        """Take tags from an alarm."""
+        _ = ctx
+        with _resource():
+            self._alarms.untag(req["ResourceARN"], req["TagKeys"])
+        return {}
+
+    def _wanted(self, req: Value) -> tuple[list[Alarm], Callable[[Alarm], Value]]:
+        """Return the alarms that DescribeAlarms asks for, and how much of each."""
+        alarms = self._alarms.list()
+        for name in ("ParentsOfAlarmName", "ChildrenOfAlarmName"):
+            if name in req:
+                if others := req.keys() - {name, "MaxRecords", "NextToken"}:
+                    raise _invalid(f"{min(others)} cannot be specified together with {name}.")
+                return _related(alarms, req[name], of_parents=name.startswith("Parents"))
+        if "AlarmNames" in req and "AlarmNamePrefix" in req:
+            raise _invalid("AlarmNames and AlarmNamePrefix cannot be specified together.")
+        kinds = req.get("AlarmTypes") or ["MetricAlarm"]
+        names: list[str] | None = req.get("AlarmNames")
+        return [
+            alarm
+            for alarm in alarms
+            if alarm.kind in kinds
+            and (not names or alarm.name in names)
+            and alarm.name.startswith(req.get("AlarmNamePrefix", ""))
+            and req.get("StateValue", alarm.state) == alarm.state
+            and _has_action(alarm, req.get("ActionPrefix", ""))
+        ], _described
 
     def _check(self, req: Value) -> None:
         if req["ComparisonOperator"] not in _COMPARISONS or "ThresholdMetricId" in req:
@@ -236,7 +269,68 @@ def _described(alarm: Alarm) -> Value:
     }
     if alarm.reason_data:
         found["StateReasonData"] = alarm.reason_data
+    if alarm.suppressed_by:
+        found["ActionsSuppressedBy"] = alarm.suppressed_by
+        found["ActionsSuppressedReason"] = alarm.suppressed_reason
     return found
+
+
+def _related(
+    alarms: Sequence[Alarm], name: str, *, of_parents: bool
+) -> tuple[list[Alarm], Callable[[Alarm], Value]]:
+    """Return the composites that ask about an alarm, or the alarms that a composite asks about; a few facts of each."""
+    rules_of = {
+        one.name: rules.parse(one.config["AlarmRule"]).children
+        for one in alarms
+        if one.kind == "CompositeAlarm"
+    }
+    if name not in {one.name for one in alarms}:
+        raise AwsError("ResourceNotFound", f"Alarm [{name}] does not exist", 404)
+    if of_parents:
+        found = [one for one in alarms if name in rules_of.get(one.name, ())]
+        return found, lambda one: {"AlarmName": one.name, "AlarmArn": one.arn}
+    if name not in rules_of:
+        raise _invalid(f"{name} is not a composite alarm.")
+    return [one for one in alarms if one.name in rules_of[name]], lambda one: {
+        "AlarmName": one.name,
+        "AlarmArn": one.arn,
+        "StateValue": one.state,
+        "StateUpdatedTimestamp": one.updated_at,
+    }
+
+
+def _check_suppression(req: Value) -> None:
+    periods = ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
+    has_suppressor = "ActionsSuppressor" in req
+    for name in periods:
+        if has_suppressor and name not in req:
+            raise _invalid(f"{name} is required when ActionsSuppressor is specified.")
+        if name in req and not has_suppressor:
+            raise _invalid(f"{name} can only be specified with ActionsSuppressor.")
+        if req.get(name, 0) < 0:
+            raise _invalid(f"{name} must not be negative.")
+
+
+def _kinds_of_history(req: Value) -> tuple[str, ...]:
+    """Return what DescribeAlarmHistory tells of when it is not said: of one alarm all, else of metric alarms."""
+    return ("MetricAlarm", "CompositeAlarm") if "AlarmName" in req else ("MetricAlarm",)
+
+
+def _tags(given: Sequence[Value]) -> list[Tag]:
+    return [Tag(key=one["Key"], value=one["Value"]) for one in given]
+
+
+@contextmanager
+def _resource() -> Generator[None]:
+    """Name what is not there as the operations on tags do."""
+    try:
+        yield
+    except NotFound as error:
+        raise AwsError("ResourceNotFoundException", str(error), 404) from error
+
+
+def _invalid(text: str) -> AwsError:
+    return AwsError("ValidationError", text, 400)
 
 
 def _has_action(alarm: Alarm, prefix: str) -> bool:
