@@ -290,7 +290,8 @@ class Platform:
         """Run the CLI; return the finished process with its output as text."""
         done = subprocess.run(
             [sys.executable, "-m", "farero", *arguments],
-            env=self.env, cwd=self.folder, capture_output=True, text=True, check=False, timeout=300, **options,
+            cwd=self.folder, capture_output=True, text=True, check=False, timeout=300,
+            **{"env": self.env, **options},
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done

@@ -1,0 +1,110 @@
+"""`farero monitor` as a person meets it: from the training data to the page that says what moved."""
+
+import json
+
+import numpy as np
+import pytest
+import xgboost as xgb
+
+
+@pytest.fixture(scope="module")
+def watched(shared_platform, tmp_path_factory):
+    """An endpoint that captures everything, with its training data as CSV, target first."""
+    folder = tmp_path_factory.mktemp("watched")
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(5000, 3)).round(4)
+    target = rows @ [1.0, 2.0, -1.0]
+    train = np.column_stack([target, rows])
+    np.savetxt(folder / "train.csv", train, "%.4f", ",", header="price,rooms,size,age", comments="")
+    model = folder / "prices.ubj"
+    xgb.train({"max_depth": 4}, xgb.DMatrix(rows, target), 60).save_model(model)
+    shared_platform.farero("deploy", str(model), "--name", "watched", "--capture", "100")
+    return folder
+
+
+def send(platform, rows):
+    runtime = platform.client("sagemaker-runtime")
+    for row in rows:
+        body = ",".join(f"{value:.4f}" for value in row)
+        runtime.invoke_endpoint(EndpointName="watched", ContentType="text/csv", Body=body)
+
+
+def farero(platform, tmp_path, *arguments, check=True):
+    return platform.farero(
+        *arguments, check=check, env={**platform.env, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    )
+
+
+def test_from_training_data_to_the_page_that_says_what_moved(shared_platform, watched, tmp_path):
+    platform, rng = shared_platform, np.random.default_rng(6)
+    early = farero(platform, tmp_path, "monitor", "run", "watched", check=False)
+    assert early.returncode == 1
+    assert "E-NO-BASELINE  watched has no baseline" in early.stderr
+    assert "fix:   farero monitor baseline watched train.csv" in early.stderr
+
+    base = farero(platform, tmp_path, "monitor", "baseline", "watched", str(watched / "train.csv"))
+    assert "price  Fractional" in base.stdout
+    assert "5,000 rows are the baseline of watched, in s3://" in base.stdout
+
+    send(platform, rng.normal(size=(400, 3)))
+    same = json.loads(
+        farero(platform, tmp_path, "--json", "monitor", "run", "watched", "--last", "400").stdout
+    )
+    assert (same["severity"], same["rows"]) == ("none", 400)
+
+    send(platform, rng.normal([1.0, 0.0, 0.0], 1.0, size=(400, 3)))
+    page = tmp_path / "page.html"
+    drifted = farero(
+        platform, tmp_path, "monitor", "run", "watched", "--last", "400", "--report", str(page)
+    )
+    assert "rooms: The mean moved by +" in drifted.stdout
+    assert "rooms" in page.read_text()
+
+    shown = farero(platform, tmp_path, "monitor", "show", "watched")
+    assert "rooms" in shown.stdout
+    listed = json.loads(farero(platform, tmp_path, "--json", "monitor", "ls").stdout)["monitors"]
+    assert [one["endpoint"] for one in listed] == ["watched"]
+    fetched = tmp_path / "fetched.html"
+    farero(platform, tmp_path, "monitor", "report", "watched", "-o", str(fetched))
+    assert fetched.read_text() == page.read_text()
+
+
+def test_the_captures_in_s3_are_judged_and_kept(shared_platform, watched, tmp_path):
+    platform = shared_platform
+    farero(platform, tmp_path, "monitor", "baseline", "watched", str(watched / "train.csv"))
+    rows = np.random.default_rng(7).normal(size=(300, 3))
+    send(platform, rows)
+    s3 = platform.client("s3")
+    described = platform.client("sagemaker").describe_endpoint(EndpointName="watched")
+    bucket, _, prefix = (
+        described["DataCaptureConfig"]["DestinationS3Uri"].removeprefix("s3://").partition("/")
+    )
+
+    def published():
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/watched/").get("Contents", [])
+        texts = [s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found]
+        return sum(text.count(b"\n") for text in texts) >= 300
+
+    platform.wait(published, 90)
+    first = json.loads(farero(platform, tmp_path, "--json", "monitor", "run", "watched").stdout)
+    again = json.loads(farero(platform, tmp_path, "--json", "monitor", "run", "watched").stdout)
+    assert first["rows"] >= 300
+    assert again["rows"] >= first["rows"]
+    assert list((tmp_path / "cache").rglob("*.profile"))
+
+
+def test_mistakes_are_told_in_four_parts(shared_platform, watched, tmp_path):
+    platform = shared_platform
+    for arguments, said in (
+        (["monitor", "baseline", "watched", "gone.csv"], "E-NO-DATA  there is no gone.csv"),
+        (["monitor", "run", "watched", "--since", "soon"], "E-SPAN  'soon' is no span of time"),
+        (["monitor", "run", "nobody"], 'Could not find endpoint "'),
+    ):
+        done = farero(platform, tmp_path, *arguments, check=False)
+        assert done.returncode in {1, 2}, done.stdout
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    done = farero(platform, tmp_path, "monitor", "baseline", "watched", str(empty), check=False)
+    assert "E-BASELINE  empty.csv is empty" in done.stderr
