@@ -68,6 +68,8 @@ class Board:
         elif widget.kind == "text":
             with self._holders[key]:
                 views.text(markdown.read(str(widget.properties.get("markdown", ""))))
+        elif widget.kind == "log":
+            self._show(key, "…", _dim)
         elif widget.kind in ("explorer", "custom"):
             self._say(key, f"{widget.kind} widgets are not there")
 

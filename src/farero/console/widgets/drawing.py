@@ -30,7 +30,7 @@ def option(
     shown = list(series[:_MOST_SERIES])
     match graph.view:
         case "bar":
-            return charts.bars(shown)
+            return _bars(shown)
         case "pie":
             return _pie(shown)
         case "gauge":
@@ -70,6 +70,13 @@ def over_time(
     if isinstance(legend, dict) and legend.get("position") == "hidden":  # pyright: ignore[reportUnknownMemberType]
         drawn["legend"]["show"] = False
         drawn["grid"]["top"] = 12
+    return drawn
+
+
+def _bars(series: Sequence[Series]) -> Json:
+    drawn = charts.bars(series)
+    drawn["xAxis"]["splitNumber"] = 3
+    drawn["xAxis"]["axisLabel"]["hideOverlap"] = True
     return drawn
 
 
@@ -124,7 +131,7 @@ def of_rows(rows: Sequence[dict[str, str]], view: str, chosen: Range) -> Json | 
         Series(" ".join(row.get(name, "") for name in told)[:80], [(0, _figure(row[counted[0]]))])
         for row in rows[:50]
     ]
-    return charts.bars(series) if view == "bar" else _pie(series)
+    return _bars(series) if view == "bar" else _pie(series)
 
 
 def _figure(text: str) -> float | None:
