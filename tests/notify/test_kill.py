@@ -1,9 +1,7 @@
 """kill -9 of the worker at any moment loses no message and changes no order; some arrive twice (P7)."""
 
-import os
 import random
 import subprocess
-import sys
 import threading
 
 import pytest
@@ -16,21 +14,10 @@ MESSAGES = 100
 KILLS = 8
 
 
-def start(data_dir, log):
-    env = {
-        **os.environ,
-        "FARERO_DATA_DIR": str(data_dir),
-        "FARERO_NOTIFY_ALLOW_HOSTS": "127.0.0.1",
-    }
-    command = [sys.executable, "-m", "farero.processes", "worker"]
-    with log.open("ab") as file:
-        return subprocess.Popen(command, env=env, stderr=file)
-
-
 @pytest.mark.chaos
 @pytest.mark.parametrize("cloud", [{"notify_allow_hosts": "127.0.0.1"}], indirect=True)
 def test_no_message_is_lost_when_the_worker_is_killed_again_and_again(
-    cloud, receiver, wait_for, tmp_path
+    cloud, receiver, wait_for, start_worker, tmp_path
 ):
     sns = cloud.client("sns")
     topic = sns.create_topic(Name="alerts")["TopicArn"]
@@ -39,7 +26,6 @@ def test_no_message_is_lost_when_the_worker_is_killed_again_and_again(
     sns.confirm_subscription(TopicArn=topic, Token=receiver.posts[0].json["Token"])
     receiver.delay_s = 0.04
     told = threading.Event()
-    log = tmp_path / "worker.log"
 
     def tell():
         for number in range(MESSAGES):
@@ -56,7 +42,7 @@ def test_no_message_is_lost_when_the_worker_is_killed_again_and_again(
     teller.start()
     kills_on_the_way = 0
     for _ in range(KILLS):
-        worker = start(cloud.settings.data_dir, log)
+        worker = start_worker()
         before = len(receiver.posts)
         # From the first message of its life on, at any moment.
         wait_for(
@@ -67,13 +53,13 @@ def test_no_message_is_lost_when_the_worker_is_killed_again_and_again(
             ),
             seconds=30,
         )
-        assert worker.poll() is None, log.read_text()
+        assert worker.poll() is None, (tmp_path / "worker.log").read_text()
         with pytest.raises(subprocess.TimeoutExpired):
             worker.wait(random.uniform(0, 0.15))
         worker.kill()
         worker.wait()
         kills_on_the_way += arrived(receiver) < MESSAGES
-    last = start(cloud.settings.data_dir, log)
+    last = start_worker()
     try:
         wait_for(lambda: told.is_set() and arrived(receiver) == MESSAGES, seconds=40)
     finally:
