@@ -114,7 +114,8 @@ PLACES = [
     ("/", 0), ("/endpoints/echo", 20), (f"/endpoints/{BAD}", 1), ("/jobs", 0), ("/logs", 0),
     (f"/logs?group={GROUP}", 40), (f"/logs?group=/aws/sagemaker/Endpoints/{BAD}", 1), ("/storage", 0),
     (f"/storage?bucket={BUCKET}", len([one for one in PAYLOADS if "/" not in one])),
-    (f"/storage?bucket={BUCKET}&prefix={quote('<script>alert(1)</')}", 1), ("/alarms", 40), ("/access", 0), ("/doctor", 0),
+    (f"/storage?bucket={BUCKET}&prefix={quote('<script>alert(1)</')}", 1), ("/alarms", 40),
+    (f"/alarms/{quote(PAYLOADS[0], safe='')}", 8), ("/dashboards", 0), (f"/dashboards/{BAD}", 38), ("/access", 0), ("/doctor", 0),
 ]  # fmt: skip
 
 

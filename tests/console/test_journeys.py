@@ -98,19 +98,33 @@ def test_weights_are_changed_with_a_confirmation(visit: Visit, stage: Stage) -> 
     stage.platform.wait(lambda: weight() == before + 4)
 
 
-def test_alarm_is_seen(visit: Visit, stage: Stage) -> None:
-    cloudwatch = stage.client("cloudwatch")
+def test_alarm_is_seen_and_tested(visit: Visit, stage: Stage) -> None:
+    cloudwatch, sqs, sns = (stage.client(one) for one in ("cloudwatch", "sqs", "sns"))
+    queue = sqs.create_queue(QueueName="told")["QueueUrl"]
+    names = ["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]["QueueArn"]
+    topic = sns.create_topic(Name="tell")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     cloudwatch.put_metric_alarm(
         AlarmName="slow", Namespace="Shop", MetricName="Latency", Statistic="Maximum", Period=60,
         EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="ignore",
+        TreatMissingData="ignore", AlarmActions=[topic],
     )  # fmt: skip
-    cloudwatch.set_alarm_state(AlarmName="slow", StateValue="ALARM", StateReason="it is too slow")
+    cloudwatch.set_alarm_state(AlarmName="slow", StateValue="OK", StateReason="it is fast")
+
+    def told() -> str:
+        return sqs.receive_message(QueueUrl=queue).get("Messages", [{}])[0].get("Body", "")
+
     visit.go("/alarms")
-    visit.page.get_by_role("row").filter(has_text="slow").get_by_text("ALARM").wait_for()
-    visit.page.get_by_text("it is too slow").wait_for()
-    cloudwatch.set_alarm_state(AlarmName="slow", StateValue="OK", StateReason="fast again")
-    visit.page.get_by_text("fast again").wait_for()
+    row = visit.page.get_by_role("row").filter(has_text="slow")
+    row.get_by_text("OK", exact=True).wait_for()
+    row.get_by_role("link", name="slow", exact=True).click()
+    visit.page.get_by_role("heading", name="slow", exact=True).wait_for()
+    visit.page.get_by_text("it is fast").first.wait_for()
+    visit.page.get_by_role("button", name="Test", exact=True).click()
+    visit.page.get_by_role("dialog").get_by_role("button", name="Set to ALARM").click()
+    visit.page.get_by_role("main").get_by_text("ALARM", exact=True).first.wait_for()
+    assert "ALARM" in stage.platform.wait(told)
 
 
 def test_dashboard_is_drawn_and_shared_with_its_range(
