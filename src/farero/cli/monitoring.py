@@ -351,9 +351,9 @@ def _reports(bucket: str, prefix: str) -> list[str]:
 
 
 def _json(bucket: str, key: str) -> dict[str, Any]:
-    return json.loads(
-        guarded(lambda: client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
-    )
+    s3 = client("s3")
+    found = guarded(lambda: s3.get_object(Bucket=bucket, Key=key))
+    return json.loads(guarded(found["Body"].read))
 
 
 def _download(bucket: str, found: dict[str, Any], path: Path) -> None:
