@@ -127,6 +127,44 @@ def test_a_mistake_is_told_in_parts(shared_platform, arguments, code, status, fi
     assert "Traceback" not in done.stderr
 
 
+@pytest.fixture
+def split(shared_platform):
+    """An endpoint of two variants; it need not have started to be watched."""
+    sagemaker = shared_platform.client("sagemaker")
+    role = shared_platform.client("iam").list_roles()["Roles"][0]["Arn"]
+    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+    container = {"Image": image, "ModelDataUrl": f"s3://{shared_platform.bucket}/none.tar.gz"}
+    shared_platform.client("s3").put_object(
+        Bucket=shared_platform.bucket, Key="none.tar.gz", Body=b""
+    )
+    sagemaker.create_model(ModelName="split", ExecutionRoleArn=role, PrimaryContainer=container)
+    variants = [
+        {"VariantName": name, "ModelName": "split", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        for name in ("blue", "green")
+    ]  # fmt: skip
+    sagemaker.create_endpoint_config(EndpointConfigName="split", ProductionVariants=variants)
+    sagemaker.create_endpoint(EndpointName="split", EndpointConfigName="split")
+    yield "split"
+    shared_platform.farero("rm", "split", "--yes")
+
+
+def test_of_several_variants_one_must_be_named(shared_platform, split):
+    unsaid = alarm(shared_platform, "add", split, "5xx", "gt", "1%", check=False)
+    wrong = alarm(shared_platform, "add", split, "5xx", "gt", "1%", "--variant", "red", check=False)
+    right = alarm(shared_platform, "add", split, "5xx", "gt", "1%", "--variant", "green", "--json")
+    listed = alarm(shared_platform, "ls", split).stdout
+    alarm(shared_platform, "rm", "split-5xx", "--yes")
+
+    assert (unsaid.returncode, "2 variants: blue, green" in unsaid.stderr) == (2, True)
+    assert "fix:   --variant blue" in unsaid.stderr
+    assert (wrong.returncode, "no variant 'red'" in wrong.stderr) == (2, True)
+    assert json.loads(right.stdout)["alarm"]["Dimensions"] == [
+        {"Name": "EndpointName", "Value": "split"},
+        {"Name": "VariantName", "Value": "green"},
+    ]
+    assert "Average Invocation5XXErrors > 0.01, 1/1 of 60 s" in listed
+
+
 def test_a_mistake_leaves_nothing_behind(shared_platform):
     alarm(shared_platform, "add", *SHOP, "--name", "left", "--notify", "http://127.0.0.1:9/x", check=False)  # fmt: skip
 

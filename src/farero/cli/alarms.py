@@ -160,16 +160,18 @@ def vars_of(target: words.Target) -> dict[str, str]:
 
 def _dimensions(endpoint: str, variant: str) -> list[dict[str, str]]:
     sagemaker = client("sagemaker")
-    described = guarded(lambda: sagemaker.describe_endpoint(EndpointName=endpoint))
-    names = [one["VariantName"] for one in described.get("ProductionVariants", [])]
+    config = guarded(lambda: sagemaker.describe_endpoint(EndpointName=endpoint))[
+        "EndpointConfigName"
+    ]
+    described = guarded(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config))
+    names = [one["VariantName"] for one in described["ProductionVariants"]]
     if not variant and len(names) > 1:
         fail("E-VARIANT", f"endpoint '{endpoint}' has {len(names)} variants: {', '.join(names)}",
              where="metrics are of one variant", fix=f"--variant {names[0]}", status=WRONG_USAGE)  # fmt: skip
-    if variant and names and variant not in names:
+    if variant and variant not in names:
         fail("E-VARIANT", f"endpoint '{endpoint}' has no variant '{variant}'",
              where=f"it has {', '.join(names)}", fix=f"--variant {names[0]}", status=WRONG_USAGE)  # fmt: skip
-    chosen = variant or (names[0] if names else "AllTraffic")
-    pairs = {"EndpointName": endpoint, "VariantName": chosen}
+    pairs = {"EndpointName": endpoint, "VariantName": variant or names[0]}
     return [{"Name": name, "Value": value} for name, value in pairs.items()]
 
 
