@@ -261,7 +261,12 @@ def _over_time(  # noqa: PLR0913 - as lines
     time_axis: Json = {
         "type": "time",
         **_axis_look(),
-        "axisLabel": {"color": DIM, "formatter": dict(_AXIS_TIME), "hideOverlap": True},
+        "axisLabel": {
+            "color": DIM,
+            "fontSize": 12,
+            "formatter": dict(_AXIS_TIME),
+            "hideOverlap": True,
+        },
     }
     for key, at in zip(("min", "max"), span, strict=True):
         if at is not None:
@@ -355,7 +360,7 @@ def _colour(one: Series, place: int) -> str:
 
 
 def _base() -> Json:
-    return {"animation": False, "textStyle": {"fontFamily": "inherit", "color": INK}}
+    return {"animation": False, "textStyle": {"fontFamily": "system-ui, sans-serif", "color": INK}}
 
 
 def _legend() -> Json:

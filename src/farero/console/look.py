@@ -47,6 +47,9 @@ max-height:65vh;overflow:auto;margin:0;width:100%}
 .f-picker a[aria-current]{background:var(--soft);color:var(--accent)!important;font-weight:600}
 .f-custom{position:relative;font-size:.9rem;color:var(--dim)}.f-custom>summary{cursor:pointer;padding:.22rem .62rem}
 .f-custom[open]{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.4rem .8rem .8rem}
+.f-charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:1.25rem;width:100%}
+.f-filters{display:flex;flex-wrap:wrap;gap:.4rem 1rem;align-items:end;margin-bottom:.6rem}
+.f-tall{max-height:27rem;overflow:auto;width:100%}
 .f-spark{display:block;width:7rem;height:1.5rem;overflow:visible}.f-spark path{fill:none;stroke-width:1.6;
 vector-effect:non-scaling-stroke;stroke-linejoin:round}
 .f-facts{display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;align-items:center}.f-small{font-size:.86rem}
@@ -55,7 +58,8 @@ vector-effect:non-scaling-stroke;stroke-linejoin:round}
 text-overflow:ellipsis;white-space:nowrap}
 .f-code{font:13px/1.6 ui-monospace,"Cascadia Mono",Menlo,monospace!important}
 .f-more>summary{cursor:pointer;padding:.35rem 0;color:var(--dim)}.f-more>summary>div{display:inline}
-.f-program{background:var(--bg);border-radius:8px;padding:.7rem .9rem;margin:0 0 .5rem}
+.f-more>summary::before{content:"▸";display:inline-block;width:1.1em}.f-more[open]>summary::before{content:"▾"}
+.f-program{box-sizing:border-box;background:var(--bg);border-radius:8px;padding:.7rem .9rem;margin:0 0 .5rem}
 .f-nothing{padding:1.6rem 0;text-align:center}
 .f-button{background:var(--accent);color:var(--card);border:0;border-radius:8px;padding:.42rem 1rem;font:inherit;
 font-weight:560;cursor:pointer}

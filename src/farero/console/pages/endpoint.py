@@ -1,19 +1,23 @@
-"""One endpoint: state, traffic, a form to try it, captured requests, code to call it."""
+"""One endpoint: state, traffic, figures, history, a form to try it, captured requests, code to call it."""
 
 from __future__ import annotations
 
-import json
+import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from nicegui import ui
 
+from farero.console import time_range
 from farero.console.data import Cloud, UnavailableError
 from farero.console.layout import button, card, frame, heading, pill, table, words
+from farero.console.pages import endpoint_figures, endpoint_requests
 from farero.console.pages.live import live
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Json = dict[str, Any]
 
 
 def register(cloud: Cloud) -> None:
@@ -21,53 +25,129 @@ def register(cloud: Cloud) -> None:
 
     @ui.page("/endpoints/{name}")
     async def page(name: str) -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
+        shown = time_range.from_query(ui.context.client.request.query_params)
         with frame(name, "/") as t:
 
             async def read() -> Any:
-                return await cloud.ask("sagemaker", "describe_endpoint", EndpointName=name)
+                return await _read(cloud, name)
 
-            await live(read, lambda found: _state(cloud, t, found))
-            with ui.element("div").classes("f-grid"):
-                again = _try_it(cloud, t, name)
-                _snippets(cloud, t, name)
+            await live(read, lambda found: _state(cloud, t, *found))
+            time_range.picker(t, shown)
+            variants = await _variants(cloud, name)
+            await endpoint_figures.figures_of(cloud, t, name, variants, shown)
+            await endpoint_figures.errors_of(cloud, t, name, shown)
+            await endpoint_figures.timeline(cloud, t, name)
+            trial = endpoint_requests.Trial(cloud, t, name)
+            await endpoint_requests.captured(cloud, t, name, trial)
 
-            async def captured() -> Any:
-                return await cloud.page("capture", f"endpoint={quote(name)}&last=20")
 
-            await live(captured, lambda found: _captured(t, found["records"], again))
+async def _read(cloud: Cloud, name: str) -> tuple[Json, Json, dict[str, Json]]:
+    """Return the endpoint, its configuration, and the models of its variants; what is gone is empty."""
+    found = await cloud.ask("sagemaker", "describe_endpoint", EndpointName=name)
+    config = await _or_nothing(
+        cloud, "describe_endpoint_config", EndpointConfigName=found.get("EndpointConfigName", "")
+    )
+    models = [v["ModelName"] for v in config.get("ProductionVariants", []) if "ModelName" in v]
+    told = await asyncio.gather(
+        *(_or_nothing(cloud, "describe_model", ModelName=model) for model in models)
+    )
+    return found, config, dict(zip(models, told, strict=True))
 
 
-def _state(cloud: Cloud, t: dict[str, str], found: dict[str, Any]) -> None:
+async def _or_nothing(cloud: Cloud, operation: str, **params: Any) -> Json:
+    try:
+        return await cloud.ask("sagemaker", operation, **params)
+    except UnavailableError:
+        return {}
+
+
+async def _variants(cloud: Cloud, name: str) -> list[str]:
+    try:
+        found, config, _ = await _read(cloud, name)
+    except UnavailableError:
+        return ["AllTraffic"]
+    variants = found.get("ProductionVariants") or config.get("ProductionVariants", [])
+    return [v["VariantName"] for v in variants] or ["AllTraffic"]
+
+
+def _state(
+    cloud: Cloud, t: dict[str, str], found: Json, config: Json, models: dict[str, Json]
+) -> None:
     variants = found.get("ProductionVariants", [])
     weights: dict[str, ui.number] = {}
+    wanted = {v.get("VariantName"): v for v in config.get("ProductionVariants", [])}
+
+    def weight(variant: Json) -> Callable[[], None]:
+        def draw() -> None:
+            field = ui.number(value=variant.get("DesiredWeight", 1), min=0, step=0.1).props("dense")
+            field.props["aria-label"] = t["weight"]
+            weights[variant["VariantName"]] = field.style("max-width:7rem")
+
+        return draw
+
     with card():
-        pill(found["EndpointStatus"])
+        with ui.element("div").classes("f-facts"):
+            pill(found["EndpointStatus"])
+            words(f"{t['created']} {_local(found['CreationTime'])}").classes("f-dim")
+            words(f"{t['last']} {_local(found['LastModifiedTime'])}").classes("f-dim")
+            words(f"{t['config']} {found.get('EndpointConfigName', '')}").classes("f-dim")
         if found.get("FailureReason"):
             words(found["FailureReason"]).classes("f-pre f-bad")
-        words(f"{t['created']} {found['CreationTime']:%Y-%m-%d %H:%M:%S}").classes("f-dim")
-        words(f"{t['last']} {found['LastModifiedTime']:%Y-%m-%d %H:%M:%S}").classes("f-dim")
-
-        def weight(variant: dict[str, Any]) -> Callable[[], None]:
-            def draw() -> None:
-                weights[variant["VariantName"]] = (
-                    ui.number(value=variant.get("DesiredWeight", 1), min=0, step=0.1)
-                    .props(f'dense aria-label="{t["weight"]}"').style("max-width:7rem")
-                )  # fmt: skip
-
-            return draw
-
         if variants:
-            table(
-                [t["variant"], t["instances"], t["weight"]],
+            heads = [t["variant"], t["instances"], t["runs_on"], t["model"], t["weight"]]
+            rows = [
                 [
-                    [v["VariantName"], v.get("CurrentInstanceCount", ""), weight(v)]
-                    for v in variants
-                ],
-                t["empty"],
-            )
+                    v["VariantName"], v.get("CurrentInstanceCount", ""),
+                    _hardware(wanted.get(v["VariantName"], {})),
+                    wanted.get(v["VariantName"], {}).get("ModelName", ""), weight(v),
+                ]
+                for v in variants
+            ]  # fmt: skip
+            table(heads, rows, t["empty"])
             button(
                 t["apply"], lambda: _confirm(cloud, t, found["EndpointName"], weights), quiet=True
             )
+        _paths(t, config, models)
+
+
+def _paths(t: dict[str, str], config: Json, models: dict[str, Json]) -> None:
+    """Draw where files lie: each model's, and what is captured."""
+    found: list[tuple[str, str]] = []
+    for name, model in models.items():
+        containers = [model.get("PrimaryContainer", {}), *model.get("Containers", [])]
+        found += [(name, one["ModelDataUrl"]) for one in containers if one.get("ModelDataUrl")]
+    if capture := config.get("DataCaptureConfig", {}).get("DestinationS3Uri"):
+        found.append((t["captured"], capture))
+    if found:
+        with ui.element("details").classes("f-more"):
+            with ui.element("summary"):
+                words(t["paths"])
+            rows = [
+                [name, (uri, storage_link(uri)) if storage_link(uri) else uri]
+                for name, uri in found
+            ]
+            table(["", ""], rows, t["empty"])
+
+
+def storage_link(uri: str) -> str:
+    """Return the page that shows where an S3 URI lies, or "" for anything else."""
+    if not uri.startswith("s3://"):
+        return ""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    last = key.rpartition("/")[2]
+    prefix = key.rpartition("/")[0] if "." in last else key.rstrip("/")
+    prefix = f"{prefix}/" if prefix else ""
+    return f"/storage?bucket={quote(bucket, safe='')}&prefix={quote(prefix, safe='')}"
+
+
+def _hardware(variant: Json) -> str:
+    if serverless := variant.get("ServerlessConfig"):
+        return f"serverless {serverless.get('MemorySizeInMB', '')} MB x {serverless.get('MaxConcurrency', '')}"
+    return str(variant.get("InstanceType", ""))
+
+
+def _local(at: Any) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _confirm(cloud: Cloud, t: dict[str, str], name: str, weights: dict[str, ui.number]) -> None:
@@ -92,82 +172,3 @@ def _confirm(cloud: Cloud, t: dict[str, str], name: str, weights: dict[str, ui.n
         button(t["apply"], apply)
         button(t["cancel"], dialog.close, quiet=True)
     dialog.open()
-
-
-def _try_it(cloud: Cloud, t: dict[str, str], name: str) -> Callable[[str, str], None]:
-    with card():
-        heading(t["try"])
-        kind = ui.input(t["content_type"], value="text/csv").style("width:100%")
-        body = ui.textarea(t["body"]).props("autogrow input-class=f-pre").style("width:100%")
-
-        async def send() -> None:
-            try:
-                answer = await cloud.do(
-                    "sagemaker-runtime", "invoke_endpoint", EndpointName=name,
-                    ContentType=kind.value, Body=(body.value or "").encode(),
-                )  # fmt: skip
-                text = (await _read(answer["Body"]))[:100_000].decode("utf-8", "replace")
-            except UnavailableError as error:
-                text = str(error)
-            result.set_text(text)
-
-        button(t["send"], send)
-        result = words("").classes("f-pre").props(f'role=status aria-label="{t["result"]}"')
-
-    def fill(content: str, content_type: str) -> None:
-        body.value, kind.value = content, content_type
-
-    return fill
-
-
-async def _read(body: Any) -> bytes:
-    from nicegui import run
-
-    return await run.io_bound(body.read) or b""
-
-
-def _snippets(cloud: Cloud, t: dict[str, str], name: str) -> None:
-    with card():
-        heading(t["code"])
-        for title, text in _code(cloud, name):
-            words(title).classes("f-dim")
-            words(text).classes("f-pre")
-
-
-def _code(cloud: Cloud, name: str) -> list[tuple[str, str]]:
-    url, region = cloud.settings.url, cloud.settings.region
-    curl = (
-        f'curl --aws-sigv4 aws:amz:{region}:sagemaker --user "$KEY:$SECRET" \\\n'
-        f"  -H 'Content-Type: text/csv' -d '1,2,3,4' \\\n  {url}/endpoints/{name}/invocations"
-    )
-    python = (
-        f'import boto3\nboto3.client("sagemaker-runtime").invoke_endpoint(\n    EndpointName="{name}",'
-        ' ContentType="text/csv", Body=b"1,2,3,4"\n)["Body"].read()'
-    )
-    script = (
-        "import { SageMakerRuntimeClient, InvokeEndpointCommand }\n"
-        '  from "@aws-sdk/client-sagemaker-runtime";\n'
-        f'await new SageMakerRuntimeClient({{ endpoint: "{url}" }}).send(\n'
-        f'  new InvokeEndpointCommand({{ EndpointName: "{name}",\n'
-        '    ContentType: "text/csv", Body: "1,2,3,4" }));'
-    )
-    return [("curl", curl), ("Python", python), ("JavaScript", script)]
-
-
-def _captured(t: dict[str, str], records: list[Any], again: Callable[[str, str], None]) -> None:
-    rows: list[list[Any]] = []
-    for line in reversed(records):
-        record = json.loads(line) if isinstance(line, str) else line
-        data = record.get("captureData", {})
-        sent, got = data.get("endpointInput", {}), data.get("endpointOutput", {})
-        content = str(sent.get("data", ""))
-        kind = str(sent.get("observedContentType", "text/csv"))
-
-        def replay(content: str = content, kind: str = kind) -> None:
-            button(t["replay"], lambda: again(content, kind), quiet=True)
-
-        when = record.get("eventMetadata", {}).get("inferenceTime", "")
-        rows.append([when, content[:200], str(got.get("data", ""))[:200], replay])
-    with card():
-        heading(t["captured"])
-        table([t["time"], t["request"], t["result"], ""], rows, t["empty"])
