@@ -22,7 +22,7 @@ margin-right:.5em}
 .f-nav a:hover{background:var(--line)}
 .f-nav a[aria-current]{background:var(--soft);color:var(--accent)!important;font-weight:600}
 .f-main{padding:1.8rem 2rem 4rem;max-width:1180px;width:100%;display:flex;flex-direction:column;gap:1.25rem}
-.f-figures{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:1.25rem;width:100%}
+.f-figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(45%,180px),1fr));gap:1.25rem;width:100%}
 .f-main h1{font-size:1.55rem;font-weight:640;letter-spacing:-.02em;line-height:1.2;overflow-wrap:anywhere;
 margin:0!important}
 .f-main h2,.q-dialog h2{font-size:1rem;letter-spacing:0;line-height:1.3;font-weight:620;margin:0 0 .75rem!important}
@@ -50,7 +50,9 @@ max-height:65vh;overflow:auto;margin:0;width:100%}
 .f-charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:1.25rem;width:100%}
 .f-filters{display:flex;flex-wrap:wrap;gap:.4rem 1rem;align-items:end;margin-bottom:.6rem}
 .f-tall{max-height:27rem;overflow:auto;width:100%}
-.f-spark{display:block;width:7rem;height:1.5rem;overflow:visible}.f-spark path{fill:none;stroke-width:1.6;
+.f-glance{display:flex;align-items:center;gap:.7rem;white-space:nowrap;font-variant-numeric:tabular-nums}
+.f-glance>:first-child{min-width:4.2rem}.f-ringing{border-color:var(--bad);border-left-width:4px}
+.f-spark{display:block;border-bottom:1px solid var(--line);width:7rem;height:1.5rem;overflow:visible}.f-spark path{fill:none;stroke-width:1.6;
 vector-effect:non-scaling-stroke;stroke-linejoin:round}
 .f-facts{display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;align-items:center}.f-small{font-size:.86rem}
 .f-reason{font-size:.88rem;overflow-wrap:anywhere;min-width:12rem;white-space:pre-wrap}

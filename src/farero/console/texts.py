@@ -33,6 +33,7 @@ EN = {
     "used": "Last used", "root": "All buckets", "too_large": "The file is larger than 100 MB.",
     "progress": "Progress", "lines": "Log", "view": "Show", "groups": "Groups", "key": "Access key",
     "hyperparameters": "Hyperparameters", "inputs": "Inputs", "never": "never", "problems": "Needs a look",
+    "last_minutes": "in the last minutes",
     # dashboards and alarms
     "above_band": "above the expected band", "actions_off": "Actions are off: it tells nobody.",
     "actions_on": "Actions are on.", "alarm_gone": "There is no alarm of this name.",
@@ -96,6 +97,7 @@ ES = {
     "root": "Todos los buckets", "too_large": "El archivo supera los 100 MB.",
     "progress": "Progreso", "lines": "Registro", "view": "Mostrar", "groups": "Grupos", "key": "Clave de acceso",
     "hyperparameters": "Hiperparámetros", "inputs": "Entradas", "never": "nunca", "problems": "Merece atención",
+    "last_minutes": "en los últimos minutos",
     # paneles y alarmas
     "above_band": "por encima de la banda esperada", "actions_off": "Acciones desactivadas: no avisa a nadie.",
     "actions_on": "Acciones activadas.", "alarm_gone": "No hay ninguna alarma con este nombre.",
