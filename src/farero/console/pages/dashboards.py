@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _METRICS_S, _LOGS_S = 10.0, 60.0
+#: A page of more widgets asks as rarely as for logs.
+_MANY = 40
+_FIRST_S = 1.5
 _MOST_BYTES = 1_000_000
 _BEGIN: dict[str, Any] = {
     "start": "-PT3H",
@@ -101,17 +105,23 @@ async def _show(cloud: Cloud, t: dict[str, str], name: str) -> None:
         button(t["delete"], lambda: _delete(cloud, t, name), quiet=True)
     board = Board(cloud, t, body)
     board.draw()
-    await board.show_metrics(chosen)
+    first = asyncio.create_task(board.show_metrics(chosen))
+    await asyncio.wait([first], timeout=_FIRST_S)  # then the page is shown, and the rest follows
 
     async def metrics() -> None:
-        await board.show_metrics(chosen.again())
+        if first.done():
+            await board.show_metrics(chosen.again())
 
     async def logs() -> None:
         await board.show_logs(chosen.again())
 
     ui.timer(0, logs, once=True)
     if chosen.is_live:
-        ui.timer(_METRICS_S, metrics, immediate=False)
+        ui.timer(
+            _METRICS_S if board.size <= _MANY else _LOGS_S,
+            metrics,
+            immediate=False,
+        )
         ui.timer(_LOGS_S, logs, immediate=False)
 
 

@@ -43,6 +43,11 @@ class Board:
         self._charts: dict[int, ui.element] = {}
         self._asking = asyncio.Semaphore(2)
 
+    @property
+    def size(self) -> int:
+        """How many widgets there are."""
+        return len(self._widgets)
+
     def draw(self) -> None:
         """Draw the frames, and what needs no data."""
         ui.add_css(views.CSS)
