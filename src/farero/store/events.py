@@ -80,12 +80,6 @@ def find_rule(db: Connection, bus: str, name: str, *, lock: bool = False) -> Rul
     return _rule(row) if row else None
 
 
-def find_rule_by_arn(db: Connection, arn: str) -> Rule | None:
-    """Return the rule of an ARN, or None."""
-    row = db.execute(sa.select(event_rules).where(_rules.arn == arn)).first()
-    return _rule(row) if row else None
-
-
 def list_rules(
     db: Connection, bus: str, *, prefix: str = "", after: str = "", limit: int
 ) -> list[Rule]:

@@ -174,7 +174,7 @@ def test_deliveries_are_seen_with_the_others(cloud, bridge):
     [seen] = kept(cloud, DeliveryState.DELIVERED)
 
     assert (seen.protocol, seen.endpoint) == ("sqs", f"arn:aws:sqs:{ACCOUNT}:inbox")
-    assert seen.note.topic_arn == arn
+    assert (seen.note.topic_arn, seen.note.subject) == (arn, "Order")
     assert seen.note.message_id == answer["Entries"][0]["EventId"]
 
 

@@ -94,6 +94,7 @@ class Events:
             topic_arn=rule.arn,
             message=text,
             sent_at=row.created_at,
+            subject=str(event["detail-type"]),
             attributes={} if text == whole else {EVENT: {"Type": "String", "Value": whole}},
         )
         now = self._clock.now()

@@ -262,7 +262,7 @@ class Alarms:
     def _tell_bus(self, db: Connection, before: Alarm, after: Alarm, now: dt.datetime) -> None:
         outbox.event(
             db,
-            queue=f"alarm/{after.name}",
+            queue=f"event/alarm/{after.name}",  # rules hold up no action
             source="aws.cloudwatch",
             detail_type="CloudWatch Alarm State Change",
             detail=messages.event_detail(before, after),
