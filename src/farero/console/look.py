@@ -52,7 +52,8 @@ max-height:65vh;overflow:auto;margin:0;width:100%}
 .f-tall{max-height:27rem;overflow:auto;width:100%}
 .f-glance{display:flex;align-items:center;gap:.7rem;white-space:nowrap;font-variant-numeric:tabular-nums}
 .f-glance>:first-child{min-width:4.2rem}.f-ringing{border-color:var(--bad);border-left-width:4px}
-.f-spark{display:block;border-bottom:1px solid var(--line);width:7rem;height:1.5rem;overflow:visible}.f-spark path{fill:none;stroke-width:1.6;
+.f-spark{display:block;border-bottom:1px solid var(--line);width:7rem;height:1.5rem;overflow:visible}
+.f-spark path{fill:none;stroke-width:1.6;
 vector-effect:non-scaling-stroke;stroke-linejoin:round}
 .f-facts{display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;align-items:center}.f-small{font-size:.86rem}
 .f-reason{font-size:.88rem;overflow-wrap:anywhere;min-width:12rem;white-space:pre-wrap}

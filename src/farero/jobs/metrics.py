@@ -47,16 +47,21 @@ class MetricScanner:
         """Look for every metric in one line."""
         line = message[:LINE_LIMIT]
         time = dt.datetime.fromtimestamp(timestamp_ms / 1000, dt.UTC)
-        for name, text in self._values(line):
-            value = _number(text)
-            if value is not None:
-                self._last[name] = FinalMetric(name=name, value=value, timestamp=time)
+        for name, value in self.values(line):
+            self._last[name] = FinalMetric(name=name, value=value, timestamp=time)
 
     def final(self) -> tuple[FinalMetric, ...]:
         """Return the last values, in the order in which the metrics first appeared."""
         return tuple(self._last.values())
 
-    def _values(self, line: str) -> Iterator[tuple[str, str]]:
+    def values(self, message: str) -> Iterator[tuple[str, float]]:
+        """Return the metrics of one line."""
+        for name, text in self._texts(message[:LINE_LIMIT]):
+            value = _number(text)
+            if value is not None:
+                yield name, value
+
+    def _texts(self, line: str) -> Iterator[tuple[str, str]]:
         if self._reads_xgboost and _XGBOOST_ROUND.search(line):
             for channel, metric, text in _XGBOOST_VALUE.findall(line):
                 yield f"{channel}:{metric}", text

@@ -1,17 +1,38 @@
-"""Training jobs, and one of them."""
+"""Training jobs, and one of them: steps, metrics round by round, hardware, log, files."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from nicegui import ui
 
+from farero.console.charts import Series, chart, lines, told
+from farero.console.data import UnavailableError
 from farero.console.layout import card, frame, heading, pill, table, words
+from farero.console.metrics import stat
+from farero.console.pages.endpoint import storage_link
+from farero.console.pages.endpoint_figures import took
 from farero.console.pages.live import live
+from farero.console.plots import Plot, plots
+from farero.console.time_range import Range
+from farero.console.units import number
+from farero.jobs.metrics import MetricScanner
+from farero.records.job import MetricDefinition
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from farero.console.data import Cloud
+
+Json = dict[str, Any]
+
+GROUP = "/aws/sagemaker/TrainingJobs"
+_MOST_PAGES = 5
+_TAIL = 200
+#: A minute's metrics of hardware stand at the minute's start.
+_BEFORE = timedelta(minutes=1)
 
 
 def register(cloud: Cloud) -> None:
@@ -36,42 +57,197 @@ def register(cloud: Cloud) -> None:
 
             await live(read, lambda found: _job(t, found))
 
+            async def series() -> Any:
+                found = await read()
+                return progress(await _events(cloud, name), found)
 
-def _list(t: dict[str, str], found: list[Any]) -> None:
+            await live(series, lambda found: _progress(t, found), 3.0)
+            await _hardware(cloud, t, name)
+
+            async def tail() -> Any:
+                return [one["message"].rstrip() for one in await _last_lines(cloud, name)]
+
+            await live(tail, lambda found: _log(t, found), 2.0)
+
+
+def _list(t: dict[str, str], found: list[Json]) -> None:
     with card():
-        table(
-            [t["name"], t["status"], t["created"]],
+        rows = [
             [
-                [
-                    (one["TrainingJobName"], f"/jobs/{quote(one['TrainingJobName'])}"),
-                    lambda state=one["TrainingJobStatus"]: pill(state),
-                    f"{one['CreationTime']:%Y-%m-%d %H:%M:%S}",
-                ]
-                for one in found
-            ],
-            t["empty"],
-        )
+                (one["TrainingJobName"], f"/jobs/{quote(one['TrainingJobName'], safe='')}"),
+                lambda state=one["TrainingJobStatus"]: pill(state),
+                _moment(one["CreationTime"]),
+                took(one["TrainingEndTime"] - one["CreationTime"])
+                if one.get("TrainingEndTime")
+                else "",
+            ]
+            for one in found
+        ]
+        table([t["name"], t["status"], t["created"], t["duration"]], rows, t["empty"])
 
 
-def _job(t: dict[str, str], found: dict[str, Any]) -> None:
+def _job(t: dict[str, str], found: Json) -> None:
     with card():
-        pill(found["TrainingJobStatus"])
+        with ui.element("div").classes("f-facts"):
+            pill(found["TrainingJobStatus"])
+            for text in (
+                f"{t['created']} {_moment(found['CreationTime'])}"
+                if "CreationTime" in found
+                else "",
+                found.get("ResourceConfig", {}).get("InstanceType", ""),
+                found.get("AlgorithmSpecification", {}).get("TrainingImage", "").rpartition("/")[2],
+            ):
+                if text:
+                    words(text).classes("f-dim")
         if found.get("FailureReason"):
             words(found["FailureReason"]).classes("f-pre f-bad")
+        _steps(t, found.get("SecondaryStatusTransitions", []))
+        _files(t, found)
     with ui.element("div").classes("f-grid"):
-        with card():
-            heading(t["state"])
-            rows = [
-                [one["Status"], f"{one['StartTime']:%H:%M:%S}", one.get("StatusMessage", "")]
-                for one in found.get("SecondaryStatusTransitions", [])
-            ]
-            table([t["status"], t["time"], ""], rows, t["empty"])
         with card():
             heading(t["metrics"])
             metrics = [
                 [m["MetricName"], f"{m['Value']:.5g}"] for m in found.get("FinalMetricDataList", [])
             ]
             table([t["name"], ""], metrics, t["empty"])
+        with card():
+            heading(t["hyperparameters"])
+            table([t["name"], ""], sorted(found.get("HyperParameters", {}).items()), t["empty"])
+
+
+def _steps(t: dict[str, str], steps: list[Json]) -> None:
+    rows = [
+        [
+            lambda state=one["Status"]: pill(state),
+            f"{one['StartTime'].astimezone():%H:%M:%S}",
+            took(one["EndTime"] - one["StartTime"]) if one.get("EndTime") else t["now"],
+            one.get("StatusMessage", ""),
+        ]
+        for one in steps
+    ]
+    table([t["status"], t["time"], t["duration"], ""], rows, t["empty"])
+
+
+def _files(t: dict[str, str], found: Json) -> None:
+    paths = [(t["artefact"], found.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""))]
+    for channel in found.get("InputDataConfig", []):
+        uri = channel.get("DataSource", {}).get("S3DataSource", {}).get("S3Uri", "")
+        paths.append((f"{t['inputs']}: {channel.get('ChannelName', '')}", uri))
+    rows = [
+        [name, (uri, storage_link(uri)) if storage_link(uri) else uri] for name, uri in paths if uri
+    ]
+    if rows:
+        table(["", t["paths"]], rows, "")
+
+
+async def _events(cloud: Cloud, name: str) -> list[Json]:
+    found: list[Json] = []
+    token: dict[str, str] = {}
+    for _ in range(_MOST_PAGES):
+        try:
+            answer = await cloud.ask(
+                "logs",
+                "filter_log_events",
+                logGroupName=GROUP,
+                logStreamNamePrefix=f"{name}/",
+                **token,
+            )
+        except UnavailableError as error:
+            if "ResourceNotFound" in str(error):
+                return []
+            raise
+        found += answer.get("events", [])
+        if not answer.get("nextToken"):
+            break
+        token = {"nextToken": answer["nextToken"]}
+    return found
+
+
+async def _last_lines(cloud: Cloud, name: str) -> list[Json]:
+    try:
+        streams = await cloud.ask(
+            "logs", "describe_log_streams", logGroupName=GROUP, logStreamNamePrefix=f"{name}/"
+        )
+        found: list[Json] = []
+        for stream in streams.get("logStreams", [])[:4]:
+            answer = await cloud.ask(
+                "logs", "get_log_events", logGroupName=GROUP, logStreamName=stream["logStreamName"],
+                limit=_TAIL, startFromHead=False,
+            )  # fmt: skip
+            found += answer.get("events", [])
+    except UnavailableError as error:
+        if "ResourceNotFound" in str(error):
+            return []
+        raise
+    return found
+
+
+def progress(events: Sequence[Json], job: Json) -> list[tuple[str, list[Series]]]:
+    """Return (what is measured, a series each of its sources), a point each time the log tells the metric."""
+    algorithm = job.get("AlgorithmSpecification", {})
+    definitions = [
+        MetricDefinition(name=one["Name"], regex=one["Regex"])
+        for one in algorithm.get("MetricDefinitions", [])
+    ]
+    scanner = MetricScanner(
+        definitions, reads_xgboost="xgboost" in algorithm.get("TrainingImage", "")
+    )
+    values: dict[str, list[float]] = {}
+    for event in events:
+        for name, value in scanner.values(str(event.get("message", ""))):
+            values.setdefault(name, []).append(value)
+    charts: dict[str, list[Series]] = {}
+    for name, found in values.items():
+        measured = name.rpartition(":")[2]
+        points = [(float(place), value) for place, value in enumerate(found)]
+        charts.setdefault(measured, []).append(Series(name, [*points]))
+    return list(charts.items())
+
+
+def _progress(t: dict[str, str], found: list[tuple[str, list[Series]]]) -> None:
+    with ui.element("div").classes("f-charts"):
+        for measured, series in found[:12]:
+            if max(len(one.points) for one in series) < 2:
+                continue
+            with card():
+                heading(f"{t['progress']}: {measured}")
+                option = lines(series)
+                rounds = option["xAxis"]
+                rounds |= {"type": "value", "minInterval": 1, "axisLabel": {**rounds["axisLabel"]}}
+                del rounds["axisLabel"]["formatter"]
+                chart(option, f"{measured}. {told(series)}", "14rem")
+
+
+async def _hardware(cloud: Cloud, t: dict[str, str], name: str) -> None:
+    try:
+        job = await cloud.ask("sagemaker", "describe_training_job", TrainingJobName=name)
+    except UnavailableError:
+        return
+    start = job.get("TrainingStartTime")
+    if not isinstance(start, datetime):
+        return
+    end = job.get("TrainingEndTime")
+    shown = Range(start.astimezone(UTC) - _BEFORE, (end or datetime.now(UTC)) + _BEFORE, "")
+    host = {"Host": f"{name}/algo-1"}
+    wanted = [
+        Plot(
+            title=t[title], unit="Percent", is_optional=True,
+            queries=[stat(prefix, metric, "Average", host, namespace=GROUP, label="algo-1")],
+        )
+        for prefix, title, metric in (
+            ("c", "job_cpu", "CPUUtilization"), ("m", "job_memory", "MemoryUtilization"),
+        )
+    ]  # fmt: skip
+    await plots(cloud, t, wanted, shown)
+
+
+def _log(t: dict[str, str], found: list[str]) -> None:
     with card():
-        heading(t["paths"])
-        words(found.get("ModelArtifacts", {}).get("S3ModelArtifacts", "")).classes("f-pre")
+        heading(t["lines"])
+        text = "\n".join(found[-_TAIL:])
+        words(text or t["empty"]).classes("f-pre f-tail").props("role=log tabindex=0 aria-live=off")
+        words(f"{number(len(found))} {t['newest_lines']}").classes("f-dim f-small")
+
+
+def _moment(at: Any) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
