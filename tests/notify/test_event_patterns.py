@@ -76,6 +76,34 @@ def test_a_pattern_wants_what_the_guide_says(detail, expected):
     assert wants(detail) is expected
 
 
+#: "EventBridge … uses dot (.) as the joining character" ("Creating event patterns": Considerations).
+NESTED, DOTTED = {"state": {"status": "running"}}, {"state.status": "running"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event", "expected"),
+    [
+        ({"state": {"status": ["running"]}}, NESTED, True),
+        ({"state.status": ["running"]}, NESTED, True),
+        ({"state": {"status": ["running"]}}, DOTTED, True),
+        ({"state.status": ["running"]}, DOTTED, True),
+        ({"state.status": ["stopped"]}, NESTED, False),
+        ({"state.status": {"status": ["running"]}}, NESTED, False),
+        ({"state": {"status": ["running"]}}, {"state.status": {"status": "running"}}, False),
+        ({"state.status": [{"exists": False}]}, NESTED, False),
+        ({"state.none": [{"exists": False}]}, NESTED, True),
+        ({"state": {"none": [{"exists": False}]}}, DOTTED, True),
+        ({"a.b.c": [1]}, {"a.b": {"c": 1}}, True),
+        ({"a": {"b": {"c": [1]}}}, {"a.b.c": 1}, True),
+        ({"a": {"b": {"c": [1]}}}, {"a.b": {"c": 1}}, True),
+    ],
+)
+def test_names_are_joined_by_dots(pattern, event, expected):
+    read = event_patterns.parse(json.dumps({"detail": pattern}))
+
+    assert event_patterns.matches(read, {"detail": event}) is expected
+
+
 def test_every_key_must_match_and_a_list_matches_by_any_element():
     arn = EVENT["resources"][0]
     for source, expected in (("aws.sagemaker", True), ("aws.s3", False)):
@@ -105,6 +133,8 @@ def test_every_key_must_match_and_a_list_matches_by_any_element():
         ('{"a": [{"wildcard": "a**"}]}', "Consecutive wildcard characters at pos 1"),
         ('{"a": [{"wildcard": "a\\\\b"}]}', "Invalid escape character at pos 1"),
         ('{"a": [{"anything-but": []}]}', "Inside anything but list"),
+        ('{"a": [{"anything-but": {"prefix": ""}}]}', "Null prefix/suffix not allowed"),
+        ('{"a": [{"anything-but": {"suffix": ["x", ""]}}]}', "Null prefix/suffix not allowed"),
         ('{"a": [{"anything-but": ["x", 1]}]}', "Inside anything but list"),
         ('{"a":' * 60 + "[1]" + "}" * 60, "nested too deeply"),
         ("[" * 4000, "not valid JSON"),
@@ -117,7 +147,9 @@ def test_what_is_no_pattern_is_refused_with_its_reason(pattern, reason):
 
 
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["", "a", "b*"]))
-KEYS = st.sampled_from(["a", "b", "$or", "exists", "prefix", "anything-but", "numeric", "wildcard"])
+KEYS = st.sampled_from(
+    ["a", "b", "a.b", "$or", "exists", "prefix", "anything-but", "numeric", "wildcard"]
+)
 JSON = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)
 )

@@ -64,6 +64,8 @@ def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
 
 
 def _matches_key(wanted: Any, key: str, event: Mapping[str, Any]) -> bool:
+    if key not in event and (other := _joined(wanted, key, event)) is not None:
+        return matches(other, event)
     leaves = flat(event[key]) if key in event else []
     if isinstance(wanted, dict):
         inner = cast("dict[str, Any]", wanted)
@@ -73,6 +75,24 @@ def _matches_key(wanted: Any, key: str, event: Mapping[str, Any]) -> bool:
     # `exists` and the others see leaves only, never an object.
     values = [leaf for leaf in leaves if not isinstance(leaf, dict)]
     return any(_meets(condition, values) for condition in wanted)
+
+
+def _joined(wanted: Any, key: str, event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a key that is not in the event means if names are joined by dots, or None.
+
+    To EventBridge `{"a": {"b": …}}` and `{"a.b": …}` are the same, in patterns as in events.
+    """
+    head, dot, rest = key.partition(".")
+    while dot:
+        if head in event:
+            return {head: {rest: wanted}}
+        more, dot, rest = rest.partition(".")
+        head = f"{head}.{more}"
+    if isinstance(wanted, dict) and any(name.startswith(f"{key}.") for name in event):
+        inner = cast("dict[str, Any]", wanted)
+        if not any(is_choice(name, value) for name, value in inner.items()):
+            return {f"{key}.{name}": value for name, value in inner.items()}
+    return None
 
 
 def _meets(condition: Any, values: list[Any]) -> bool:
@@ -208,6 +228,7 @@ def _check_anything_but(wanted: Any) -> None:
         _need(bool(many(given)), "Empty arrays are not allowed")
         for one in many(given):
             _check_text(kind, one)
+            _need(one != "" or kind not in ("prefix", "suffix"), "Null prefix/suffix not allowed")
         return
     check_choices(wanted, need=_need)
 
