@@ -18,6 +18,7 @@ from farero.console.widgets import asking, drawing, markdown
 from farero.console.widgets.body import range_query
 from farero.console.widgets.grid import place
 from farero.console.widgets.markdown import Block, Span
+from farero.console.widgets.marks import Mark
 from farero.console.widgets.metrics import CannotDrawError, calls, plan
 
 METRIC = {"metrics": [["AWS/SageMaker", "Invocations", "EndpointName", "iris"]], "stat": "Sum"}
@@ -328,3 +329,14 @@ def test_rows_of_log_queries_as_charts():
 )  # fmt: skip
 def test_the_body_chooses_the_first_range(body: dict[str, Any], query: dict[str, str]):
     assert range_query(body, time_range.KEYS) == query
+
+
+@pytest.mark.parametrize(
+    ("values", "limit", "most"),
+    [([5.0], 200.0, 250.0), ([0.01], 0.09, 0.1), ([300.0], 200.0, None), ([1.0], -1.0, None)],
+)
+def test_the_bad_side_of_a_limit_is_seen(values: list[float], limit: float, most: float | None):
+    series = [Series("a", [(0, value) for value in values], "m1")]
+    mark = Mark(at=limit, is_band=True)
+    option = drawing.over_time(plan(METRIC, **WIDE), series, time_range.latest("3h"), [mark])
+    assert option["yAxis"][0].get("max") == most

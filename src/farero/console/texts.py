@@ -33,6 +33,8 @@ EN = {
     "used": "Last used", "root": "All buckets", "too_large": "The file is larger than 100 MB.",
     "progress": "Progress", "lines": "Log", "view": "Show", "groups": "Groups", "key": "Access key",
     "hyperparameters": "Hyperparameters", "inputs": "Inputs", "never": "never", "problems": "Needs a look",
+
+    "roles": "Roles", "no_policies": "No policy: nothing is allowed.",
     "job_cpu": "CPU", "job_memory": "Memory", "newest_lines": "newest lines",
     "last_minutes": "in the last minutes",
     # dashboards and alarms
@@ -58,7 +60,8 @@ EN = {
     "no_deliveries": "Nothing was to be delivered yet.", "nobody": "nobody", "notify": "Tell the topic",
     "operator": "is", "other_alarm": "Anything else: put-metric-alarm, or farero alarm add.", "open": "Open",
     "outside_band": "outside the expected band", "over_time": "Value over time, with its limit", "pending": "Waiting",
-    "period": "Period", "receiver": "Receiver", "save": "Save", "since": "Since", "states_over_time": "States over time", "sum": "Sum", "summary": "What",
+    "period": "Period", "receiver": "Receiver", "save": "Save", "since": "Since",
+    "states_over_time": "States over time", "in_line": "Waits for the one before it.", "sum": "Sum", "summary": "What",
     "tells": "Tells", "test_alarm": "Test", "test_to": "Set to {state}", "type": "Type",
     "turn_off": "Switch actions off", "turn_on": "Switch actions on", "value": "Value",
     "widget_log": "Result of a log query", "wrong_field": "Please look at: {field}",
@@ -98,6 +101,8 @@ ES = {
     "root": "Todos los buckets", "too_large": "El archivo supera los 100 MB.",
     "progress": "Progreso", "lines": "Registro", "view": "Mostrar", "groups": "Grupos", "key": "Clave de acceso",
     "hyperparameters": "Hiperparámetros", "inputs": "Entradas", "never": "nunca", "problems": "Merece atención",
+
+    "roles": "Roles", "no_policies": "Sin política: no se permite nada.",
     "job_cpu": "CPU", "job_memory": "Memoria", "newest_lines": "últimas líneas",
     "last_minutes": "en los últimos minutos",
     # paneles y alarmas
@@ -125,7 +130,8 @@ ES = {
     "nobody": "nadie", "notify": "Avisar al tema", "operator": "es",
     "other_alarm": "Para lo demás: put-metric-alarm, o farero alarm add.", "open": "Abrir",
     "outside_band": "fuera de la banda esperada", "over_time": "Valor en el tiempo, con su límite",
-    "pending": "En espera", "period": "Periodo", "receiver": "Destinatario", "save": "Guardar", "since": "Desde", "states_over_time": "Estados en el tiempo",
+    "pending": "En espera", "period": "Periodo", "receiver": "Destinatario", "save": "Guardar", "since": "Desde",
+    "states_over_time": "Estados en el tiempo", "in_line": "Espera a la anterior.",
     "sum": "Suma", "summary": "Qué", "tells": "Avisa a", "test_alarm": "Probar", "test_to": "Poner en {state}",
     "turn_off": "Desactivar acciones", "turn_on": "Activar acciones", "type": "Tipo", "value": "Valor",
     "widget_log": "Resultado de una consulta de registros", "wrong_field": "Revise: {field}",

@@ -67,9 +67,8 @@ class _Page:
                 ui.link(t["alarms"], "/alarms")
             return
         await live(self._read, self._head)
-        if "AlarmRule" not in alarm:
-            await self._graph(alarm)
-        else:
+        await self._graph(alarm)
+        if "AlarmRule" in alarm:
             await live(self._children, self._draw_children)
         await live(self._history, self._draw_history)
         topics = alarms.topics(alarm)
@@ -117,7 +116,7 @@ class _Page:
         t = self._t
         chosen = time_range.from_query(ui.context.client.request.query_params, "3h")
         with card():
-            heading(t["over_time"])
+            heading(t["states_over_time" if "AlarmRule" in alarm else "over_time"])
             time_range.picker(t, chosen)
             holder = ui.element("div")
 
@@ -135,7 +134,8 @@ class _Page:
             if self._chart is None:
                 holder.clear()
                 with holder:
-                    self._chart = charts.chart(option, label, "20rem")
+                    height = "7rem" if "AlarmRule" in alarm else "20rem"
+                    self._chart = charts.chart(option, label, height)
             else:
                 charts.redraw(self._chart, option, label)
 
@@ -149,7 +149,7 @@ class _Page:
         factor, sign = alarms.unit(now)
         found = [
             replace(one, points=[(at, None if v is None else v * factor) for at, v in one.points])
-            for one in await figures(self._cloud, asked, chosen)
+            for one in (await figures(self._cloud, asked, chosen) if asked else [])
         ]
         shades = alarms.shades(
             await self._history(), now["StateValue"], chosen.start_ms, chosen.end_ms
@@ -159,7 +159,11 @@ class _Page:
         axis = {"yAxis": {"left": {"label": sign.strip()}}} if sign else {}
         graph = Graph(view="timeSeries", queries=asked, rows={}, properties=axis)
         option = drawing.over_time(graph, found, chosen, [level] if level else [], bands)
-        return option, f"{self._t['over_time']}: {charts.told(found)}"
+        if "AlarmRule" in now:  # there is nothing to measure, only states
+            option["yAxis"][0]["show"] = False
+            option["grid"]["top"] = 8
+        states = ", ".join(state for _, _, state in shades)
+        return option, f"{self._t['over_time']}: {charts.told(found)} ({states})"
 
     async def _children(self) -> list[Json]:
         alarm = await self._read()
@@ -207,7 +211,7 @@ class _Page:
                 [clock(one["Timestamp"]), one["HistoryItemType"], long(one["HistorySummary"])]
                 for one in found
             ]  # fmt: skip
-            with ui.element("div").classes("f-tall"):
+            with ui.element("div").classes("f-tall f-stack"):
                 table([t["time"], t["type"], t["summary"]], rows, t["empty"])
 
     async def _deliveries(self) -> Json:

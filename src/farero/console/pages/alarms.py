@@ -67,7 +67,8 @@ async def _list(cloud: Cloud, t: dict[str, str], state: str, text: str) -> None:
         with card():
             rows = [_row(t, one) for one in found]
             heads = [t["name"], t["state"], t["since"], t["metric"], t["reason"]]
-            table(heads, rows, t["empty"])
+            with ui.element("div").classes("f-stack"):
+                table(heads, rows, t["empty"])
 
     await live(read, draw)
 

@@ -67,12 +67,11 @@ class Board:
             if widget.title and widget.kind != "text":
                 heading(widget.title)
             self._holders[key] = ui.element("div").classes("f-fill")
-            self._holders[key].props["tabindex"] = "0"
         if widget.problem:
             self._say(key, widget.problem)
         elif widget.kind == "text":
-            with self._holders[key]:
-                views.text(markdown.read(str(widget.properties.get("markdown", ""))))
+            blocks = markdown.read(str(widget.properties.get("markdown", "")))
+            self._show(key, blocks, views.text)
         elif widget.kind == "log":
             self._show(key, "…", _dim)
         elif widget.kind in ("explorer", "custom"):
@@ -198,6 +197,7 @@ class Board:
             return
         self._drawn[key] = what
         self._charts.pop(key, None)
+        holder.props["tabindex"] = "0"  # what is longer than its place is scrolled by keys, too
         holder.clear()
         with holder:
             draw(what)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from nicegui import ui
 
 from farero.console.layout import card, heading, table, words
 from farero.console.widgets.views import clock, long
@@ -27,11 +30,12 @@ def panel(t: dict[str, str], found: Json, of: set[str] | None = None) -> None:
             words(" · ".join(f"{t.get(k, k)}: {v}" for k, v in sorted(counts.items()))).classes(
                 "f-dim"
             )
-        table(
-            [t["time"], t["state"], t["receiver"], t["summary"], t["attempts"], t["reason"]],
-            [_row(t, one) for one in shown],
-            t["no_deliveries"],
-        )
+        with ui.element("div").classes("f-stack"):
+            table(
+                [t["time"], t["state"], t["receiver"], t["summary"], t["attempts"], t["reason"]],
+                [_row(t, one) for one in shown],
+                t["no_deliveries"],
+            )
 
 
 def receiver(protocol: str, endpoint: str) -> str:
@@ -52,9 +56,20 @@ def _row(t: dict[str, str], one: Json) -> Sequence[Any]:
     def pill() -> None:
         words(t.get(state, state)).classes(f"f-pill {_LOOKS.get(state, 'f-idle')}")
 
-    due = f"{t['due']} {str(one['due'])[11:19]}" if state == "pending" else ""
+    due = ""
+    if state == "pending":
+        is_in_line = not one["attempts"] and not one["reason"] and _is_over(str(one["due"]))
+        due = t["in_line"] if is_in_line else f"{t['due']} {str(one['due'])[11:19]}"
     reason = " · ".join(part for part in (str(one["reason"]), due) if part)
     return [
         clock(one["created_at"]), pill, receiver(one["protocol"], one["endpoint"]), one["subject"] or one["type"],
         one["attempts"], long(reason),
     ]  # fmt: skip
+
+
+def _is_over(moment: str) -> bool:
+    """Say whether a time has passed some seconds ago."""
+    try:
+        return datetime.now(UTC) - datetime.fromisoformat(moment) > timedelta(seconds=5)
+    except (ValueError, TypeError):
+        return False

@@ -61,6 +61,8 @@ def over_time(
     )
     for mark in [*horizontal(properties), *levels]:
         drawn["series"].append(_level(mark, start, end, len(drawn["yAxis"]) - 1))
+    if properties.get("stacked") is not True:
+        drawn["yAxis"][0] |= _headroom(series, levels)
     for place, side in enumerate(("left", "right")[: len(drawn["yAxis"])]):
         drawn["yAxis"][place] |= limits(properties, side)
         if "name" in drawn["yAxis"][place]:
@@ -140,6 +142,16 @@ def _figure(text: str) -> float | None:
     except ValueError:
         return None
     return found if math.isfinite(found) else None
+
+
+def _headroom(series: Sequence[Series], levels: Sequence[Mark]) -> Json:
+    """Return an end for the axis if a level is the highest of all, so that the side above it is seen."""
+    top = max((mark.at for mark in levels if mark.is_band and mark.at is not None), default=0.0)
+    if top <= 0 or any(value > top for one in series for value in one.values):
+        return {}
+    size = 10.0 ** math.floor(math.log10(top))
+    steps = (step * size for step in (1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12))
+    return {"max": next(step for step in steps if step >= top * 1.1)}
 
 
 def _dimmed(graph: Graph, series: Sequence[Series]) -> list[Series]:

@@ -48,6 +48,9 @@ font-family:ui-monospace,Menlo,monospace;font-size:.9em;background:var(--line);b
 .f-upload .q-uploader__header-content{padding:0 .2rem 0 .75rem}.f-upload .q-uploader__list{display:none}
 .f-upload .q-uploader__title{font-size:.88rem;font-weight:400}.f-upload .q-uploader__subtitle{display:none}
 .f-upload .q-btn{color:var(--accent)!important;background:none!important;border:0}
+@media(max-width:760px){.f-stack thead{position:absolute;left:-99rem}.f-stack tr,.f-stack td{display:block}
+.f-stack tr{border-bottom:1px solid var(--line);padding:.5rem 0}.f-stack td{border:0;padding:.1rem 0}
+.f-long{min-width:0}}
 @media(max-width:860px){.f-dash{display:flex;flex-direction:column}
 .f-widget{min-height:min(calc(var(--h)*2.6rem),22rem)}.f-text{min-height:0}.f-bare{min-height:0}
 .f-fill{max-height:26rem}.f-fill>.f-chart{min-height:14rem}}
