@@ -336,18 +336,22 @@ class Platform:
 def platform(tmp_path):
     """A running platform, stopped at the end with nothing left over."""
     running = Platform(tmp_path)
-    running.farero("up", "-d")
-    yield running
-    running.farero("down", check=False)
+    try:
+        running.farero("up", "-d")
+        yield running
+    finally:
+        running.farero("down", check=False)
 
 
 @pytest.fixture(scope="session")
 def shared_platform(tmp_path_factory):
     """One running platform for journeys that do not disturb one another."""
     running = Platform(tmp_path_factory.mktemp("p"))
-    running.farero("up", "-d")
-    yield running
-    running.farero("down", check=False)
+    try:
+        running.farero("up", "-d")
+        yield running
+    finally:
+        running.farero("down", check=False)
 
 
 @pytest.fixture(scope="session")
