@@ -5,8 +5,10 @@ import json
 import pytest
 
 from farero.base.errors import NotReady
+from farero.records.events import Rule
 from farero.records.notify import DeliveryState
 from farero.store import deliveries
+from farero.store import events as rows
 
 ACCOUNT = "us-east-1:123456789012"
 LAMBDA = f"arn:aws:lambda:{ACCOUNT}:function:f"
@@ -271,6 +273,19 @@ def test_a_target_with_another_configuration_gets_what_was_waiting_for_it(bench)
     target = {"Id": "s", "Arn": f"arn:aws:sqs:{ACCOUNT}:inbox"}
     bench.rules.put_targets("default", "r", [target])
     bench.clock.advance(hours=1)
+
+    assert bench.times() == ["10:00"]
+
+
+def test_a_rule_that_an_earlier_version_took_keeps_no_other_from_its_events(bench):
+    bench.rules.put("default", "r", pattern=json.dumps(SHOP))
+    bench.rules.put_targets("default", "r", [{"Id": "q", "Arn": f"arn:aws:sqs:{ACCOUNT}:inbox"}])
+    with bench.store.begin() as db:
+        rows.put_rule(
+            db, Rule(bus="default", name="a", arn="arn", pattern="[", began_at=bench.clock.now())
+        )
+
+    put(bench, {"n": 1})
 
     assert bench.times() == ["10:00"]
 

@@ -171,8 +171,15 @@ def _who_wants(db: Connection, bus: str, only: str, event: Mapping[str, Any]) ->
     if only:
         rule = rows.find_rule(db, bus, only)
         return [rule] if rule is not None and rule.is_enabled else []
-    listening = rows.listening(db, bus)
-    return [rule for rule in listening if event_patterns.matches(_pattern(rule.pattern), event)]
+    return [rule for rule in rows.listening(db, bus) if _is_wanted(rule, event)]
+
+
+def _is_wanted(rule: Rule, event: Mapping[str, Any]) -> bool:
+    try:
+        return event_patterns.matches(_pattern(rule.pattern), event)
+    except Invalid as error:  # kept by an earlier version, which took more; the other rules go on
+        log.warning("a rule cannot be read", extra={"rule": rule.arn, "reason": error.detail})
+        return False
 
 
 @functools.lru_cache(maxsize=1024)
