@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from farero.aws.services.cloudwatch import CloudWatch
 from farero.aws.services.cloudwatch.alarms import AlarmFamily
+from farero.aws.services.cloudwatch.anomaly import AnomalyFamily
 from farero.aws.services.cloudwatch.dashboards import DashboardFamily
 from farero.aws.services.cloudwatch.metrics import MetricFamily
 from farero.aws.services.events import EventBridge
@@ -77,6 +78,7 @@ from farero.objects.local import LocalObjects
 from farero.store import migrations
 from farero.store import work as work_rows
 from farero.store.engine import Store
+from farero.telemetry.alarms.anomaly import Bands, Detectors
 from farero.telemetry.alarms.keeper import EVALUATE, Alarms
 from farero.telemetry.filter_apply import MetricFilters
 from farero.telemetry.insights.queries import Queries
@@ -115,7 +117,7 @@ ROOMS = (
     EventBridge,
 )
 SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom)
-CLOUDWATCH_FAMILIES = (MetricFamily, AlarmFamily, DashboardFamily)
+CLOUDWATCH_FAMILIES = (MetricFamily, AlarmFamily, AnomalyFamily, DashboardFamily)
 
 
 def prepare(settings: Settings, clock: Clock) -> None:
@@ -151,7 +153,7 @@ class App:
         self.compute = compute or LocalCompute(settings.run_dir / "supervisor.sock")
         self.stamp = RoutingStamp(settings.run_dir / "routing")
         self.metrics = Metrics(self.telemetry, clock)
-        self.metric_queries = MetricQueries(self.metrics)
+        self.metric_queries = MetricQueries(self.metrics, Bands(self.store, clock).band)
         self.alarms = Alarms(self.store, clock, self.metrics, self.metric_queries, self.poke)
         self.filters = MetricFilters(self.telemetry, clock, self.metrics.put_within)
         self.logs = Logs(self.telemetry, clock, self.filters)
@@ -222,6 +224,7 @@ class GatewayApp:
                 (
                     MetricFamily(app.metrics, app.metric_queries),
                     AlarmFamily(app.alarms, app.metric_queries),
+                    AnomalyFamily(Detectors(app.store, clock, app.metric_queries)),
                     DashboardFamily(app.store),
                 )
             ),

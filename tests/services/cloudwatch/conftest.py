@@ -8,9 +8,13 @@ import sqlalchemy as sa
 
 from farero.aws.services.cloudwatch import CloudWatch
 from farero.aws.services.cloudwatch.alarms import AlarmFamily
+from farero.aws.services.cloudwatch.anomaly import AnomalyFamily
 from farero.aws.services.cloudwatch.metrics import MetricFamily
 from farero.records.metrics import Datum, Metric
+from farero.store import migrations
+from farero.store.engine import Store
 from farero.store.tables.outbox import outbox
+from farero.telemetry.alarms.anomaly import Bands, Detectors
 from farero.telemetry.alarms.keeper import EVALUATE, Alarms
 from farero.telemetry.metrics.ingest import Metrics
 from farero.telemetry.metrics.queries import MetricQueries
@@ -31,9 +35,13 @@ class Room:
     def __init__(self, store, clock, client_of):
         self.store, self.clock = store, clock
         self.metrics = Metrics(store, clock)
-        queries = MetricQueries(self.metrics)
+        queries = MetricQueries(self.metrics, Bands(store, clock).band)
         self.alarms = Alarms(store, clock, self.metrics, queries)
-        families = (MetricFamily(self.metrics, queries), AlarmFamily(self.alarms, queries))
+        families = (
+            MetricFamily(self.metrics, queries),
+            AlarmFamily(self.alarms, queries),
+            AnomalyFamily(Detectors(store, clock, queries)),
+        )
         self.client = client_of(CloudWatch(families))
         handlers = {EVALUATE: self.alarms.evaluate, DISPATCH: lambda _item: None}
         self.worker = Worker(store, clock, handlers)
@@ -72,6 +80,15 @@ class Room:
         found = self.client.describe_alarms(AlarmNames=[name], AlarmTypes=kinds)
         [alarm] = found["MetricAlarms"] + found["CompositeAlarms"]
         return alarm
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty SQLite; tests/store/test_alarms.py asks the same of PostgreSQL, row by row."""
+    opened = Store(f"sqlite:///{tmp_path / 'state.db'}", durable=False)
+    migrations.upgrade(opened)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

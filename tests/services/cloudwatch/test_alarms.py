@@ -207,7 +207,16 @@ def test_a_composite_may_not_depend_on_itself(cloudwatch):
         ({"TreatMissingData": "sometimes"}, "not a supported value"),
         ({"Threshold": None}, "Threshold is required"),
         ({"MetricName": None}, "Exactly one of MetricName and Metrics"),
-        ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "not there yet"),
+        ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "ThresholdMetricId must be"),
+        ({"ThresholdMetricId": "ad1"}, "ThresholdMetricId must be"),
+        (
+            {
+                "ComparisonOperator": "GreaterThanUpperThreshold",
+                "ThresholdMetricId": "ad1",
+                "Threshold": None,
+            },
+            "the id of an ANOMALY_DETECTION_BAND",
+        ),
     ],
 )
 def test_what_cannot_be_an_alarm_is_refused(cloudwatch, changes, words):

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from farero.base.errors import Invalid
-from farero.telemetry.metrics.functions import FUNCTIONS, KEYWORDS
+from farero.telemetry.metrics.functions import BAND, FUNCTIONS, KEYWORDS
 from farero.telemetry.metrics.values import combine, each
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Scope(Protocol):
         """Return the series of all metrics that match."""
         ...
 
-    def band(self, line: Line, width: float) -> list[Line]:
-        """Return the upper and the lower end of what is expected of a series."""
+    def band(self, text: str, series: Callable[[Scope], Line], width: float) -> list[Line]:
+        """Return the upper and the lower end of what is expected of a series. text: as it was written."""
         ...
 
 
@@ -137,7 +137,11 @@ class _Parser:
         made = FUNCTIONS.get(name.upper())
         if made is None:
             raise Invalid(f"unknown function '{name}'")
-        return made(self._arguments(")", depth))
+        first = self._at
+        arguments = self._arguments(")", depth)
+        if name.upper() == BAND:  # a model of the series is kept, and known by these words
+            arguments.append(" ".join(token.text for token in self._tokens[first : self._at - 1]))
+        return made(arguments)
 
     def _arguments(self, end: str, depth: int) -> list[Callable[[Scope], Operand] | str]:
         """Return the arguments up to the closing sign; texts and the keywords of FILL and SORT come as texts."""

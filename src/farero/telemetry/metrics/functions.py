@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Argument = Callable[[Scope], Operand] | str
     Made = Callable[[Scope], Operand]
 
+BAND = "ANOMALY_DETECTION_BAND"
 KEYWORDS = {"REPEAT", "LINEAR", "ASC", "DESC"}
 
 
@@ -99,10 +100,21 @@ def _search(arguments: Sequence[Argument]) -> Made:
 
 
 def _band(arguments: Sequence[Argument]) -> Made:
+    """Make the band; the last argument is the text of the others."""
+    *others, text = arguments
+
+    def series(scope: Scope) -> Line:
+        found = lines_of(_value(others, 0, scope))
+        if len(found) != 1:
+            raise Invalid(f"{BAND} takes a single time series")
+        return found[0]
+
     def run(scope: Scope) -> Operand:
-        width = _number(arguments, 1, scope) if len(arguments) > 1 else 2.0
-        [line] = lines_of(_value(arguments, 0, scope))
-        return list(scope.band(line, width))
+        width = _number(others, 1, scope) if len(others) > 1 else 2.0
+        if not width > 0:
+            raise Invalid(f"the width of {BAND} must be more than 0")
+        words = str(text).rpartition(" ,")[0] if len(others) > 1 else str(text)
+        return list(scope.band(words, series, width))
 
     return run
 
@@ -245,7 +257,7 @@ FUNCTIONS: dict[str, Callable[[Sequence[Any]], Made]] = {
     "LOG": _each(math.log), "LOG10": _each(math.log10),
     "AVG": _fold(statistics.fmean), "MIN": _fold(min), "MAX": _fold(max), "SUM": _fold(math.fsum),
     "STDDEV": _fold(statistics.pstdev), "DATAPOINT_COUNT": _fold(len), "METRIC_COUNT": _count_metrics,
-    "METRICS": _metrics, "SEARCH": _search, "ANOMALY_DETECTION_BAND": _band,
+    "METRICS": _metrics, "SEARCH": _search, BAND: _band,
     "IF": _if, "FILL": _fill, "REMOVE_EMPTY": _remove_empty, "TIME_SERIES": _time_series,
     "RATE": _steps(lambda before, a, at, b: (b - a) / (at - before)),
     "DIFF": _steps(lambda _before, a, _at, b: b - a),

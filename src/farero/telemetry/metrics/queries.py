@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from farero.telemetry.metrics.statistics import statistic
 from farero.telemetry.metrics.values import Line
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Mapping, Sequence
 
     from farero.telemetry.metrics.ingest import Metrics
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     #: One of AWS's MetricDataQuery structures.
     Query = Mapping[str, Any]
-    #: Takes a series and a width; returns the upper and the lower end of what is expected.
-    Band = Callable[[Line, float], Sequence[Line]]
+    #: Takes what is asked and a width in standard deviations; returns the upper and the lower end of what is expected.
+    Band = Callable[["Watched", float], Sequence[Line]]
 
 _ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
 _LABEL = re.compile(r"\$\{([A-Z]+)(?:\('([^')]*)'\))?\}")
@@ -41,6 +41,22 @@ class Series:
     period_s: int
     #: (seconds since 1970, value), oldest first.
     points: list[tuple[int, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A series of which a band is asked."""
+
+    line: Line
+    #: Seconds since 1970; the end is exclusive.
+    start: int
+    end: int
+    #: The series as the expression has it: the id of a query, or an expression.
+    text: str
+    #: The queries that it may refer to.
+    queries: Sequence[Query]
+    #: Returns the same series between two other moments.
+    between: Callable[[int, int], Line]
 
 
 class MetricQueries:
@@ -154,10 +170,24 @@ class _Scope:
         found = [metric for metric in self._metrics.list() if test(metric)][:MOST_FOUND]
         return [line for metric in found if (line := self._line(metric, stat, period_s)).points]
 
-    def band(self, line: Line, width: float) -> list[Line]:
+    def band(self, text: str, series: Callable[[_Scope], Line], width: float) -> list[Line]:
         if self._band is None:
             raise Invalid("ANOMALY_DETECTION_BAND is not available")
-        return list(self._band(line, width))
+        queries = tuple(self._queries.values())
+
+        def between(start: int, end: int) -> Line:
+            moments = (dt.datetime.fromtimestamp(at, tz=dt.UTC) for at in (start, end))
+            return series(_Scope(self._metrics, None, queries, *moments))
+
+        watched = Watched(
+            line=series(self),
+            start=self.start,
+            end=self.end,
+            text=text,
+            queries=queries,
+            between=between,
+        )
+        return list(self._band(watched, width))
 
     def _stat(self, query: Query) -> Line:
         given: Mapping[str, Any] = query["MetricStat"]

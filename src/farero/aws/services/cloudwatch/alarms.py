@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 _NOT_CONFIG = {"AlarmName", "ActionsEnabled", "Tags"}
 _ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
-_COMPARISONS = {
-    "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold",
+#: Comparisons with a band instead of a threshold.
+_BANDED = {
+    "GreaterThanUpperThreshold", "LessThanLowerThreshold", "LessThanLowerOrGreaterThanUpperThreshold",
 }  # fmt: skip
 _DAY = 86_400
 
@@ -178,17 +179,16 @@ class AlarmFamily:
         ], _described
 
     def _check(self, req: Value) -> None:
-        if req["ComparisonOperator"] not in _COMPARISONS or "ThresholdMetricId" in req:
-            raise _not_there("an alarm on an anomaly band")
-        if "Threshold" not in req:
-            raise AwsError("MissingParameter", "The parameter Threshold is required.", 400)
+        _check_threshold(req)
         if ("Metrics" in req) == ("MetricName" in req):
             raise AwsError(
                 "ValidationError", "Exactly one of MetricName and Metrics must be specified.", 400
             )
         if "Metrics" in req:
             self._queries.check(req["Metrics"])
-            if sum(one.get("ReturnData", True) for one in req["Metrics"]) != 1:
+            band = req.get("ThresholdMetricId")
+            shown = [one["Id"] for one in req["Metrics"] if one.get("ReturnData", True)]
+            if len(shown) - (band in shown) != 1:
                 raise AwsError(
                     "ValidationError",
                     "Exactly one element of the metrics list should return data.",
@@ -207,6 +207,26 @@ class AlarmFamily:
                 )
             statistic(req.get("Statistic") or req["ExtendedStatistic"])
         _check_periods(req)
+
+
+def _check_threshold(req: Value) -> None:
+    """Raise AwsError unless there is a threshold, or a band, as the comparison needs it."""
+    band = req.get("ThresholdMetricId")
+    is_banded = req["ComparisonOperator"] in _BANDED
+    if is_banded != (band is not None) or (band is not None and "Threshold" in req):
+        raise _invalid(
+            "ThresholdMetricId must be specified, and Threshold must not, if and only if the alarm compares with an "
+            "anomaly detection band."
+        )
+    if not is_banded:
+        if "Threshold" not in req:
+            raise AwsError("MissingParameter", "The parameter Threshold is required.", 400)
+        return
+    found = [one for one in req.get("Metrics", ()) if one["Id"] == band]
+    if not found or "ANOMALY_DETECTION_BAND" not in found[0].get("Expression", "").upper():
+        raise _invalid("ThresholdMetricId must be the id of an ANOMALY_DETECTION_BAND expression.")
+    if not found[0].get("ReturnData", True):
+        raise _invalid(f"{band} must return data.")
 
 
 def _check_periods(req: Value) -> None:
@@ -341,9 +361,3 @@ def _has_action(alarm: Alarm, prefix: str) -> bool:
 
 def _pairs(given: Sequence[Value]) -> dict[str, str]:
     return {one["Name"]: one["Value"] for one in given}
-
-
-def _not_there(what: str) -> AwsError:
-    return AwsError(
-        "NotImplemented", f"{what} is not there yet. docs/supported.md lists what is.", 501
-    )
