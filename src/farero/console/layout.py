@@ -40,7 +40,10 @@ def frame(title: str, here: str) -> Generator[dict[str, str]]:
     mode = ui.dark_mode({"dark": True, "light": False}.get(theme))
     ui.page_title(f"{title} · Farero")
     ui.add_css(CSS)
-    ui.run_javascript(f"document.documentElement.lang='{'es' if spanish else 'en'}'")
+    ui.run_javascript(
+        f"document.documentElement.lang='{'es' if spanish else 'en'}';"
+        "document.querySelector('.f-nav a[aria-current]')?.scrollIntoView({block:'nearest',inline:'center'})"
+    )
     ui.link(t["skip"], "#content").classes("f-skip")
     with ui.element("header").classes("f-top"):
         ui.link("Farero", "/").classes("f-brand")

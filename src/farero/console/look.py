@@ -63,6 +63,7 @@ text-overflow:ellipsis;white-space:nowrap}
 .f-more>summary{cursor:pointer;padding:.35rem 0;color:var(--dim)}.f-more>summary>div{display:inline}
 .f-more>summary::before{content:"▸";display:inline-block;width:1.1em}.f-more[open]>summary::before{content:"▾"}
 .f-program{box-sizing:border-box;background:var(--bg);border-radius:8px;padding:.7rem .9rem;margin:0 0 .5rem}
+.f-answers{display:flex;flex-wrap:wrap;gap:.6rem;align-items:center}
 .f-nothing{padding:1.6rem 0;text-align:center}
 .f-button{background:var(--accent);color:var(--card);border:0;border-radius:8px;padding:.42rem 1rem;font:inherit;
 font-weight:560;cursor:pointer}

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from farero.console.pages import alarms, dashboards, endpoint, home, jobs, logs, platform, storage
+from farero.console.pages import (
+    access,
+    alarms,
+    dashboards,
+    endpoint,
+    home,
+    jobs,
+    logs,
+    platform,
+    storage,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -20,5 +30,6 @@ def register(cloud: Cloud, outer: FastAPI) -> None:
     logs.register(cloud)
     alarms.register(cloud)
     dashboards.register(cloud)
+    access.register(cloud)
     platform.register(cloud)
     storage.register(cloud, outer)

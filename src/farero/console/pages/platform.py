@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from farero.console.layout import card, frame, heading, table, words
+from farero.console.layout import card, frame, table, words
 from farero.console.pages.live import live
 
 if TYPE_CHECKING:
@@ -15,21 +15,6 @@ if TYPE_CHECKING:
 
 def register(cloud: Cloud) -> None:
     """Make the pages known."""
-
-    @ui.page("/access")
-    async def access() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
-        with frame("Access", "/access") as t:
-
-            async def read() -> Any:
-                return (await cloud.ask("iam", "list_users"))["Users"]
-
-            def draw(found: list[Any]) -> None:
-                with card():
-                    heading(t["users"])
-                    rows = [[u["UserName"], u["Arn"], f"{u['CreateDate']:%Y-%m-%d}"] for u in found]
-                    table([t["name"], "ARN", t["created"]], rows, t["empty"])
-
-            await live(read, draw, 5.0)
 
     @ui.page("/doctor")
     async def doctor() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
