@@ -76,6 +76,23 @@ def test_a_finished_delivery_lets_the_next_one_come_first(store, clock, topics):
         )
 
 
+def test_of_what_has_arrived_the_newest_are_kept(store, clock, topics):
+    topic = topics.create("t", {})
+    listener(store, topic, 1)
+    with store.begin() as db:
+        for text in "abcde":
+            topics.publish(db, topic.arn, text, queue="q")
+        for _ in range(4):
+            first = deliveries.first_pending(db, "1", "q")
+            deliveries.finish(db, first.id, DeliveryState.DELIVERED, reason="", now=clock.now())
+
+        assert deliveries.forget_beyond(db, DeliveryState.DELIVERED, most=4) == 0
+        assert deliveries.forget_beyond(db, DeliveryState.DELIVERED, most=1) == 3
+
+        kept = deliveries.latest(db, state=None, limit=10)
+        assert [one.note.message for one in kept] == ["e", "d"]
+
+
 def test_a_rolled_back_transaction_tells_nobody(store, topics):
     topic = topics.create("t", {})
     listener(store, topic, 1)

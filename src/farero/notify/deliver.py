@@ -44,6 +44,8 @@ LONGEST_WAIT_S = 3600
 TURN_S = 2.0
 KEEP_DELIVERED = dt.timedelta(days=1)
 KEEP_DEAD = dt.timedelta(days=14)
+#: Of what arrived: a stream of events must not fill the disk with its receipts.
+MOST_DELIVERED = 10_000
 
 
 class Deliverer:
@@ -91,10 +93,11 @@ class Deliverer:
                 return
 
     def forget_old(self) -> None:
-        """Delete what arrived a day ago, and dead letters of two weeks ago."""
+        """Delete what arrived a day ago or before ten thousand others, and dead letters of two weeks ago."""
         now = self._clock.now()
         with self._store.begin() as db:
             deliveries.forget(db, DeliveryState.DELIVERED, before=now - KEEP_DELIVERED)
+            deliveries.forget_beyond(db, DeliveryState.DELIVERED, most=MOST_DELIVERED)
             deliveries.forget(db, DeliveryState.DEAD, before=now - KEEP_DEAD)
 
     def _try(self, delivery: Delivery, to: Subscription) -> bool:

@@ -105,6 +105,21 @@ def forget(db: Connection, state: DeliveryState, *, before: dt.datetime) -> int:
     return result.rowcount
 
 
+def forget_beyond(db: Connection, state: DeliveryState, *, most: int) -> int:
+    """Delete what ended in `state` but for the newest `most`; return how many."""
+    mine = deliveries.c.state == state.value
+    border = db.execute(
+        sa.select(deliveries.c.id)
+        .where(mine)
+        .order_by(deliveries.c.id.desc())
+        .offset(most)
+        .limit(1)
+    ).scalar()
+    if border is None:
+        return 0
+    return db.execute(sa.delete(deliveries).where(mine, deliveries.c.id <= border)).rowcount
+
+
 def latest(db: Connection, *, state: DeliveryState | None, limit: int) -> list[Delivery]:
     """Return the newest deliveries, of one state or of all."""
     query = sa.select(deliveries)
