@@ -7,6 +7,7 @@ Values fall into buckets whose borders grow by a constant factor, so that the mi
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ ACCURACY = 0.01
 _GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
 _PER_LOG = 1 / math.log(_GAMMA)
 _MIDDLE = 2 / (1 + _GAMMA)
+#: Added to a bucket's number it gives a key above zero, whatever float fell into the bucket.
+_ZERO = 40_000
 
 
 class _Stored(msgspec.Struct, array_like=True):
@@ -74,6 +77,35 @@ class Sketch:
             found.append((0.0, self.zeros))
         return found + [(_middle(i), self.above[i]) for i in sorted(self.above)]
 
+    def percentile(self, share: float) -> float:
+        """Return the smallest value that is not exceeded by that share of all."""
+        cells = self.cells()
+        sums = list(accumulate(count for _, count in cells))
+        place = bisect_left(sums, share * sums[-1] * (1 - 1e-12))
+        return value_of(cells[place][0])
+
+    def cells(self) -> list[tuple[int, float]]:
+        """Return (key, count), smallest value first; `value_of` tells a key's value."""
+        found = [(-i - _ZERO, self.below[i]) for i in sorted(self.below, reverse=True)]
+        if self.zeros:
+            found.append((0, self.zeros))
+        return found + [(i + _ZERO, self.above[i]) for i in sorted(self.above)]
+
+    @classmethod
+    def from_cells(cls, cells: Iterable[tuple[int, float]]) -> Sketch:
+        """Return the sketch of such cells; those without a count may be among them."""
+        made = cls()
+        for key, count in cells:
+            if not count:
+                continue
+            if key > 0:
+                made.above[key - _ZERO] = count
+            elif key < 0:
+                made.below[-key - _ZERO] = count
+            else:
+                made.zeros = count
+        return made
+
     def to_bytes(self) -> bytes:
         """Return it as bytes for a database."""
         stored = (_short(self.zeros), *_steps(self.above), *_steps(self.below))
@@ -106,6 +138,13 @@ def _steps(buckets: dict[int, float]) -> tuple[list[int], list[float]]:
 
 def _short(count: float) -> float:
     return int(count) if count == int(count) else count
+
+
+def value_of(key: int) -> float:
+    """Return the value that stands for all of a cell's."""
+    if key == 0:
+        return 0.0
+    return _middle(key - _ZERO) if key > 0 else -_middle(-key - _ZERO)
 
 
 def _middle(index: int) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from farero.base.errors import Invalid
 from farero.telemetry.metrics.sketch import Sketch
@@ -22,6 +22,18 @@ _RANGE = re.compile(r"(TM|TC|TS|WM|PR)\(\s*([^:()]*?)\s*:\s*([^:()]*?)\s*\)", re
 _BOUND = re.compile(r"-?\d+(?:\.\d+)?%?")
 
 
+class Maker(Protocol):
+    """What is known of values that are still packed."""
+
+    def __call__(self) -> Sketch:
+        """Unpack them."""
+        ...
+
+    def percentile(self, share: float, /) -> float:
+        """Return the smallest value that is not exceeded by that share of all, without unpacking."""
+        ...
+
+
 @dataclass(slots=True)
 class Summary:
     """The values of one metric in one period."""
@@ -30,8 +42,16 @@ class Summary:
     total: float = 0.0
     least: float = float("inf")
     most: float = float("-inf")
-    #: None once a statistic set of different values has been added: percentiles are unknown then.
-    sketch: Sketch | None = field(default_factory=Sketch)
+    #: The values by bucket, or who makes that sketch when somebody asks for it. None once a statistic set of different
+    #: values has been added: percentiles are unknown then.
+    known: Sketch | Maker | None = field(default_factory=Sketch)
+
+    @property
+    def sketch(self) -> Sketch | None:
+        """The values by bucket, to read and to change."""
+        if self.known is not None and not isinstance(self.known, Sketch):
+            self.known = self.known()
+        return self.known
 
     def add(self, value: float, count: float = 1) -> None:
         """Add a value `count` times."""
@@ -54,7 +74,7 @@ class Summary:
         if least == most and self.sketch is not None:
             self.sketch.add(least, count)
         else:
-            self.sketch = None
+            self.known = None
         self.count += count
         self.total += total
         self.least, self.most = min(self.least, least), max(self.most, most)
@@ -64,16 +84,46 @@ class Summary:
         self.count += other.count
         self.total += other.total
         self.least, self.most = min(self.least, other.least), max(self.most, other.most)
-        if self.sketch is None or other.sketch is None:
-            self.sketch = None
+        if self.known is None or other.known is None:
+            self.known = None
+        elif isinstance(self.known, Sketch) and isinstance(other.known, Sketch):
+            self.known.merge(other.known)
+        elif isinstance(self.known, _Together):
+            self.known.parts.append(other.known)
         else:
-            self.sketch.merge(other.sketch)
+            self.known = _Together([self.known, other.known])
+
+    def percentile(self, share: float) -> float | None:
+        """Return the smallest value that is not exceeded by that share of all: of few requests, p99 is the slowest."""
+        if self.known is None or not self.count:
+            return None
+        if share in (0.0, 1.0):
+            return self.least if share == 0.0 else self.most
+        found = self.known.percentile(share)
+        return min(max(found, self.least), self.most)
 
     def values(self) -> list[tuple[float, float]] | None:
         """Return (value, count), smallest first, within the true limits; None if they are unknown."""
-        if self.sketch is None:
+        sketch = self.sketch
+        if sketch is None:
             return None
-        return [(min(max(v, self.least), self.most), n) for v, n in self.sketch.items() if n > 0]
+        return [(min(max(v, self.least), self.most), n) for v, n in sketch.items() if n > 0]
+
+
+class _Together:
+    """Values of several periods that are added up when somebody asks for them."""
+
+    def __init__(self, parts: list[Sketch | Maker]) -> None:
+        self.parts = parts
+
+    def __call__(self) -> Sketch:
+        made = Sketch()
+        for part in self.parts:
+            made.merge(part if isinstance(part, Sketch) else part())
+        return made
+
+    def percentile(self, share: float) -> float:
+        return self().percentile(share)
 
 
 def statistic(name: str) -> Callable[[Summary], float | None]:
@@ -85,7 +135,7 @@ def statistic(name: str) -> Callable[[Summary], float | None]:
     if short := _SHORT.fullmatch(name):
         kind, percent = short[1].lower(), float(short[2]) / 100
         if kind == "p":
-            return lambda found: _percentile(found, percent)
+            return lambda found: found.percentile(percent)
         return lambda found: _trimmed(found, kind, 0.0, percent)
     if spanned := _RANGE.fullmatch(name):
         return _ranged(name, spanned[1].lower(), spanned[2], spanned[3])
@@ -101,21 +151,6 @@ def _simple(name: str) -> Callable[[Summary], float | None]:
         "Maximum": lambda one: one.most,
     }
     return found[name]
-
-
-def _percentile(found: Summary, share: float) -> float | None:
-    values = found.values()
-    if not values:
-        return None
-    if share in (0.0, 1.0):
-        return found.least if share == 0.0 else found.most
-    # The smallest value that is not exceeded by that share of all: of few requests, p99 is the slowest.
-    rank, seen = share * found.count * (1 - 1e-12), 0.0
-    for value, count in values:
-        seen += count
-        if seen >= rank:
-            return value
-    return values[-1][0]
 
 
 def _ranged(name: str, kind: str, low: str, high: str) -> Callable[[Summary], float | None]:
