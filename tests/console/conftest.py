@@ -122,7 +122,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         platform.farero("down", check=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(
+    scope="module"
+)  # while it runs, its thread has an event loop that other tests would trip over
 def chromium() -> Iterator[Browser]:
     """A Chromium."""
     if CHROMIUM is None:
@@ -167,7 +169,7 @@ class Visit:
         self.page.locator("main h1").first.wait_for(timeout=20_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session(stage: Stage, chromium: Browser) -> Any:
     """What a browser keeps that has logged in by a link."""
     context = chromium.new_context()
