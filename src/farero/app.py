@@ -22,6 +22,7 @@ from farero.aws.services.sagemaker import SageMaker
 from farero.aws.services.sagemaker.endpoint_configs import EndpointConfigs
 from farero.aws.services.sagemaker.endpoints import Endpoints
 from farero.aws.services.sagemaker.models import Models
+from farero.aws.services.sagemaker.processing import Processing as ProcessingRoom
 from farero.aws.services.sagemaker.search import Search
 from farero.aws.services.sagemaker.tags import Tags
 from farero.aws.services.sagemaker.training import Training as TrainingRoom
@@ -53,8 +54,9 @@ from farero.gateway.metrics import MetricsPage
 from farero.identity.bootstrap import METRICS_TOKEN, bootstrap
 from farero.identity.credentials import Credentials
 from farero.identity.directory import Directory
-from farero.jobs.commands import JobCommands
-from farero.jobs.lifecycle import JobLifecycle
+from farero.jobs.commands import JobCommands, ProcessingCommands
+from farero.jobs.lifecycle import PROCESSING, JobLifecycle
+from farero.jobs.processing import Processing
 from farero.jobs.training import Training
 from farero.notify.deliver import Deliverer
 from farero.notify.dispatch import Dispatcher, publisher, sender
@@ -75,6 +77,7 @@ from farero.notify.signing import Signer
 from farero.notify.subscriptions import Subscriptions as Listeners
 from farero.notify.topics import DELIVER, Topics
 from farero.objects.local import LocalObjects
+from farero.store import jobs as job_rows
 from farero.store import migrations
 from farero.store import work as work_rows
 from farero.store.engine import Store
@@ -116,7 +119,7 @@ ROOMS = (
     CloudWatch,
     EventBridge,
 )
-SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom)
+SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom, ProcessingRoom)
 CLOUDWATCH_FAMILIES = (MetricFamily, AlarmFamily, AnomalyFamily, DashboardFamily)
 
 
@@ -206,6 +209,7 @@ class GatewayApp:
             Tags(app.store),
             Search(app.store),
             TrainingRoom(JobCommands(app.store, app.objects, app.poke), app.store),
+            ProcessingRoom(ProcessingCommands(app.store, app.objects, app.poke), app.store),
         )
         self.rooms: dict[str, object] = {
             "s3": S3(app.objects, FormCheck(self.directory.find, clock)),
@@ -283,7 +287,8 @@ class WorkerApp:
             app.store,
             clock,
             app.compute,
-            training=Training(
+            rows=job_rows.training,
+            runner=Training(
                 settings,
                 app.objects,
                 pythons,
@@ -291,6 +296,15 @@ class WorkerApp:
                 credentials=app.credentials.for_role,
             ),
             shipper=self.shipper,
+        )
+        self.processing = JobLifecycle(
+            app.store,
+            clock,
+            app.compute,
+            rows=job_rows.processing,
+            runner=Processing(settings, app.objects, pythons, credentials=app.credentials.for_role),
+            shipper=self.shipper,
+            kind=PROCESSING,
         )
         self.queries = QueryRunner(
             app.telemetry, clock, url=settings.telemetry_url, account=settings.account
@@ -315,6 +329,7 @@ class WorkerApp:
                 "endpoint.reconcile": self.endpoints.reconcile,
                 PREPARE: self.endpoints.prepare,
                 "job.reconcile": self.jobs.reconcile,
+                PROCESSING: self.processing.reconcile,
                 EVALUATE: app.alarms.evaluate,
                 DISPATCH: self.dispatcher.dispatch,
                 DELIVER: self.deliverer.deliver,
@@ -360,6 +375,7 @@ class WorkerApp:
         self.queries.resume()
         self.endpoints.resume()
         self.jobs.resume()
+        self.processing.resume()
 
     def close(self) -> None:
         """End what runs beside the worker."""

@@ -20,8 +20,8 @@ from farero.jobs.commands import JobCommands
 from farero.jobs.lifecycle import KIND, JobLifecycle
 from farero.jobs.training import Training
 from farero.objects.local import LocalObjects
-from farero.records.job import TrainingSpec
-from farero.store import jobs as rows
+from farero.records.job import JobSpec
+from farero.store.jobs import training as rows
 from farero.store import migrations
 from farero.store.engine import Store
 from farero.telemetry.logs import Logs
@@ -56,7 +56,7 @@ class Bench:
             credentials=lambda role: {"AWS_ACCESS_KEY_ID": "AKIA", "ROLE": role},
         )
         self.lifecycle = JobLifecycle(
-            self.store, self.clock, self.compute, training=self.training, shipper=self.shipper
+            self.store, self.clock, self.compute, rows=rows, runner=self.training, shipper=self.shipper
         )
         self.wake_path = self.settings.run_dir / "worker.sock"
         self.commands = JobCommands(self.store, self.objects, lambda: poke(self.wake_path))
@@ -100,7 +100,7 @@ class Bench:
 
     def create(self, name, *, code="", tags=(), **members):
         """Create a job whose container is one Python program."""
-        spec = TrainingSpec(
+        spec = JobSpec(
             **{
                 "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1",
                 "output_uri": "s3://data/out",

@@ -64,6 +64,11 @@ FRAMEWORKS = {
     "pytorch": Framework(
         distributions=("torch",), also=("numpy",), install=("torch==2.13.0", "numpy>=2")
     ),
+    "model-monitor": Framework(
+        distributions=("datasketches",),
+        also=("numpy", "pyarrow", "msgspec"),
+        install=("datasketches>=5.2,<6", "numpy>=2,<3", "pyarrow>=17", "msgspec>=0.19,<1"),
+    ),
     "none": Framework(distributions=(), also=(), install=()),
 }
 
@@ -162,14 +167,21 @@ class Environments:
 
     def container_path(self) -> Path:
         """Return a folder for PYTHONPATH that holds the package `farero_container` and nothing else."""
-        spec = importlib.util.find_spec("farero_container")
+        return self._alone("container", "farero_container")
+
+    def monitor_path(self) -> Path:
+        """Return a folder for PYTHONPATH that holds the package `farero_monitor` and nothing else."""
+        return self._alone("monitor", "farero_monitor")
+
+    def _alone(self, name: str, package: str) -> Path:
+        spec = importlib.util.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
-            raise Invalid("the package farero_container is not installed")
-        folder = self._root / "container"
+            raise Invalid(f"the package {package} is not installed")
+        folder = self._root / name
         folder.mkdir(parents=True, exist_ok=True)
-        link, target = folder / "farero_container", spec.submodule_search_locations[0]
+        link, target = folder / package, spec.submodule_search_locations[0]
         if not link.is_symlink() or os.fspath(link.readlink()) != target:
-            new = folder / f".farero_container.{os.getpid()}"
+            new = folder / f".{package}.{os.getpid()}"
             new.unlink(missing_ok=True)
             new.symlink_to(target)
             new.replace(link)

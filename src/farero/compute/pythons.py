@@ -49,6 +49,10 @@ class Pythons:
         """Return the folder to put on PYTHONPATH, holding farero_container alone."""
         return self._environments.container_path()
 
+    def monitor_path(self) -> Path:
+        """Return the folder to put on PYTHONPATH, holding farero_monitor alone."""
+        return self._environments.monitor_path()
+
     def _remember(self, environment: Environment) -> Path:
         with self._lock:
             self._known[environment.python] = environment

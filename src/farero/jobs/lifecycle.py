@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from farero.base.errors import DomainError
 from farero.compute.failures import EnvironmentFailed
-from farero.jobs import events, failures
+from farero.jobs import failures
 from farero.jobs.inputs import InputError
 from farero.jobs.transitions import enter, finish
 from farero.records.job import JobStatus, Phase, Secondary
-from farero.store import jobs as rows
 from farero.work import items
 
 if TYPE_CHECKING:
@@ -26,17 +25,19 @@ if TYPE_CHECKING:
 
     from farero.base.clock import Clock
     from farero.compute.base import Compute
-    from farero.jobs.training import Training
+    from farero.jobs.runner import Runner
     from farero.records.compute import ProcessSpec, ProcessStatus
     from farero.records.job import Job
     from farero.records.work import WorkItem
     from farero.store.engine import Store
+    from farero.store.jobs import JobRows
     from farero.telemetry.ship import LogShipper
 
 log = logging.getLogger(__name__)
 
+#: Item kinds of the two kinds of job.
 KIND = "job.reconcile"
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+PROCESSING = "processing.reconcile"
 #: A process whose exit datagram was lost is looked at this often.
 LOOK_AGAIN = dt.timedelta(seconds=2)
 #: Seconds between SIGTERM and SIGKILL (StopTrainingJob API reference: 120 seconds to save the model).
@@ -48,21 +49,26 @@ MOST_FAILURES = 6
 
 
 class JobLifecycle:
-    """Moves jobs from what was asked for to their end."""
+    """Moves jobs of one kind from what was asked for to their end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by name
         self,
         store: Store,
         clock: Clock,
         compute: Compute,
         *,
-        training: Training,
+        rows: JobRows,
+        runner: Runner,
         shipper: LogShipper,
+        kind: str = KIND,
     ) -> None:
+        """kind: of the work items; runner: what differs from one kind of job to the other."""
         self._store = store
         self._clock = clock
         self._compute = compute
-        self._training = training
+        self._rows = rows
+        self._runner = runner
+        self._kind = kind
         self._shipper = shipper
         self._busy: set[str] = set()
         self._lock = threading.Lock()
@@ -85,14 +91,14 @@ class JobLifecycle:
     def resume(self) -> int:
         """Give every unfinished job a turn; for the start of the worker."""
         with self._store.begin() as db:
-            names = rows.unfinished(db)
+            names = self._rows.unfinished(db)
             for name in names:
-                items.put(db, KIND, name, due=self._clock.now())
+                items.put(db, self._kind, name, due=self._clock.now())
         return len(names)
 
     def _give_up(self, name: str) -> None:
         with self._store.read() as db:
-            job = rows.find(db, name)
+            job = self._rows.find(db, name)
         if job is not None and not job.is_finished:
             self._compute.stop(job.process_name, grace_s=0)
             self._fail(job, failures.INTERNAL)
@@ -107,7 +113,7 @@ class JobLifecycle:
     def _step(self, name: str) -> bool:
         """Do one step; True if the next can follow at once."""
         with self._store.read() as db:
-            job = rows.find(db, name)
+            job = self._rows.find(db, name)
         if job is None:
             return False
         match job.phase:
@@ -139,7 +145,9 @@ class JobLifecycle:
                 return self._fail(job, failures.cut(f"ClientError: {error}"))
             if spec is None:
                 return True
-            self._shipper.follow(spec.log_path, LOG_GROUP, job.log_stream, escapes_tabs=True)
+            self._shipper.follow(
+                spec.log_path, self._runner.log_group, job.log_stream, escapes_tabs=True
+            )
             status = self._compute.start(spec)
         began = status.started_at or self._clock.now()
         self._update(
@@ -154,13 +162,13 @@ class JobLifecycle:
 
     def _make_ready(self, job: Job) -> ProcessSpec | None:
         """Bring together all that the process needs; None if the job was told to stop meanwhile."""
-        python = self._training.environment(job, lambda text: self._say(job.name, text))
+        python = self._runner.environment(job, lambda text: self._say(job.name, text))
         job = self._update(job.name, lambda now, old: enter(old, Secondary.DOWNLOADING, now))
-        self._training.download(job)
+        self._runner.download(job)
         with self._store.read() as db:
-            if rows.get(db, job.name).stop_requested_at is not None:
+            if self._rows.get(db, job.name).stop_requested_at is not None:
                 return None
-        return self._training.process(job, python)
+        return self._runner.process(job, python)
 
     def _run(self, job: Job) -> bool:
         status = self._compute.status(job.process_name)
@@ -209,7 +217,7 @@ class JobLifecycle:
         return True
 
     def _lose(self, job: Job) -> bool:
-        self._shipper.finish(self._training.log_path(job))
+        self._shipper.finish(self._runner.log_path(job))
         if job.stop_requested_at is not None or job.stop_sent:
             self._update(
                 job.name,
@@ -235,12 +243,12 @@ class JobLifecycle:
         return True
 
     def _publish(self, job: Job) -> bool:
-        self._shipper.finish(self._training.log_path(job))
+        self._shipper.finish(self._runner.log_path(job))
         try:
-            self._training.publish(job)
+            self._runner.publish(job)
         except DomainError as error:
             return self._fail(
-                job, failures.cut(f"ClientError: Failed to upload the model: {error}")
+                job, failures.cut(f"ClientError: Failed to upload {self._runner.result}: {error}")
             )
         if job.ran_too_long:
             return self._finish(job, JobStatus.STOPPED, Secondary.MAX_RUNTIME_EXCEEDED)
@@ -249,13 +257,13 @@ class JobLifecycle:
         if job.out_of_memory:
             return self._fail(job, failures.out_of_memory(job.spec.instance_type))
         if job.exit_code != 0:
-            return self._fail(job, self._training.failure_reason(job))
+            return self._fail(job, self._runner.failure_reason(job))
         return self._finish(job, JobStatus.COMPLETED, Secondary.COMPLETED)
 
     def _clean(self, job: Job) -> bool:
-        self._shipper.finish(self._training.log_path(job))
+        self._shipper.finish(self._runner.log_path(job))
         self._compute.forget(job.process_name)
-        self._training.remove_folder(job)
+        self._runner.remove_folder(job)
         self._update(job.name, lambda _, old: dataclasses.replace(old, phase=Phase.DONE))
         return False
 
@@ -266,11 +274,19 @@ class JobLifecycle:
     def _finish(
         self, job: Job, status: JobStatus, secondary: Secondary, *, reason: str | None = None
     ) -> bool:
-        metrics = self._training.metrics(job) if job.started_at is not None else ()
+        ran = job.started_at is not None
+        metrics = self._runner.metrics(job) if ran else ()
+        said = self._runner.exit_message(job) if ran else None
         self._update(
             job.name,
             lambda now, old: finish(
-                dataclasses.replace(old, metrics=metrics, failure_reason=reason, phase=Phase.CLEAN),
+                dataclasses.replace(
+                    old,
+                    metrics=metrics,
+                    failure_reason=reason,
+                    exit_message=said,
+                    phase=Phase.CLEAN,
+                ),
                 status,
                 secondary,
                 now,
@@ -283,16 +299,16 @@ class JobLifecycle:
 
     def _put(self, name: str, due: dt.datetime) -> None:
         with self._store.begin() as db:
-            items.put(db, KIND, name, due=due)
+            items.put(db, self._kind, name, due=due)
 
     def _update(self, name: str, change: Callable[[dt.datetime, Job], Job]) -> Job:
         """Change the row as it is now, not as it was read: somebody may have asked for a stop since."""
         now = self._clock.now()
         with self._store.begin() as db:
-            before = rows.get_locked(db, name)
+            before = self._rows.get_locked(db, name)
             job = change(now, before)
-            rows.update(db, job)
-            events.tell_change(db, before, job, now)
+            self._rows.update(db, job)
+            self._runner.tell_change(db, before, job, now)
         return job
 
 

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farero.objects.base import ObjectStore
-    from farero.records.job import TrainingSpec
+    from farero.records.job import JobSpec
 
 #: Speed counts more than the last percent of size: 6 takes three times as long on trees for 4 % less.
 COMPRESS_LEVEL = 3
 
 
-def artifacts_uri(spec: TrainingSpec, job_name: str) -> str:
+def artifacts_uri(spec: JobSpec, job_name: str) -> str:
     """Return the S3ModelArtifacts of a job."""
     name = "model/" if spec.output_compression == "NONE" else "model.tar.gz"
     return f"{spec.output_uri.rstrip('/')}/{job_name}/output/{name}"
 
 
-def publish(objects: ObjectStore, spec: TrainingSpec, job_name: str, base: Path) -> None:
+def publish(objects: ObjectStore, spec: JobSpec, job_name: str, base: Path) -> None:
     """Upload model, output data and checkpoints, as far as the job wrote any; repeating it changes nothing."""
     root = f"{spec.output_uri.rstrip('/')}/{job_name}/output"
     for folder, name in ((base / "model", "model"), (base / "output" / "data", "output")):
@@ -49,7 +49,7 @@ def publish(objects: ObjectStore, spec: TrainingSpec, job_name: str, base: Path)
         upload_tree(objects, checkpoints, spec.checkpoint_uri)
 
 
-def checkpoint_folder(spec: TrainingSpec, base: Path) -> Path:
+def checkpoint_folder(spec: JobSpec, base: Path) -> Path:
     """Return where the container's checkpoint folder lies."""
     return base / spec.checkpoint_path.removeprefix("/opt/ml/").strip("/")
 

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from farero.base.arns import parse_s3_uri
 from farero.base.errors import Invalid, NotFound
-from farero.jobs import failures, outputs, sources
+from farero.jobs import events, failures, files, outputs, sources
 from farero.jobs.inputs import InputError, download_channel, download_tree, input_data_config
 from farero.jobs.metrics import MetricScanner
 from farero.records.compute import ProcessSpec
 from farero.records.images import Image, find_image
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from farero.base.config import Settings
     from farero.compute.pythons import Pythons
     from farero.objects.base import ObjectStore
-    from farero.records.job import FinalMetric, Job, TrainingSpec
+    from farero.records.job import FinalMetric, Job, JobSpec
     from farero.telemetry.logs import Logs
 
 HOST = "algo-1"
@@ -33,12 +34,13 @@ SOURCE = "sourcedir.tar.gz"
 TRAINING = ("xgboost", "sklearn", "pytorch")
 #: Lines of the log that may serve as a failure's last word.
 LAST_LINES = 20
-#: More of a failure file than this is never read.
-FAILURE_LIMIT_BYTES = 64 * 1024
 
 
 class Training:
     """Everything about one attempt of one training job except when it happens."""
+
+    log_group = "/aws/sagemaker/TrainingJobs"
+    result = "the model"
 
     def __init__(  # noqa: PLR0913 - by name
         self,
@@ -57,7 +59,7 @@ class Training:
         self._logs = logs
         #: Role ARN → the AWS_… variables with which the job's own calls are signed.
         self._credentials = credentials
-        self._memory_bytes = memory_bytes or _machine_memory_bytes() * 9 // 10
+        self._memory_bytes = memory_bytes or files.machine_memory_bytes() * 9 // 10
 
     def folder(self, job: Job) -> Path:
         """Return what the process sees as /opt/ml."""
@@ -120,18 +122,26 @@ class Training:
         is_script = "sagemaker_program" in job.spec.hyperparameters
         reads_xgboost = not is_script and _image(job.spec).framework == "xgboost"
         scanner = MetricScanner(job.spec.metrics, reads_xgboost=reads_xgboost)
-        for event in self._logs.read_stream("/aws/sagemaker/TrainingJobs", job.log_stream):
+        for event in self._logs.read_stream(self.log_group, job.log_stream):
             scanner.read(event.timestamp_ms, event.message)
         return scanner.final()
+
+    def exit_message(self, job: Job) -> str | None:
+        """Return nothing: only processing jobs have one."""
+        _ = job
+
+    def tell_change(self, db: Connection, before: Job | None, job: Job, now: dt.datetime) -> None:
+        """Tell the event bus of a change."""
+        events.tell_change(db, before, job, now)
 
     def failure_reason(self, job: Job) -> str:
         """Say why a process that exited with an error did so."""
         output = self.folder(job) / "output"
         return failures.exit_reason(
             job.exit_code if job.exit_code is not None else 1,
-            _read_json(output / "failure.json"),
-            _read_text(output / "failure"),
-            _read_text(self.log_path(job)).splitlines()[-LAST_LINES:],
+            files.read_json(output / "failure.json"),
+            files.read_text(output / "failure"),
+            files.read_text(self.log_path(job)).splitlines()[-LAST_LINES:],
         )
 
     def remove_folder(self, job: Job) -> None:
@@ -195,12 +205,12 @@ class Training:
             "current_group_name": "homogeneousCluster",
             "instance_groups": [group],
         }
-        _write_json(folder / "hyperparameters.json", spec.hyperparameters)
-        _write_json(folder / "inputdataconfig.json", input_data_config(spec.channels))
-        _write_json(folder / "resourceconfig.json", resources)
+        files.write_json(folder / "hyperparameters.json", spec.hyperparameters)
+        files.write_json(folder / "inputdataconfig.json", input_data_config(spec.channels))
+        files.write_json(folder / "resourceconfig.json", resources)
         if spec.checkpoint_uri is not None:
             local = {"S3Uri": spec.checkpoint_uri, "LocalPath": spec.checkpoint_path}
-            _write_json(folder / "checkpointconfig.json", local)
+            files.write_json(folder / "checkpointconfig.json", local)
 
     def _env(self, job: Job, python: Path) -> dict[str, str]:
         settings, image = self._settings, _image(job.spec)
@@ -234,7 +244,7 @@ class Training:
         return env
 
 
-def _image(spec: TrainingSpec) -> Image:
+def _image(spec: JobSpec) -> Image:
     image = find_image(spec.image)
     if image is not None and image.framework in TRAINING:
         return image
@@ -246,7 +256,7 @@ def _image(spec: TrainingSpec) -> Image:
     )
 
 
-def _argv(spec: TrainingSpec, python: Path, base: Path) -> tuple[str, ...]:
+def _argv(spec: JobSpec, python: Path, base: Path) -> tuple[str, ...]:
     """Return the contract's `train`, or the caller's own entry point with its paths made real."""
     if not spec.entrypoint:
         return (str(python), "-u", "-m", "farero_container", "train", *spec.arguments)
@@ -254,42 +264,8 @@ def _argv(spec: TrainingSpec, python: Path, base: Path) -> tuple[str, ...]:
     return tuple(word.replace("/opt/ml/", f"{base}/") for word in words)
 
 
-def _source_uri(spec: TrainingSpec) -> str | None:
+def _source_uri(spec: JobSpec) -> str | None:
     """Return the S3 URI of the script's archive; the SDK sends it as a JSON string."""
     text = spec.hyperparameters.get("sagemaker_submit_directory", "")
     uri = text.strip().strip('"')
     return uri if uri.startswith("s3://") else None
-
-
-def _machine_memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-
-
-def _read_text(path: Path) -> str:
-    return _read_end(path).decode("utf-8", "replace")
-
-
-def _read_end(path: Path) -> bytes:
-    """Return the end of a file, b"" if there is none. A link is none: the job could point it at the platform's keys."""
-    try:
-        with open(path, "rb", opener=_open_no_link) as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - FAILURE_LIMIT_BYTES))
-            return file.read(FAILURE_LIMIT_BYTES)
-    except OSError:
-        return b""
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        value: object = json.loads(_read_text(path))
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType] - read with get()

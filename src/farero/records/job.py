@@ -1,4 +1,4 @@
-"""A job: something that runs to its end. Today's kind is training; the state machine fits the others too."""
+"""A job: something that runs to its end, be it training or processing."""
 
 from __future__ import annotations
 
@@ -98,11 +98,33 @@ class MetricDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSpec:
-    """What to train, on what, and where the result goes."""
+class Input:
+    """One input of a processing job."""
+
+    name: str
+    s3_uri: str
+    #: Folder as the container sees it.
+    local_path: str
+    data_type: str = "S3Prefix"
+    compression: str = "None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One output of a processing job."""
+
+    name: str
+    s3_uri: str
+    local_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What to run, on what, and where the result goes."""
 
     image: str
-    output_uri: str
+    #: Where a training job's model goes; a processing job has `outputs`.
+    output_uri: str = ""
     role_arn: str
     instance_type: str
     max_runtime_s: int
@@ -118,6 +140,8 @@ class TrainingSpec:
     checkpoint_uri: str | None = None
     #: Folder of checkpoints as the container sees it.
     checkpoint_path: str = "/opt/ml/checkpoints"
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +150,7 @@ class Job:
 
     name: str
     arn: str
-    spec: TrainingSpec
+    spec: JobSpec
     #: Members of the create request that describe shows as they were given, under AWS's names.
     given: dict[str, Any] = field(default_factory=dict[str, Any])
     status: JobStatus = JobStatus.IN_PROGRESS
@@ -149,6 +173,8 @@ class Job:
     ran_too_long: bool = False
     exit_code: int | None = None
     out_of_memory: bool = False
+    #: What a processing job's container said at its end.
+    exit_message: str | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -163,4 +189,5 @@ class Job:
     @property
     def process_name(self) -> str:
         """Name of the present attempt in the process seam."""
-        return f"job/{self.name}/{self.attempt}"
+        kind = "processing" if ":processing-job/" in self.arn else "job"
+        return f"{kind}/{self.name}/{self.attempt}"

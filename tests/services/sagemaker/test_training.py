@@ -11,7 +11,7 @@ from farero.jobs.commands import JobCommands
 from farero.jobs.transitions import enter, finish
 from farero.objects.local import LocalObjects
 from farero.records.job import FinalMetric, JobStatus, Phase, Secondary
-from farero.store import jobs as rows
+from farero.store.jobs import training as rows
 from farero.store import tags as tag_rows
 from farero.store import work
 

@@ -8,13 +8,13 @@ import sqlalchemy as sa
 
 from farero.base.errors import Conflict
 from farero.store import versions
-from farero.store.migrations import m0001_initial, m0002_observability
+from farero.store.migrations import m0001_initial, m0002_observability, m0003_processing
 from farero.store.tables.base import versions as versions_table
 
 if TYPE_CHECKING:
     from farero.store.engine import Store
 
-STEPS = (m0001_initial.upgrade, m0002_observability.upgrade)
+STEPS = (m0001_initial.upgrade, m0002_observability.upgrade, m0003_processing.upgrade)
 
 
 def upgrade(store: Store) -> int:

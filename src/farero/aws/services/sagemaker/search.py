@@ -15,8 +15,9 @@ from farero.aws.services.sagemaker.paging import read_token as offset_of
 from farero.aws.services.sagemaker.tags import shown_tags
 from farero.base.errors import Invalid
 from farero.store import endpoints as rows
-from farero.store import jobs as job_rows
 from farero.store.endpoints import ListQuery
+from farero.store.jobs import JobQuery
+from farero.store.jobs import training as job_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,7 +86,7 @@ class Search:
         with self._store.read() as db:
             return [
                 training.describe(job) | _tags(shown_tags(db, job.arn))
-                for job in job_rows.search(db, job_rows.JobQuery(limit=_EVERYTHING.limit))
+                for job in job_rows.search(db, JobQuery(limit=_EVERYTHING.limit))
             ]
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from farero.aws.wire.messages import AwsError
 from farero.base.errors import Conflict, Invalid
 from farero.jobs.outputs import artifacts_uri
-from farero.records.job import Channel, MetricDefinition, TrainingSpec
+from farero.records.job import Channel, JobSpec, MetricDefinition
 from farero.records.tag import Tag
-from farero.store import jobs as rows
+from farero.store.jobs import JobQuery
+from farero.store.jobs import training as rows
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -91,7 +92,7 @@ class Training:
         _ = ctx
         limit: int = req.get("MaxResults", _PAGE)
         offset = _read_token(req["NextToken"]) if "NextToken" in req else 0
-        query = rows.JobQuery(
+        query = JobQuery(
             created_after=req.get("CreationTimeAfter"),
             created_before=req.get("CreationTimeBefore"),
             modified_after=req.get("LastModifiedTimeAfter"),
@@ -126,7 +127,7 @@ class Training:
         return {}
 
 
-def _spec(req: Value) -> TrainingSpec:
+def _spec(req: Value) -> JobSpec:
     """Turn the request into what the domain runs. Raises Invalid for what it cannot run."""
     algorithm: Value = req["AlgorithmSpecification"]
     if "TrainingImage" not in algorithm:
@@ -140,7 +141,7 @@ def _spec(req: Value) -> TrainingSpec:
     output: Value = req["OutputDataConfig"]
     checkpoint: Value = req.get("CheckpointConfig", {})
     mode = algorithm["TrainingInputMode"]
-    return TrainingSpec(
+    return JobSpec(
         image=algorithm["TrainingImage"],
         output_uri=output["S3OutputPath"],
         output_compression=output.get("CompressionType", "GZIP"),

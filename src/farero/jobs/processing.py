@@ -1,0 +1,203 @@
+"""A processing job as a process: a script, or the monitor's analyzer, between folders that come from and go to S3."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from typing import TYPE_CHECKING
+
+from farero.base.errors import Invalid
+from farero.jobs import failures, files, outputs
+from farero.jobs.inputs import download_channel
+from farero.records.compute import ProcessSpec
+from farero.records.images import find_image
+from farero.records.job import Channel
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from farero.base.config import Settings
+    from farero.compute.pythons import Pythons
+    from farero.objects.base import ObjectStore
+    from farero.records.job import FinalMetric, Job, JobSpec
+
+HOST = "algo-1"
+#: Framework of the analyzer's image and environment.
+ANALYZER = "model-monitor"
+#: Frameworks in whose images a script may run.
+SCRIPTS = ("xgboost", "sklearn", "pytorch")
+LAST_LINES = 20
+#: Longest ExitMessage (DescribeProcessingJob API reference).
+MESSAGE_LIMIT = 1024
+
+
+class Processing:
+    """Everything about one attempt of one processing job except when it happens."""
+
+    log_group = "/aws/sagemaker/ProcessingJobs"
+    result = "the outputs"
+
+    def __init__(
+        self,
+        settings: Settings,
+        objects: ObjectStore,
+        pythons: Pythons,
+        *,
+        credentials: Callable[[str], Mapping[str, str]],
+        memory_bytes: int | None = None,
+    ) -> None:
+        """memory_bytes: what one job may take; None means nine tenths of the machine's."""
+        self._settings = settings
+        self._objects = objects
+        self._pythons = pythons
+        self._credentials = credentials
+        self._memory_bytes = memory_bytes or files.machine_memory_bytes() * 9 // 10
+
+    def folder(self, job: Job) -> Path:
+        """Return what the process sees as /opt/ml."""
+        return self._settings.work_dir / "processing" / job.name / "ml"
+
+    def log_path(self, job: Job) -> Path:
+        """Return where the present attempt writes its output."""
+        return self._settings.logs_dir / "processing" / f"{job.name}-{job.attempt}.log"
+
+    def environment(self, job: Job, say: Callable[[str], None]) -> Path:
+        """Return the Python for the job's image. Raises Invalid for an image that cannot run here."""
+        framework, version = framework_of(job.spec)
+        return self._pythons.ensure(framework, version, say)
+
+    def download(self, job: Job) -> None:
+        """Lay the folder out anew: inputs, empty outputs, configuration. Raises InputError."""
+        base = self.folder(job)
+        shutil.rmtree(base, ignore_errors=True)
+        for name in ("config", "output", "tmp"):
+            (base / name).mkdir(parents=True, exist_ok=True)
+        for entry in job.spec.inputs:
+            channel = Channel(
+                name=entry.name,
+                s3_uri=entry.s3_uri,
+                data_type=entry.data_type,
+                compression=entry.compression,
+            )
+            download_channel(self._objects, channel, inside(base, entry.local_path))
+        for output in job.spec.outputs:
+            inside(base, output.local_path).mkdir(parents=True, exist_ok=True)
+        files.write_json(base / "config" / "processingjobconfig.json", job.given)
+        resources = {"current_host": HOST, "hosts": [HOST], "network_interface_name": "lo"}
+        files.write_json(base / "config" / "resourceconfig.json", resources)
+
+    def process(self, job: Job, python: Path) -> ProcessSpec:
+        """Return what to run."""
+        base, log_path = self.folder(job), self.log_path(job)
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        return ProcessSpec(
+            name=job.process_name,
+            argv=_argv(job.spec, python, base),
+            env=self._env(job, python),
+            cwd=base,
+            opt_ml=base,
+            log_path=log_path,
+            memory_bytes=self._memory_bytes,
+            wake=f"processing.reconcile {job.name}",
+        )
+
+    def publish(self, job: Job) -> None:
+        """Upload every output folder; repeating it changes nothing. Raises NotFound if a bucket is gone."""
+        base = self.folder(job)
+        for output in job.spec.outputs:
+            folder = inside(base, output.local_path)
+            if outputs.is_real(folder, base):
+                outputs.upload_tree(self._objects, folder, output.s3_uri)
+
+    def metrics(self, job: Job) -> tuple[FinalMetric, ...]:
+        """Return none: processing jobs define no metrics."""
+        _ = job
+        return ()
+
+    def exit_message(self, job: Job) -> str | None:
+        """Return what the container wrote to /opt/ml/output/message."""
+        return (
+            files.read_text(self.folder(job) / "output" / "message").strip()[:MESSAGE_LIMIT] or None
+        )
+
+    def failure_reason(self, job: Job) -> str:
+        """Say why a process that exited with an error did so."""
+        return failures.exit_reason(
+            job.exit_code if job.exit_code is not None else 1,
+            None,
+            self.exit_message(job) or "",
+            files.read_text(self.log_path(job)).splitlines()[-LAST_LINES:],
+        )
+
+    def remove_folder(self, job: Job) -> None:
+        """Delete the job's folder and its output files, whose lines are log events by now."""
+        shutil.rmtree(self.folder(job).parent, ignore_errors=True)
+        for attempt in range(1, job.attempt + 1):
+            self.log_path(dataclasses.replace(job, attempt=attempt)).unlink(missing_ok=True)
+
+    def tell_change(self, db: Connection, before: Job | None, job: Job, now: dt.datetime) -> None:
+        """Tell nobody: the event bus has no rules for processing jobs yet."""
+        _ = db, before, job, now
+
+    def _env(self, job: Job, python: Path) -> dict[str, str]:
+        settings, base = self._settings, self.folder(job)
+        given = {
+            name: value.replace("/opt/ml/", f"{base}/")
+            for name, value in job.spec.environment.items()
+        }
+        framework, _ = framework_of(job.spec)
+        path = [str(self._pythons.monitor_path())] if framework == ANALYZER else []
+        path += [given.pop("PYTHONPATH")] if "PYTHONPATH" in given else []
+        return {
+            "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(base),
+            "TMPDIR": str(base / "tmp"),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            "AWS_ENDPOINT_URL": settings.url,
+            "AWS_REGION": settings.region,
+            "AWS_DEFAULT_REGION": settings.region,
+            **self._credentials(job.spec.role_arn),
+            **given,
+            **({"PYTHONPATH": ":".join(path)} if path else {}),
+            "SAGEMAKER_BASE_DIR": str(base),
+            "PROCESSING_JOB_NAME": job.name,
+            "PROCESSING_JOB_ARN": job.arn,
+        }
+
+
+def framework_of(spec: JobSpec) -> tuple[str, str]:
+    """Return framework and version of a job's image. Raises Invalid if nothing here can run it."""
+    image = find_image(spec.image)
+    if image is not None and image.framework == ANALYZER:
+        return ANALYZER, ""
+    if not spec.entrypoint:
+        raise Invalid(
+            f"Image '{spec.image}' cannot run here without AppSpecification.ContainerEntrypoint: no image is pulled. "
+            "Known by itself is sagemaker-model-monitor-analyzer."
+        )
+    if image is not None and image.framework in SCRIPTS:
+        return image.framework, image.version
+    return "none", ""
+
+
+def inside(base: Path, local_path: str) -> Path:
+    """Return where a container's path lies. Raises Invalid unless it is below /opt/ml."""
+    name = local_path.rstrip("/")
+    if not name.startswith("/opt/ml/") or ".." in name.split("/"):
+        raise Invalid(f"LocalPath '{local_path}' must lie below /opt/ml/")
+    return base / name.removeprefix("/opt/ml/")
+
+
+def _argv(spec: JobSpec, python: Path, base: Path) -> tuple[str, ...]:
+    """Return the caller's entry point with its paths made real, or the analyzer."""
+    if not spec.entrypoint:
+        return (str(python), "-m", "farero_monitor.container")
+    words = [word.replace("/opt/ml/", f"{base}/") for word in (*spec.entrypoint, *spec.arguments)]
+    if words[0] in {"python", "python3"}:
+        words[0] = str(python)
+    return tuple(words)

@@ -1,0 +1,127 @@
+"""The analyzer as SageMaker's processing container: told by environment variables, answers with files and a message.
+
+`python -m farero_monitor.container`. Without `baseline_constraints` it suggests a baseline; with it, it judges a
+window. A message goes to `output/message` below /opt/ml (SAGEMAKER_BASE_DIR, where that is set), as on SageMaker.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from farero_monitor.aws.content import section
+from farero_monitor.dataset import Source, UnreadableDataError
+from farero_monitor.monitor import SAMPLE, Baseline, BaselineError, judge, take_baseline
+from farero_monitor.readers.files import NoDataError
+from farero_monitor.readers.options import Options
+from farero_monitor.readers.scripts import ScriptError, load
+from farero_monitor.report.page import write as write_report
+from farero_monitor.workers import WorkerDiedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from farero_monitor.dataset import Format
+
+
+class SettingError(Exception):
+    """An environment variable is missing or wrong; the text names it."""
+
+
+def main() -> int:
+    """Do what the environment says; 0 if it could be done."""
+    try:
+        message = run(os.environ)
+        code = 0
+    except (
+        SettingError, NoDataError, UnreadableDataError, ScriptError, BaselineError, WorkerDiedError, OSError,
+    ) as error:  # fmt: skip
+        message, code = str(error), 255
+    print(message, file=sys.stderr if code else sys.stdout)
+    target = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "output" / "message"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(message[:1024], encoding="utf-8")
+    return code
+
+
+def run(environ: Mapping[str, str]) -> str:
+    """Take a baseline or judge a window; return the exit message. Raises what `main` turns into a message."""
+    output = Path(_needed(environ, "output_path"))
+    constraints = environ.get("baseline_constraints")
+    baseline = None
+    if constraints:
+        statistics = environ.get("baseline_statistics")
+        file = _file(constraints)
+        baseline = Baseline.read(
+            file, _file(statistics) if statistics else None, file.parent / SAMPLE
+        )
+    source = _source(environ, tuple(baseline.constraints.names) if baseline else ())
+    if baseline is None:
+        take_baseline(source, output)
+        message = "Completed: Job completed successfully with no violations."
+    else:
+        result = judge(source, baseline, output)
+        write_report(result, baseline, output / "report.html")
+        print(result.verdict.sentence)
+        message = result.message
+    after = environ.get("post_analytics_processor_script")
+    if after:
+        load(_file(after), "postprocess_handler")()
+    return message
+
+
+def _source(environ: Mapping[str, str], names: tuple[str, ...]) -> Source:
+    text = _needed(environ, "dataset_format")
+    try:
+        told = msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise SettingError(f"dataset_format is not a JSON object: {text}") from error
+    formats: dict[str, Format] = {
+        "csv": "csv", "json": "json", "parquet": "parquet", "sagemakerCaptureJson": "capture",
+    }  # fmt: skip
+    known = [name for name in told if name in formats]
+    if len(known) != 1:
+        raise SettingError(f"dataset_format names none of {', '.join(formats)}: {text}")
+    details = section(told, known[0])
+    script = environ.get("record_preprocessor_script")
+    options = Options(
+        names=names,
+        start=environ.get("start_time", "") if known[0] == "sagemakerCaptureJson" else "",
+        end=environ.get("end_time", "") if known[0] == "sagemakerCaptureJson" else "",
+        output_first=details.get("output_columns_position", "START") != "END",
+    )
+    return Source(
+        Path(_needed(environ, "dataset_source")),
+        formats[known[0]],
+        header=bool(details.get("header", True)),
+        options=options,
+        script=_file(script) if script else None,
+    )
+
+
+def _needed(environ: Mapping[str, str], name: str) -> str:
+    if not environ.get(name):
+        raise SettingError(f"The environment variable {name} is missing.")
+    return environ[name]
+
+
+def _file(text: str) -> Path:
+    """Return a file; a folder stands for the one file in it."""
+    path = Path(text)
+    if path.is_dir():
+        found = [entry for entry in sorted(path.iterdir()) if entry.is_file()]
+        if len(found) == 1:
+            return found[0]
+    return path
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
