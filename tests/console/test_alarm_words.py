@@ -72,6 +72,14 @@ def test_states_over_time():
     assert alarms.shades(history, "OK", at(40), at(50)) == [(at(40), at(50), "OK")]
     assert alarms.shades(history, "OK", at(1), at(5)) == [(at(1), at(5), "OK")]
     assert alarms.shades([], "ALARM", at(1), at(5)) == [(at(1), at(5), "ALARM")]
+    born = {
+        **change(25, "OK", "OK"),
+        "HistoryItemType": "ConfigurationUpdate",
+        "HistorySummary": 'Alarm "a" created',
+    }
+    assert alarms.shades([born, change(30, "INSUFFICIENT_DATA", "OK")], "OK", at(10), at(50)) == [
+        (at(25), at(30), "INSUFFICIENT_DATA"), (at(30), at(50), "OK"),
+    ]  # fmt: skip
     broken = {**change(3, "OK", "ALARM"), "HistoryData": "<b>"}
     assert alarms.shades([broken], "OK", at(1), at(5)) == [(at(1), at(5), "OK")]
 

@@ -215,6 +215,8 @@ def shades(
     """
     changes: list[tuple[float, str, str]] = []
     for item in history:
+        if str(item.get("HistorySummary", "")).endswith('" created'):
+            start = max(start, item["Timestamp"].timestamp() * 1000)
         if item.get("HistoryItemType") != "StateUpdate":
             continue
         try:
