@@ -21,9 +21,9 @@ from farero.jobs.lifecycle import KIND, JobLifecycle
 from farero.jobs.training import Training
 from farero.objects.local import LocalObjects
 from farero.records.job import JobSpec
-from farero.store.jobs import training as rows
 from farero.store import migrations
 from farero.store.engine import Store
+from farero.store.jobs import training as rows
 from farero.telemetry.logs import Logs
 from farero.telemetry.ship import LogShipper
 from farero.work import items

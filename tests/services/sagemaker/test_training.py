@@ -11,9 +11,9 @@ from farero.jobs.commands import JobCommands
 from farero.jobs.transitions import enter, finish
 from farero.objects.local import LocalObjects
 from farero.records.job import FinalMetric, JobStatus, Phase, Secondary
-from farero.store.jobs import training as rows
 from farero.store import tags as tag_rows
 from farero.store import work
+from farero.store.jobs import training as rows
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:training-job/"
 TAKEN = (
