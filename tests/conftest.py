@@ -333,14 +333,30 @@ class Platform:
 
 
 @pytest.fixture
-def platform(tmp_path):
+def stopped_platform(tmp_path):
+    """A platform that has not been started: its `env` may still be changed."""
+    made = Platform(tmp_path)
+    yield made
+    made.farero("down", check=False)
+
+
+@pytest.fixture
+def platform(stopped_platform):
     """A running platform, stopped at the end with nothing left over."""
-    running = Platform(tmp_path)
-    try:
-        running.farero("up", "-d")
-        yield running
-    finally:
-        running.farero("down", check=False)
+    stopped_platform.farero("up", "-d")
+    return stopped_platform
+
+
+@pytest.fixture
+def telling_platform(stopped_platform, inbox):
+    """A running platform that may send mail, and notifications to this machine."""
+    stopped_platform.env |= {
+        "FARERO_SMTP_URL": inbox.url,
+        "FARERO_MAIL_FROM": "farero@example.com",
+        "FARERO_NOTIFY_ALLOW_HOSTS": "127.0.0.1",
+    }
+    stopped_platform.farero("up", "-d")
+    return stopped_platform
 
 
 @pytest.fixture(scope="session")

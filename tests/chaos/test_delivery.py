@@ -13,15 +13,9 @@ ALARMS = ("first", "second")
 
 
 @pytest.fixture
-def told(bench, make_receiver, inbox):
+def told(telling_platform, make_receiver, inbox):
     """A platform that tells a web address, a mailbox and a Slack channel of two alarms."""
-    platform = bench.platform
-    platform.farero("down")
-    platform.env |= {
-        "FARERO_SMTP_URL": inbox.url,
-        "FARERO_NOTIFY_ALLOW_HOSTS": "127.0.0.1",
-    }
-    platform.farero("up", "-d")
+    platform = telling_platform
     hook, slack = make_receiver(), make_receiver()
     sns, cloudwatch = platform.client("sns"), platform.client("cloudwatch")
     topic = sns.create_topic(Name="alerts")["TopicArn"]
@@ -118,7 +112,7 @@ def wait_for_all(bench, hook, slack, inbox, steps):
 
 @pytest.mark.chaos
 def test_no_message_is_lost_whichever_process_is_killed_in_the_middle_of_a_delivery(
-    bench, told, inbox
+    told, bench, inbox
 ):
     hook, slack = told
 
@@ -130,7 +124,7 @@ def test_no_message_is_lost_whichever_process_is_killed_in_the_middle_of_a_deliv
 
 
 @pytest.mark.chaos
-def test_no_message_is_lost_when_processes_are_killed_at_any_moment(bench, told, inbox, seed):
+def test_no_message_is_lost_when_processes_are_killed_at_any_moment(told, bench, inbox, seed):
     hook, slack = told
     draw = random.Random(seed)
     changes = Changes(bench.platform, pause_s=0.3)

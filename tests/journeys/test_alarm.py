@@ -37,19 +37,6 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2
 PERIOD_S = 60
 
 
-@pytest.fixture
-def watched(platform, inbox):
-    """A platform that may send mail, and to this machine."""
-    platform.farero("down")
-    platform.env |= {
-        "FARERO_SMTP_URL": inbox.url,
-        "FARERO_MAIL_FROM": "farero@example.com",
-        "FARERO_NOTIFY_ALLOW_HOSTS": "127.0.0.1",
-    }
-    platform.farero("up", "-d")
-    return platform
-
-
 def deploy(platform, name):
     """Bring the model into service; return a function that asks it and returns the status."""
     made = io.BytesIO()
@@ -143,31 +130,33 @@ def one_of_each(state):
 
 
 @pytest.mark.journey
-def test_a_failing_model_is_told_to_three_and_so_is_its_recovery(watched, make_receiver, inbox):
+def test_a_failing_model_is_told_to_three_and_so_is_its_recovery(
+    telling_platform, make_receiver, inbox
+):
     """The longest test there is: endpoints are measured in minutes, so two periods are two minutes."""
     hook, slack = make_receiver(), make_receiver()
-    ask = deploy(watched, "price")
-    topic = watched.client("sns").create_topic(Name="alerts")["TopicArn"]
-    subscribe(watched, topic, hook, slack, inbox)
+    ask = deploy(telling_platform, "price")
+    topic = telling_platform.client("sns").create_topic(Name="alerts")["TopicArn"]
+    subscribe(telling_platform, topic, hook, slack, inbox)
     # The web address hangs, then fails twice; the other two must not wait for it.
     answers = iter([500, 503])
     hook.status = lambda _: next(answers, 200)
     hook.go_on.clear()
 
-    put_alarms(watched, "price", topic)
+    put_alarms(telling_platform, "price", topic)
     # All in one minute, or the first of two would be a good one.
-    watched.wait(lambda: dt.datetime.now(dt.UTC).second < 55)
+    telling_platform.wait(lambda: dt.datetime.now(dt.UTC).second < 55)
     began = dt.datetime.now(dt.UTC)
     assert [ask(1), ask(-1), ask(101)] == [200, 500, 200]
     alarmed = one_of_each("ALARM")
-    watched.wait(
+    telling_platform.wait(
         lambda: alarmed <= states_of_slack(slack).keys() & states_of_mail(inbox).keys(), 2 * PERIOD_S
     )  # fmt: skip
     hook.go_on.set()
-    watched.wait(lambda: ask(1) == 200 and alarmed <= states_of_hook(hook).keys(), 20)
+    telling_platform.wait(lambda: ask(1) == 200 and alarmed <= states_of_hook(hook).keys(), 20)
     told = dt.datetime.now(dt.UTC)
     well = one_of_each("OK")
-    watched.wait(
+    telling_platform.wait(
         lambda: (
             ask(1) == 200
             and well <= states_of_slack(slack).keys()
@@ -186,27 +175,27 @@ def test_a_failing_model_is_told_to_three_and_so_is_its_recovery(watched, make_r
     alarm = json.loads(first.json["Message"])
     assert alarm["NewStateReason"].startswith("Threshold Crossed: 1 ")
     assert first.json["Subject"] == f'ALARM: "{alarm["AlarmName"]}" in US East (N. Virginia)'
-    described = watched.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    described = telling_platform.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert {one["AlarmName"]: one["StateValue"] for one in described} == {"fails": "OK", "slow": "OK"}  # fmt: skip
 
 
 @pytest.mark.journey
 def test_one_line_makes_an_alarm_that_tells_slack_a_mailbox_and_a_web_address(
-    watched, make_receiver, inbox
+    telling_platform, make_receiver, inbox
 ):
     hook, slack = make_receiver(), make_receiver()
     hook.status = lambda post: 200 if post.json["Type"] != "Notification" else 503
 
-    added = watched.farero(
+    added = telling_platform.farero(
         "alarm", "add", "-", "Shop/Errors", ">", "5", "--for", "3/5", "--name", "orders",
         "--notify", f"slack:{slack.slack_url}", "--notify", "mailto:ana@example.com", "--notify", hook.url,
     )  # fmt: skip
-    watched.wait(lambda: hook.posts and inbox.mails)
+    telling_platform.wait(lambda: hook.posts and inbox.mails)
     visit(hook.posts[0].json["SubscribeURL"])
     visit(re.search(r"http://\S+", inbox.texts[0][1])[0])
-    failing = watched.farero("alarm", "test", "orders", "--wait", "2", check=False)
+    failing = telling_platform.farero("alarm", "test", "orders", "--wait", "2", check=False)
     hook.status = 200
-    tested = watched.farero("alarm", "test", "orders", "--json")
+    tested = telling_platform.farero("alarm", "test", "orders", "--json")
 
     assert added.stdout.startswith("alarm orders: Average Errors > 5, 3/5 of 60 s")
     rows = sorted(line.split(maxsplit=3) for line in failing.stdout.splitlines()[1:4])
