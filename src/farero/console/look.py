@@ -64,6 +64,12 @@ text-overflow:ellipsis;white-space:nowrap}
 .f-more>summary::before{content:"▸";display:inline-block;width:1.1em}.f-more[open]>summary::before{content:"▾"}
 .f-program{box-sizing:border-box;background:var(--bg);border-radius:8px;padding:.7rem .9rem;margin:0 0 .5rem}
 .f-answers{display:flex;flex-wrap:wrap;gap:.6rem;align-items:center}
+.f-way{display:flex;flex-wrap:wrap;gap:.2rem .5rem}.f-way a+a::before{content:"/";color:var(--dim);margin-right:.5rem}
+.f-drop{background:var(--bg)!important;color:var(--ink)!important;border:1px dashed var(--line);border-radius:10px;
+box-shadow:none!important;width:100%}
+.f-drop .q-uploader__header{background:transparent!important;color:var(--dim)!important}
+.f-tail{display:flex;flex-direction:column-reverse;max-height:70vh;overflow:auto;width:100%}
+.f-tail .f-pre{max-height:none;overflow:visible}
 .f-nothing{padding:1.6rem 0;text-align:center}
 .f-button{background:var(--accent);color:var(--card);border:0;border-radius:8px;padding:.42rem 1rem;font:inherit;
 font-weight:560;cursor:pointer}

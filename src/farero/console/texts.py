@@ -35,7 +35,8 @@ EN = {
     "hyperparameters": "Hyperparameters", "inputs": "Inputs", "never": "never", "problems": "Needs a look",
 
     "roles": "Roles", "no_policies": "No policy: nothing is allowed.",
-    "job_cpu": "CPU", "job_memory": "Memory", "newest_lines": "newest lines",
+    "only_first": "Only the first {count} are shown.", "job_cpu": "CPU", "job_memory": "Memory",
+    "newest_lines": "newest lines",
     "last_minutes": "in the last minutes",
     # dashboards and alarms
     "above_band": "above the expected band", "actions_off": "Actions are off: it tells nobody.",
@@ -103,7 +104,8 @@ ES = {
     "hyperparameters": "Hiperparámetros", "inputs": "Entradas", "never": "nunca", "problems": "Merece atención",
 
     "roles": "Roles", "no_policies": "Sin política: no se permite nada.",
-    "job_cpu": "CPU", "job_memory": "Memoria", "newest_lines": "últimas líneas",
+    "only_first": "Solo se muestran los {count} primeros.", "job_cpu": "CPU", "job_memory": "Memoria",
+    "newest_lines": "últimas líneas",
     "last_minutes": "en los últimos minutos",
     # paneles y alarmas
     "above_band": "por encima de la banda esperada", "actions_off": "Acciones desactivadas: no avisa a nadie.",

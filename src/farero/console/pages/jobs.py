@@ -14,10 +14,9 @@ from farero.console.layout import card, frame, heading, pill, table, words
 from farero.console.metrics import stat
 from farero.console.pages.endpoint import storage_link
 from farero.console.pages.endpoint_figures import took
-from farero.console.pages.live import live
+from farero.console.pages.live import live, live_text
 from farero.console.plots import Plot, plots
 from farero.console.time_range import Range
-from farero.console.units import number
 from farero.jobs.metrics import MetricScanner
 from farero.records.job import MetricDefinition
 
@@ -64,10 +63,12 @@ def register(cloud: Cloud) -> None:
             await live(series, lambda found: _progress(t, found), 3.0)
             await _hardware(cloud, t, name)
 
-            async def tail() -> Any:
-                return [one["message"].rstrip() for one in await _last_lines(cloud, name)]
+            async def tail() -> tuple[str, str]:
+                found = [one["message"].rstrip() for one in await _last_lines(cloud, name)]
+                return "\n".join(found[-_TAIL:]), f"{len(found)} {t['newest_lines']}"
 
-            await live(tail, lambda found: _log(t, found), 2.0)
+            heading(t["lines"])
+            await live_text(t, tail)
 
 
 def _list(t: dict[str, str], found: list[Json]) -> None:
@@ -239,14 +240,6 @@ async def _hardware(cloud: Cloud, t: dict[str, str], name: str) -> None:
         )
     ]  # fmt: skip
     await plots(cloud, t, wanted, shown)
-
-
-def _log(t: dict[str, str], found: list[str]) -> None:
-    with card():
-        heading(t["lines"])
-        text = "\n".join(found[-_TAIL:])
-        words(text or t["empty"]).classes("f-pre f-tail").props("role=log tabindex=0 aria-live=off")
-        words(f"{number(len(found))} {t['newest_lines']}").classes("f-dim f-small")
 
 
 def _moment(at: Any) -> str:

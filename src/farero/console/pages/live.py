@@ -39,3 +39,26 @@ async def live(
 
     await turn()
     ui.timer(every_s, turn, immediate=False)
+
+
+async def live_text(
+    t: dict[str, str], read: Callable[[], Awaitable[tuple[str, str]]], every_s: float = 2.0
+) -> None:
+    """Draw a growing text whose end stays in sight; `read` returns it and a note to stand below it."""
+    with card():
+        with ui.element("div").classes("f-tail").props("role=log tabindex=0 aria-live=off") as box:
+            box.props["aria-label"] = t["lines"]
+            shown = words("").classes("f-pre")
+        note = words("").classes("f-dim f-small")
+
+    async def turn() -> None:
+        try:
+            text, told = await read()
+        except UnavailableError as error:
+            text, told = "", str(error)
+        if not shown.is_deleted:
+            shown.set_text(text or t["empty"])
+            note.set_text(told)
+
+    await turn()
+    ui.timer(every_s, turn, immediate=False)

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from nicegui import ui
 
-from farero.console.layout import card, frame, table, words
-from farero.console.pages.live import live
+from farero.console import time_range
+from farero.console.layout import card, frame, table
+from farero.console.pages.live import live, live_text
 
 if TYPE_CHECKING:
     from farero.console.data import Cloud
+    from farero.console.time_range import Range
 
-RANGES = {"15m": 900, "1h": 3600, "3h": 10800, "1d": 86400, "7d": 604800}
+#: Lines that are read, and of these the newest that are shown.
+_MOST_READ, _MOST_SHOWN = 10_000, 1_000
+_MOST_TEXT = 500_000
 
 
 def register(cloud: Cloud) -> None:
     """Make the pages known."""
 
     @ui.page("/logs")
-    async def page(group: str = "", filter: str = "", range: str = "1d") -> None:  # noqa: A002 - names in the address  # pyright: ignore[reportUnusedFunction]
+    async def page(group: str = "", filter: str = "") -> None:  # noqa: A002 - a name in the address  # pyright: ignore[reportUnusedFunction]
         with frame(group or "Logs", "/logs") as t:
             if group:
-                await _lines(cloud, t, group, filter, range if range in RANGES else "1d")
+                shown = time_range.from_query(ui.context.client.request.query_params, "1d")
+                await _lines(cloud, t, group, filter, shown)
             else:
                 await _groups(cloud, t)
 
@@ -48,36 +52,34 @@ async def _groups(cloud: Cloud, t: dict[str, str]) -> None:
     await live(read, draw, 5.0)
 
 
-async def _lines(cloud: Cloud, t: dict[str, str], group: str, pattern: str, range_: str) -> None:
-    def address(range_: str, pattern: str) -> str:
-        return (
-            f"/logs?group={quote(group, safe='')}&range={range_}&filter={quote(pattern, safe='')}"
-        )
+async def _lines(cloud: Cloud, t: dict[str, str], group: str, pattern: str, shown: Range) -> None:
+    def address(pattern: str) -> str:
+        return "/logs?" + urlencode({"group": group, **shown.query, "filter": pattern})
 
-    with ui.element("div").style("display:flex;gap:1rem;align-items:end;flex-wrap:wrap"):
-        field = ui.input(t["filter"], value=pattern).props("dense")
-        field.on("keydown.enter", lambda _: ui.navigate.to(address(range_, field.value or "")))
-        for name in RANGES:
-            link = ui.link(name, address(name, pattern))
-            if name == range_:
-                link.props("aria-current=true").style("font-weight:650")
+    with ui.element("div").classes("f-filters"):
+        field = ui.input(t["filter"], value=pattern).props("dense").style("min-width:16rem")
+        field.on("keydown.enter", lambda _: ui.navigate.to(address(field.value or "")))
+        time_range.picker(t, shown)
 
-    async def read() -> Any:
-        since = int(time.time() - RANGES[range_]) // 10 * 10_000
-        params: dict[str, Any] = {"logGroupName": group, "startTime": since, "limit": 500}
+    async def read() -> tuple[str, str]:
+        asked = shown.again()
+        params: dict[str, Any] = {
+            "logGroupName": group,
+            "startTime": int(asked.start.timestamp()) // 10 * 10_000,
+            "limit": _MOST_READ,
+        }
+        if not asked.is_live:
+            params["endTime"] = int(asked.end_ms)
         if pattern:
             params["filterPattern"] = pattern
-        return (await cloud.ask("logs", "filter_log_events", **params))["events"]
+        found = await cloud.ask("logs", "filter_log_events", **params)
+        events = found["events"]
+        text = "\n".join(
+            f"{datetime.fromtimestamp(one['timestamp'] / 1000).astimezone():%m-%d %H:%M:%S.%f}"[:-3]
+            + f"  {one['message'].rstrip()}"
+            for one in events[-_MOST_SHOWN:]
+        )
+        note = t["only_first"].format(count=len(events)) if "nextToken" in found else ""
+        return text[-_MOST_TEXT:], note
 
-    def draw(found: list[Any]) -> None:
-        with card():
-            text = "\n".join(
-                f"{datetime.fromtimestamp(one['timestamp'] / 1000, UTC):%H:%M:%S.%f}"[:-3]
-                + f"  {one['message'].rstrip()}"
-                for one in found
-            )
-            words(text[-500_000:] or t["empty"]).classes("f-pre").props(
-                "role=log tabindex=0 aria-live=off"
-            )
-
-    await live(read, draw, 2.0)
+    await live_text(t, read)
