@@ -271,6 +271,9 @@ class Supervisor:
                 found = children.list(request["prefix"])
                 ours = self._commands
                 return [control.status_to_wire(one) for one in found if one.name not in ours]
+            case "leaders":
+                found = children.leaders(request["prefix"])
+                return [one for one in found if one["name"] not in self._commands]
             case "stop":
                 return children.stop(request["name"], request["grace_s"])
             case "forget":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -348,3 +349,39 @@ def test_the_status_is_there_before_the_worker_is_woken(compute, spec, superviso
         worker.recv(100)
 
         assert compute.status("test/one").exit_code == 7
+
+
+BUSY = "import os, time\nheld = b'x' * 50_000_000\nwhile time.process_time() < 0.4: pass\n"
+CHILD = f"import os, time\nif os.fork() == 0:\n  os.setsid()\n  exec({BUSY!r})\ntime.sleep(60)\n"
+
+
+def test_usage_counts_what_a_process_and_its_children_take(compute, spec, wait_for, tmp_path):
+    limit = 1_000_000_000
+    compute.start(spec("", name="test/busy", argv=python(CHILD), memory_bytes=limit))
+    compute.start(spec("sleep 60", name="test/idle"))
+    compute.start(spec("sleep 60", name="other"))
+
+    wait_for(lambda: compute.usage("test/busy")[0].cpu_s >= 0.3)
+    found = {one.name: one for one in compute.usage("test/")}
+
+    assert found.keys() == {"test/busy", "test/idle"}
+    assert found["test/busy"].started_at == compute.status("test/busy").started_at
+    assert found["test/busy"].memory_limit_bytes == limit
+    assert found["test/idle"].cpu_s < 0.2
+    assert 0 < found["test/idle"].memory_bytes < 20_000_000
+    assert found["test/idle"].memory_limit_bytes > limit
+    disk = shutil.disk_usage(tmp_path)
+    assert found["test/idle"].disk_used_bytes == pytest.approx(disk.used, rel=0.1)
+    assert disk.used < found["test/idle"].disk_size_bytes <= disk.total
+
+
+def test_memory_of_a_child_is_part_of_the_usage(compute, spec, wait_for):
+    compute.start(spec("", name="test/parent", argv=python(CHILD)))
+
+    wait_for(lambda: compute.usage("test/parent")[0].memory_bytes > 50_000_000)
+
+
+def test_what_has_ended_takes_nothing(compute, spec, finish):
+    finish(spec("exit 0"))
+
+    assert compute.usage("test/") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from farero.records.compute import ProcessSpec, ProcessStatus
+    from farero.records.compute import ProcessSpec, ProcessStatus, ProcessUsage
 
 
 class Compute(Protocol):
@@ -29,4 +29,8 @@ class Compute(Protocol):
 
     def forget(self, name: str) -> None:
         """Drop what is remembered of a process that has exited."""
+        ...
+
+    def usage(self, prefix: str = "") -> list[ProcessUsage]:
+        """Return what each running process whose name begins with `prefix` takes, its descendants included."""
         ...

@@ -131,6 +131,20 @@ class Children:
         """Return the children that run and whose name begins with `prefix`."""
         return [child for name, child in self._by_name.items() if name.startswith(prefix)]
 
+    def leaders(self, prefix: str = "") -> list[dict[str, object]]:
+        """Return where to find in the process table what runs: pid, namespace made for it (0: none), limit, folder."""
+        return [
+            {
+                "name": child.spec.name,
+                "pid": child.pid,
+                "namespace": os.fstat(child.namespace).st_ino if child.namespace >= 0 else 0,
+                "started_at": child.status.started_at and child.status.started_at.isoformat(),
+                "memory_bytes": child.spec.memory_bytes,
+                "folder": os.fspath(child.spec.cwd),
+            }
+            for child in self.running(prefix)
+        ]
+
     def is_confined(self, pid: int) -> bool:
         """Say whether `pid` lives in a namespace made for one of the children: a model or a job, or started by one."""
         space = processes.mount_namespace(pid)

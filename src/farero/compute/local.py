@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from farero.compute import usage
 from farero.compute.control import Control, spec_to_wire, status_from_wire
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from farero.records.compute import ProcessSpec, ProcessStatus
+    from farero.records.compute import ProcessSpec, ProcessStatus, ProcessUsage
 
 
 class LocalCompute:
@@ -46,3 +47,10 @@ class LocalCompute:
     def forget(self, name: str) -> None:
         """Drop what is remembered of a process; of one that still runs, as soon as it ends."""
         self._control.call("forget", name=name)
+
+    def usage(self, prefix: str = "") -> list[ProcessUsage]:
+        """Return what each running process whose name begins with `prefix` takes, its descendants included.
+
+        The supervisor only names them; the process table is read here, so that it waits for nothing.
+        """
+        return usage.measure(self._control.call("leaders", prefix=prefix))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 KILL_ROUNDS = 100
 
 
@@ -22,6 +23,8 @@ class Running(NamedTuple):
     group: int
     session: int
     resident_bytes: int
+    #: Processor time of it and of the children that it has waited for.
+    cpu_s: float
 
 
 def scan() -> Iterator[Running]:
@@ -49,7 +52,10 @@ def find(pid: int) -> Running | None:
     if state in b"ZX":
         return None
     parent, group, session = int(fields[0]), int(fields[1]), int(fields[2])
-    return Running(pid, parent, group, session, int(fields[20]) * PAGE_BYTES)
+    # utime, stime, cutime, cstime
+    ticks = int(fields[10]) + int(fields[11]) + int(fields[12]) + int(fields[13])
+    resident_bytes = int(fields[20]) * PAGE_BYTES
+    return Running(pid, parent, group, session, resident_bytes, ticks / TICKS_A_SECOND)
 
 
 def proportional_bytes(pid: int) -> int:

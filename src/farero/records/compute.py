@@ -47,3 +47,21 @@ class ProcessStatus:
     ended_at: dt.datetime | None = None
     #: The memory limit ended it.
     out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessUsage:
+    """What a running process and all that it has started take of the machine."""
+
+    name: str
+    at: dt.datetime
+    started_at: dt.datetime
+    #: Processor time since the start, summed over cores; that of processes which have ended is included.
+    cpu_s: float
+    #: Resident memory; pages shared with other processes count by share.
+    memory_bytes: int
+    #: The process's own limit, else what the machine has.
+    memory_limit_bytes: int
+    #: The disk on which its files lie.
+    disk_used_bytes: int
+    disk_size_bytes: int
