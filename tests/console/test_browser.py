@@ -42,6 +42,7 @@ def hostile(stage: Any) -> Any:
     raising = f"def model_fn(folder):\n    raise ValueError({' '.join(PAYLOADS[:12])!r})\n"
     stage.model(BAD, raising)
     stage.deploy(BAD, BAD)
+    _policy(stage)
     stage.client("sns").create_topic(Name=BAD, Attributes={"DisplayName": PAYLOADS[0]})
     for payload in PAYLOADS:
         assert stage.invoke("echo", payload.encode()) == payload.encode()
@@ -54,6 +55,15 @@ def _objects(stage: Any) -> None:
     s3.create_bucket(Bucket=BUCKET)
     for payload in PAYLOADS:
         s3.put_object(Bucket=BUCKET, Key=payload, Body=payload.encode(), ContentType="text/html")
+
+
+def _policy(stage: Any) -> None:
+    iam = stage.client("iam")
+    iam.create_user(UserName=BAD)
+    tests = {"StringEquals": {"aws:username": PAYLOADS}}
+    one = {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": tests}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [one]})
+    iam.put_user_policy(UserName=BAD, PolicyName=BAD, PolicyDocument=document)
 
 
 def _logs(stage: Any) -> None:
@@ -115,7 +125,7 @@ PLACES = [
     (f"/logs?group={GROUP}", 40), (f"/logs?group=/aws/sagemaker/Endpoints/{BAD}", 1), ("/storage", 0),
     (f"/storage?bucket={BUCKET}", len([one for one in PAYLOADS if "/" not in one])),
     (f"/storage?bucket={BUCKET}&prefix={quote('<script>alert(1)</')}", 1), ("/alarms", 40),
-    (f"/alarms/{quote(PAYLOADS[0], safe='')}", 8), ("/dashboards", 0), (f"/dashboards/{BAD}", 38), ("/access", 0), ("/doctor", 0),
+    (f"/alarms/{quote(PAYLOADS[0], safe='')}", 8), ("/dashboards", 0), (f"/dashboards/{BAD}", 38), ("/access", 0), (f"/access/users/{BAD}", 0), ("/doctor", 0),
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 if TYPE_CHECKING:
@@ -236,6 +237,29 @@ def test_object_is_downloaded_and_never_shown(visit: Visit, stage: Stage) -> Non
         visit.page.evaluate("location.href = '/download?bucket=journeys&key=a%2Fpage%20one.html'")
     assert Path(waiting.value.path()).read_bytes() == page
     assert visit.page.title() != "ran"
+
+
+def test_access_key_is_made_shown_once_and_works(visit: Visit, stage: Stage) -> None:
+    visit.go("/access")
+    visit.page.get_by_label("Name").fill("bea")
+    visit.page.get_by_role("button", name="Create").click()
+    visit.page.wait_for_url(re.compile("/access/users/bea"))
+    visit.page.get_by_role("button", name="New access key").click()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_text("Shown once").wait_for()
+    told = dict(re.findall(r"(\S+) = (\S+)", dialog.inner_text()))
+    visit.page.get_by_role("row").filter(has_text=told["aws_access_key_id"]).wait_for(
+        state="attached"
+    )
+    dialog.get_by_text(told["aws_secret_access_key"]).wait_for()
+    session = boto3.Session(region_name="us-east-1", **told)
+    who = session.client("sts", endpoint_url=stage.platform.url).get_caller_identity()
+    assert who["Arn"].endswith(":user/bea")
+    dialog.get_by_role("button", name="Close").click()
+    dialog.wait_for(state="hidden")
+    visit.go("/access/users/bea")
+    visit.page.get_by_text(told["aws_access_key_id"]).first.wait_for()
+    assert told["aws_secret_access_key"] not in visit.page.content()
 
 
 def test_spanish_and_dark_by_the_keyboard_alone(visit: Visit) -> None:

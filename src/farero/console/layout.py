@@ -83,6 +83,12 @@ def card() -> ui.element:
     return ui.element("section").classes("f-card")
 
 
+def popup() -> ui.dialog:
+    """Make a dialog that stays while the part of the page that asked for it is drawn anew."""
+    with ui.context.client.content:
+        return ui.dialog()
+
+
 def button(text: str, act: Any, *, quiet: bool = False) -> ui.element:
     """Add a button."""
     made = ui.element("button").classes("f-quiet" if quiet else "f-button").props("type=button")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from farero.console.data import UnavailableError
-from farero.console.layout import button, card, frame, heading, pill, table, words
+from farero.console.layout import button, card, frame, heading, pill, popup, table, words
 from farero.console.pages.asking import attempt, confirm
 from farero.console.pages.live import live
 
@@ -156,7 +156,7 @@ async def _new_key(cloud: Cloud, t: dict[str, str], user: str) -> None:
         return
     key = made["AccessKey"]
     text = f"aws_access_key_id = {key['AccessKeyId']}\naws_secret_access_key = {key['SecretAccessKey']}"
-    with ui.dialog().props("persistent") as dialog, card():
+    with popup().props("persistent") as dialog, card():
         heading(t["new_key"])
         words(t["once"]).classes("f-dim")
         words(text).classes("f-pre f-program")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from farero.console.data import UnavailableError
-from farero.console.layout import button, card, heading, words
+from farero.console.layout import button, card, heading, popup, words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ def confirm(
         dialog.close()
         await attempt(act)
 
-    with ui.dialog() as dialog, card():
+    with popup() as dialog, card():
         heading(question)
         words(t["sure"]).classes("f-dim")
         with ui.element("div").classes("f-answers"):

@@ -10,7 +10,7 @@ from nicegui import ui
 
 from farero.console import time_range
 from farero.console.data import Cloud, UnavailableError
-from farero.console.layout import button, card, frame, heading, pill, table, words
+from farero.console.layout import button, card, frame, heading, pill, popup, table, words
 from farero.console.pages import endpoint_figures, endpoint_requests
 from farero.console.pages.live import live
 
@@ -165,7 +165,7 @@ def _confirm(cloud: Cloud, t: dict[str, str], name: str, weights: dict[str, ui.n
         except UnavailableError as error:
             ui.notify(str(error), type="negative")
 
-    with ui.dialog() as dialog, card():
+    with popup() as dialog, card():
         heading(t["confirm_weights"])
         for variant, field in weights.items():
             words(f"{variant}: {field.value}")
