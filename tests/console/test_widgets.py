@@ -340,3 +340,21 @@ def test_the_bad_side_of_a_limit_is_seen(values: list[float], limit: float, most
     mark = Mark(at=limit, is_band=True)
     option = drawing.over_time(plan(METRIC, **WIDE), series, time_range.latest("3h"), [mark])
     assert option["yAxis"][0].get("max") == most
+
+
+def test_the_space_between_the_ends_of_a_band_is_filled():
+    band = {"expression": "ANOMALY_DETECTION_BAND(m1, 2)", "id": "ad1"}
+    graph = plan({"metrics": [["A", "a", {"id": "m1"}], [band]]}, **WIDE)
+    series = [
+        Series("a", [(0, 3.0)], "m1"),
+        Series("upper", [(0, 4.0), (1, None), (2, 5.0)], "ad1"),
+        Series("lower", [(0, 1.0), (1, 1.0), (2, -2.0)], "ad1"),
+    ]
+    option = drawing.over_time(graph, series, time_range.latest("3h"))
+    filled = [one for one in option["series"] if one.get("stack") == "band ad1"]
+    assert [one["data"] for one in filled] == [[[0, 1.0], [2, -2.0]], [[0, 3.0], [2, 7.0]]]
+    assert [one["itemStyle"]["color"] for one in option["series"][:3]] == [
+        "var(--c1)",
+        "var(--dim)",
+        "var(--dim)",
+    ]

@@ -28,6 +28,7 @@ _METRICS_S, _LOGS_S = 10.0, 60.0
 _MANY = 40
 _FIRST_S = 1.5
 _MOST_BYTES = 1_000_000
+_SEARCH = '{AWS/SageMaker,EndpointName,VariantName} MetricName="Invocations"'
 _BEGIN: dict[str, Any] = {
     "start": "-PT3H",
     "widgets": [
@@ -35,9 +36,7 @@ _BEGIN: dict[str, Any] = {
             "type": "metric", "x": 0, "y": 0, "width": 24, "height": 6,
             "properties": {
                 "title": "Invocations", "stat": "Sum", "period": 60,
-                "metrics": [[{
-                    "expression": "SEARCH('{AWS/SageMaker,EndpointName,VariantName} Invocations', 'Sum', 60)"
-                }]],
+                "metrics": [[{"expression": f"SEARCH('{_SEARCH}', 'Sum', 60)"}]],
             },
         }
     ],
@@ -112,10 +111,12 @@ async def _show(cloud: Cloud, t: dict[str, str], name: str) -> None:
         if first.done():
             await board.show_metrics(chosen.again())
 
-    async def logs() -> None:
-        await board.show_logs(chosen.again())
+    asked = asyncio.create_task(board.show_logs(chosen))
 
-    ui.timer(0, logs, once=True)
+    async def logs() -> None:
+        if asked.done():
+            await board.show_logs(chosen.again())
+
     if chosen.is_live:
         ui.timer(
             _METRICS_S if board.size <= _MANY else _LOGS_S,

@@ -21,6 +21,9 @@ Json = dict[str, Any]
 
 _LABEL = {"color": charts.DIM, "formatter": "{b}", "position": "insideEndTop", "fontSize": 11}
 _MOST_SERIES = 200
+_UNSEEN: Json = {
+    "type": "line", "lineStyle": {"opacity": 0}, "showSymbol": False, "silent": True, "tooltip": {"show": False},
+}  # fmt: skip
 
 
 def option(
@@ -59,6 +62,7 @@ def over_time(
         bands=[*bands, *(_band(mark, start, end) for mark in vertical(properties))],
         stacked=properties.get("stacked") is True,
     )
+    drawn["series"] += _filled(graph, series)
     for mark in [*horizontal(properties), *levels]:
         drawn["series"].append(_level(mark, start, end, len(drawn["yAxis"]) - 1))
     if properties.get("stacked") is not True:
@@ -156,11 +160,42 @@ def _headroom(series: Sequence[Series], levels: Sequence[Mark]) -> Json:
 
 def _dimmed(graph: Graph, series: Sequence[Series]) -> list[Series]:
     """Return the series; the ends of a band are dim."""
-    bands = {q["Id"] for q in graph.queries if "ANOMALY_DETECTION_BAND" in q.get("Expression", "")}
+    bands = _bands_of(graph)
     return [
         replace(one, colour=charts.DIM) if one.id in bands and not one.colour else one
         for one in series
     ]
+
+
+def _bands_of(graph: Graph) -> set[str]:
+    return {q["Id"] for q in graph.queries if "ANOMALY_DETECTION_BAND" in q.get("Expression", "")}
+
+
+def _filled(graph: Graph, series: Sequence[Series]) -> list[Json]:
+    """Return what fills the space between the two ends of each band: a line, and a stack upon it."""
+    found: list[Json] = []
+    for id_ in sorted(_bands_of(graph)):
+        ends = [dict(one.points) for one in series if one.id == id_]
+        if len(ends) != 2:
+            continue
+        lower: list[list[float]] = []
+        height: list[list[float]] = []
+        for at, one in ends[0].items():
+            other = ends[1].get(at)
+            if one is not None and other is not None:
+                lower.append([at, min(one, other)])
+                height.append([at, abs(one - other)])
+        for data, opacity in ((lower, 0.0), (height, 0.14)):
+            found.append(
+                {
+                    **_UNSEEN,
+                    "data": data,
+                    "stack": f"band {id_}",
+                    "stackStrategy": "all",
+                    "areaStyle": {"color": charts.DIM, "opacity": opacity},
+                }
+            )
+    return found
 
 
 def _band(mark: Mark, start: float, end: float) -> Band:
@@ -178,13 +213,10 @@ def _level(mark: Mark, start: float, end: float, most_axis: int) -> Json:
     values = [value for value in (mark.at, mark.to) if value is not None]
     lines = [{"yAxis": value, "name": mark.label if value == values[0] else ""} for value in values]
     made: Json = {
-        "type": "line",
+        **_UNSEEN,
         "name": mark.label or charts.number(values[0]),
         "data": [[at, value] for value in values for at in (start, end)],
-        "lineStyle": {"opacity": 0},
         "itemStyle": {"color": colour},
-        "showSymbol": False,
-        "silent": True,
         "yAxisIndex": most_axis if mark.is_right else 0,
         "markLine": {
             "symbol": "none",
