@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection
-
     from farero.base.context import Context
     from farero.objects.base import ObjectStore
     from farero.records.job import JobSpec
@@ -67,7 +65,7 @@ class JobCommands:
         with self._store.begin() as db:
             self.rows.insert(db, job)
             tag_rows.put(db, arn, tags)
-            self._tell(db, None, job, ctx.now)
+            events.tell_change(db, None, job, ctx.now)
             items.put(db, self.item_kind, name, due=ctx.now)
         self._poke()
         return job
@@ -89,7 +87,7 @@ class JobCommands:
                 )
                 stopping = enter(stopping, Secondary.STOPPING, now)
                 self.rows.update(db, stopping)
-                self._tell(db, job, stopping, now)
+                events.tell_change(db, job, stopping, now)
             items.put(db, self.item_kind, name, due=now)
         self._poke()
 
@@ -105,9 +103,6 @@ class JobCommands:
                 )
             self.rows.delete(db, name)
             tag_rows.remove_all(db, job.arn)
-
-    def _tell(self, db: Connection, before: Job | None, job: Job, now: dt.datetime) -> None:
-        events.tell_change(db, before, job, now)
 
     def _check(self, spec: JobSpec) -> None:
         metrics.check(spec.metrics)
@@ -164,9 +159,6 @@ class ProcessingCommands(JobCommands):
     rows = rows.processing
     item_kind = PROCESSING
     arn_kind = "processing-job"
-
-    def _tell(self, db: Connection, before: Job | None, job: Job, now: dt.datetime) -> None:
-        _ = db, before, job, now
 
     def _check(self, spec: JobSpec) -> None:
         processing.framework_of(spec)

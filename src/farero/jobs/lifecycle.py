@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from farero.base.errors import DomainError
 from farero.compute.failures import EnvironmentFailed
-from farero.jobs import failures
+from farero.jobs import events, failures
 from farero.jobs.inputs import InputError
 from farero.jobs.transitions import enter, finish
 from farero.records.job import JobStatus, Phase, Secondary
@@ -308,7 +308,7 @@ class JobLifecycle:
             before = self._rows.get_locked(db, name)
             job = change(now, before)
             self._rows.update(db, job)
-            self._runner.tell_change(db, before, job, now)
+            events.tell_change(db, before, job, now)
         return job
 
 

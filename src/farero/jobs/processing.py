@@ -14,11 +14,8 @@ from farero.records.images import find_image
 from farero.records.job import Channel
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    from sqlalchemy import Connection
 
     from farero.base.config import Settings
     from farero.compute.pythons import Pythons
@@ -138,10 +135,6 @@ class Processing:
         shutil.rmtree(self.folder(job).parent, ignore_errors=True)
         for attempt in range(1, job.attempt + 1):
             self.log_path(dataclasses.replace(job, attempt=attempt)).unlink(missing_ok=True)
-
-    def tell_change(self, db: Connection, before: Job | None, job: Job, now: dt.datetime) -> None:
-        """Tell nobody: the event bus has no rules for processing jobs yet."""
-        _ = db, before, job, now
 
     def _env(self, job: Job, python: Path) -> dict[str, str]:
         settings, base = self._settings, self.folder(job)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable
     from pathlib import Path
-
-    from sqlalchemy import Connection
 
     from farero.records.compute import ProcessSpec
     from farero.records.job import FinalMetric, Job
@@ -57,8 +54,4 @@ class Runner(Protocol):
 
     def remove_folder(self, job: Job) -> None:
         """Delete the job's folder and its output files."""
-        ...
-
-    def tell_change(self, db: Connection, before: Job | None, job: Job, now: dt.datetime) -> None:
-        """Tell the event bus of a change of state, in its transaction."""
         ...

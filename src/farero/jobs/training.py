@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING
 
 from farero.base.arns import parse_s3_uri
 from farero.base.errors import Invalid, NotFound
-from farero.jobs import events, failures, files, outputs, sources
+from farero.jobs import failures, files, outputs, sources
 from farero.jobs.inputs import InputError, download_channel, download_tree, input_data_config
 from farero.jobs.metrics import MetricScanner
 from farero.records.compute import ProcessSpec
 from farero.records.images import Image, find_image
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    from sqlalchemy import Connection
 
     from farero.base.config import Settings
     from farero.compute.pythons import Pythons
@@ -129,10 +126,6 @@ class Training:
     def exit_message(self, job: Job) -> str | None:
         """Return nothing: only processing jobs have one."""
         _ = job
-
-    def tell_change(self, db: Connection, before: Job | None, job: Job, now: dt.datetime) -> None:
-        """Tell the event bus of a change."""
-        events.tell_change(db, before, job, now)
 
     def failure_reason(self, job: Job) -> str:
         """Say why a process that exited with an error did so."""

@@ -214,3 +214,46 @@ def test_an_alarm_is_told_to_a_topic_and_from_there_to_the_web(cloud, bridge, re
     assert event["detail"]["previousState"]["value"] == "OK"
     [metric] = event["detail"]["configuration"]["metrics"]
     assert metric["metricStat"]["metric"]["name"] == "latency"
+
+
+def test_a_processing_job_is_told_at_each_status(supervisor, cloud, bridge, wait_for):
+    code = b"print('done')\n"
+    cloud.client("s3").put_object(Bucket=cloud.bucket, Key="code/work.py", Body=code)
+    bridge.rule({"detail-type": ["SageMaker Processing Job State Change"]})
+    sagemaker, wake = cloud.client("sagemaker"), cloud.worker.wake_socket()
+    source = {
+        "S3Uri": f"s3://{cloud.bucket}/code/work.py",
+        "LocalPath": "/opt/ml/processing/input/code",
+        "S3DataType": "S3Prefix",
+        "S3InputMode": "File",
+    }
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}
+    sagemaker.create_processing_job(
+        ProcessingJobName="clean",
+        AppSpecification={
+            "ImageUri": IMAGE,
+            "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/work.py"],
+        },
+        RoleArn=ROLE,
+        ProcessingResources={"ClusterConfig": cluster},
+        ProcessingInputs=[{"InputName": "code", "S3Input": source}],
+        Tags=[{"Key": "team", "Value": "a"}],
+    )
+    heard = []
+
+    def listen():
+        wake.wait(0.05)
+        cloud.run()
+        heard.extend(bridge.events())
+        return any(event["detail"]["ProcessingJobStatus"] != "InProgress" for event in heard)
+
+    wait_for(listen, 30)
+    wake.close()
+
+    details = [event["detail"] for event in heard]
+    assert [one["ProcessingJobStatus"] for one in details] == ["InProgress", "Completed"]
+    assert heard[-1]["resources"] == [f"{ARN}:processing-job/clean"]
+    assert details[-1]["ProcessingResources"] == {"ClusterConfig": cluster}
+    assert details[-1]["FailureReason"] is None
+    assert details[-1]["Tags"] == {"team": "a"}
+    assert details[-1]["ProcessingStartTime"] <= details[-1]["ProcessingEndTime"]
