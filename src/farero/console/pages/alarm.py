@@ -18,7 +18,7 @@ from farero.console.pages.live import live
 from farero.console.widgets import alarms, drawing
 from farero.console.widgets.deliveries import panel
 from farero.console.widgets.metrics import Graph
-from farero.console.widgets.views import CSS, clock, long
+from farero.console.widgets.views import CSS, clock, local, long
 from farero.telemetry.alarms.rules import parse
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class _Page:
             is_on = alarm.get("ActionsEnabled", True)
             with ui.element("div").classes("f-bar"):
                 pill(alarm["StateValue"])
-                words(f"{t['since']} {changed:%Y-%m-%d %H:%M:%S}").classes("f-dim")
+                words(f"{t['since']} {local(changed)}").classes("f-dim")
                 ui.element("div").classes("f-space")
                 button(t["test_alarm"], lambda: self._test(alarm), quiet=True)
                 button(

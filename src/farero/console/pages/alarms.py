@@ -128,7 +128,21 @@ async def _form(cloud: Cloud, t: dict[str, str]) -> None:
         def example() -> None:
             value.value = alarms.FIGURES[str(figure.value)].example
 
+        async def variants() -> None:
+            try:
+                found = await cloud.ask(
+                    "sagemaker", "describe_endpoint", EndpointName=str(endpoint.value)
+                )
+            except UnavailableError:
+                return
+            names = [one["VariantName"] for one in found.get("ProductionVariants", [])]
+            if names and variant.value not in names:
+                variant.value = names[0]
+
         figure.on_value_change(example)
+        endpoint.on_value_change(variants)
+        if endpoints:
+            await variants()
         told = words("").props("role=status aria-live=polite")
 
         async def create() -> None:

@@ -16,7 +16,7 @@ from farero.console.layout import button, card, frame, heading, table, words
 from farero.console.pages.live import live
 from farero.console.widgets.board import Board
 from farero.console.widgets.body import range_query
-from farero.console.widgets.views import CSS
+from farero.console.widgets.views import CSS, clock
 from farero.telemetry.dashboards import NoJsonError, parse
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ async def _list(cloud: Cloud, t: dict[str, str]) -> None:
         rows = [
             [
                 (one["DashboardName"], _address(one["DashboardName"])),
-                f"{one['LastModified']:%Y-%m-%d %H:%M}",
+                clock(one["LastModified"]),
                 f"{one['Size'] / 1000:,.1f} kB",
             ]
             for one in found

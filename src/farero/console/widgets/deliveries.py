@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from nicegui import ui
 
 from farero.console.layout import card, heading, table, words
-from farero.console.widgets.views import clock, long
+from farero.console.widgets.views import clock, local, long
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def _row(t: dict[str, str], one: Json) -> Sequence[Any]:
     due = ""
     if state == "pending":
         is_in_line = not one["attempts"] and not one["reason"] and _is_over(str(one["due"]))
-        due = t["in_line"] if is_in_line else f"{t['due']} {str(one['due'])[11:19]}"
+        due = t["in_line"] if is_in_line else f"{t['due']} {local(one['due'])[11:]}"
     reason = " · ".join(part for part in (str(one["reason"]), due) if part)
     return [
         clock(one["created_at"]), pill, receiver(one["protocol"], one["endpoint"]), one["subject"] or one["type"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -60,12 +61,20 @@ _MOST_COLUMNS = 30
 
 def clock(at: object) -> Callable[[], None]:
     """Return a cell with a time, to the second, on one line; at: a datetime or ISO 8601."""
-    shown = str(at)[:19].replace("T", " ")
 
     def draw() -> None:
-        words(shown).classes("f-clock")
+        words(local(at)).classes("f-clock")
 
     return draw
+
+
+def local(at: object) -> str:
+    """Return a time as this machine's clock shows it, to the second."""
+    try:
+        found = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
+        return f"{found.astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return str(at)
 
 
 def long(text: object) -> Callable[[], None]:
