@@ -31,7 +31,10 @@ from botocore.credentials import Credentials
 
 from farero import processes
 from farero.app import GatewayApp, system_app
+from farero.base.clock import SystemClock
 from farero.base.config import read_settings
+from farero.endpoints.invocations import Invocations
+from farero.endpoints.router import VariantRoute
 from farero.records.endpoint import (
     Endpoint,
     EndpointStatus,
@@ -56,6 +59,33 @@ class Off:
 
     def flush(self) -> None:
         """Store nothing."""
+
+
+class Timed:
+    """Metrics that are turned on; `seconds` is what the two halves of their work have taken of their threads' time."""
+
+    def __init__(self, inner: Invocations) -> None:
+        self._inner = inner
+        self.note = inner.note
+        self._each_s = 0.0
+        self._flushed_s = 0.0
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """Of one note, measured now, and of all flushes."""
+        scratch = Invocations(SystemClock(), self._inner._totals, put=len)  # noqa: SLF001 - left as they are
+        route = VariantRoute(name="AllTraffic", weight=1, replicas=())
+        began = time.thread_time()
+        for _ in range(10_000):
+            scratch.note("iris", route, 200, 0.001, 0.0)
+        self._each_s = (time.thread_time() - began) / 10_000
+        return self._each_s, self._flushed_s
+
+    def flush(self) -> None:
+        """Fold and store."""
+        began = time.thread_time()
+        self._inner.flush()
+        self._flushed_s += time.thread_time() - began
 
 
 def main() -> int:
@@ -92,22 +122,33 @@ def compare(child: subprocess.Popen[str], folder: Path, rounds: int, count: int)
     request = signed(owner, port)
     cpu: dict[str, list[float]] = {"on": [], "off": []}
     rate: dict[str, list[float]] = {"on": [], "off": []}
+    notes: list[float] = []
+    flushes: list[float] = []
     asyncio.run(load(port, request, count))  # warm-up
     for turn in range(rounds):
         for kind in ("on", "off") if turn % 2 else ("off", "on"):
-            before = float(ask(child, kind))
+            before = [float(word) for word in ask(child, kind).split()]
             began = time.perf_counter()
             asyncio.run(load(port, request, count))
             rate[kind].append(count / (time.perf_counter() - began))
             time.sleep(
                 1.2
             )  # until what was noted is folded and stored; in both, for what else happens each second
-            cpu[kind].append((float(ask(child, kind)) - before) / count * 1e6)
+            after = [float(word) for word in ask(child, kind).split()]
+            cpu[kind].append((after[0] - before[0]) / count * 1e6)
+            if kind == "on":
+                notes.append(after[1] * 1e6)
+                flushes.append((after[2] - before[2]) / count * 1e6)
     for kind in ("off", "on"):
         print(
             f"metrics {kind:3}: {statistics.median(cpu[kind]):6.1f} µs of CPU a request, at least "
             f"{min(cpu[kind]):6.1f}; {statistics.median(rate[kind]):5.0f} requests/s, at most {max(rate[kind]):5.0f}"
         )
+    own = statistics.median(notes) + statistics.median(flushes)
+    print(
+        f"metrics' own work: {statistics.median(notes):.2f} µs to note a request, "
+        f"{statistics.median(flushes):.2f} µs to fold and store it: {own / statistics.median(cpu['off']):.2%}"
+    )
     added = [b / a - 1 for a, b in zip(cpu["off"], cpu["on"], strict=True)]
     slower = [1 - b / a for a, b in zip(rate["off"], rate["on"], strict=True)]
     least = min(cpu["on"]) / min(cpu["off"]) - 1
@@ -133,7 +174,7 @@ def gateway_main(model: str) -> int:
     app = system_app(read_settings())
     put_endpoint(app, model)
     gateway = GatewayApp(app)
-    room, real = gateway.rooms["sagemaker-runtime"], gateway.invocations
+    room, real = gateway.rooms["sagemaker-runtime"], Timed(gateway.invocations)
     processes.GatewayApp = lambda _: gateway
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
@@ -144,7 +185,7 @@ def gateway_main(model: str) -> int:
             made = real if line.strip() == "on" else Off()
             room._invocations = gateway.invocations = made  # noqa: SLF001 - turns it off from outside
             used = resource.getrusage(resource.RUSAGE_SELF)
-            print(used.ru_utime + used.ru_stime, flush=True)
+            print(used.ru_utime + used.ru_stime, *real.seconds, flush=True)
 
     threading.Thread(target=obey, daemon=True).start()
     processes.run_loop(processes.serve_gateway(app, listening))

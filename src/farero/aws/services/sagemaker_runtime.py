@@ -126,7 +126,7 @@ class SageMakerRuntime:
             self._note(ctx, name, picked[0], 503)
             headers_out = [("Retry-After", "1")]
             raise AwsError("ServiceUnavailable", str(error), 503, headers=headers_out) from error
-        self._note(ctx, name, variant, reply.status, reply.seconds)
+        self._invocations.note(name, variant, reply.status, reply.seconds, ctx.received)
         is_success = 200 <= reply.status < 300
         if variant.capture is not None:
             await self._capture(variant.capture, req, body, reply if is_success else None)
