@@ -12,7 +12,7 @@ from farero.store.tables.alarms import alarm_history, alarm_holds, alarms, anoma
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -41,6 +41,18 @@ def find(db: Connection, name: str) -> Alarm | None:
 def list_all(db: Connection) -> list[Alarm]:
     """Return every alarm in order of their names."""
     return [_alarm(row) for row in db.execute(sa.select(alarms).order_by(alarms.c.name))]
+
+
+def list_composites(db: Connection) -> list[Alarm]:
+    """Return every alarm on other alarms, in order of their names."""
+    query = sa.select(alarms).where(alarms.c.kind == "CompositeAlarm").order_by(alarms.c.name)
+    return [_alarm(row) for row in db.execute(query)]
+
+
+def find_some(db: Connection, names: Collection[str]) -> dict[str, Alarm]:
+    """Return those alarms of these names that are there."""
+    rows = db.execute(sa.select(alarms).where(alarms.c.name.in_(list(names))))
+    return {row.name: _alarm(row) for row in rows}
 
 
 def stamp(db: Connection) -> tuple[Any, ...]:

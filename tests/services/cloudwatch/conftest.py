@@ -35,7 +35,7 @@ class Room:
     def __init__(self, store, clock, client_of):
         self.store, self.clock = store, clock
         self.metrics = Metrics(store, clock)
-        queries = MetricQueries(self.metrics, Bands(store, clock).band)
+        self.queries = queries = MetricQueries(self.metrics, Bands(store, clock).band)
         self.alarms = Alarms(store, clock, self.metrics, queries)
         families = (
             MetricFamily(self.metrics, queries),

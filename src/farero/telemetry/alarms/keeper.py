@@ -23,7 +23,7 @@ from farero.telemetry.alarms.watching import Watch, is_minute_turn, next_turn
 from farero.work import items, outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -44,18 +44,21 @@ MOST_TAGS = 50
 class Alarms:
     """Every alarm of the platform."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one a part that it needs
         self,
         store: Store,
         clock: Clock,
         metrics: Metrics,
         queries: MetricQueries,
         poke: Callable[[], None] = lambda: None,
+        *,
+        taken: Collection[str] = ("sns",),
     ) -> None:
+        """taken: services whose actions somebody here takes."""
         self._store = store
         self._clock = clock
         self._watch = Watch(metrics, queries)
-        self._actions = Actions()
+        self._actions = Actions(taken)
         self._poke = poke
 
     def put(self, alarm: Alarm, tags: Sequence[Tag] = ()) -> None:
@@ -96,13 +99,11 @@ class Alarms:
     def delete(self, names: Sequence[str]) -> None:
         """Delete alarms. Raises NotFound if one is not there, Invalid if a composite that stays asks about one."""
         with self._store.begin() as db:
-            known = {alarm.name: alarm for alarm in rows.list_all(db)}
+            known = rows.find_some(db, names)
             for name in names:
                 if name not in known:
                     raise NotFound("alarm", name, f"Alarm [{name}] does not exist")
-            staying = [
-                a for a in known.values() if a.kind == "CompositeAlarm" and a.name not in names
-            ]
+            staying = [one for one in rows.list_composites(db) if one.name not in names]
             for parent in staying:
                 if held := set(rules.parse(parent.config["AlarmRule"]).children) & set(names):
                     raise Invalid(
@@ -175,9 +176,9 @@ class Alarms:
         """Handle `alarm.evaluate`: find the state, tell of a change, ask for the next turn."""
         with self._store.read() as db:
             alarm = rows.find(db, item.key)
-            others = {one.name: one for one in rows.list_all(db)} if _is_composite(alarm) else {}
-        if alarm is None:
-            return
+            if alarm is None:
+                return
+            others = rows.find_some(db, _asked_by(alarm)) if _is_composite(alarm) else {}
         now = self._clock.now()
         found = _of_rule(alarm, others) if _is_composite(alarm) else self._watch.verdict(alarm, now)
         with self._store.begin() as db:
@@ -213,8 +214,8 @@ class Alarms:
             transitioned_at=now,
         )
         self._settle(db, alarm, after)
-        for parent in rows.list_all(db):
-            if _is_composite(parent) and alarm.name in _asked_by(parent):
+        for parent in rows.list_composites(db):
+            if alarm.name in _asked_by(parent):
                 items.put(db, EVALUATE, parent.name, due=now)
 
     def _settle(self, db: Connection, before: Alarm, after: Alarm) -> None:
@@ -277,8 +278,8 @@ class Alarms:
         rule = rules.parse(alarm.config["AlarmRule"])
         others = {
             one.name: rules.parse(one.config["AlarmRule"]).children
-            for one in rows.list_all(db)
-            if _is_composite(one) and one.name != alarm.name
+            for one in rows.list_composites(db)
+            if one.name != alarm.name
         }
         if rules.find_cycle(alarm.name, rule, others):
             raise Invalid(f"The alarm rule of {alarm.name} would make it depend on itself.")
