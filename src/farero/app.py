@@ -34,6 +34,7 @@ from farero.base.clock import SystemClock
 from farero.compute.environments import Environments
 from farero.compute.local import LocalCompute
 from farero.compute.pythons import Pythons
+from farero.endpoints import instances
 from farero.endpoints.capture import CaptureSpool, capture_target
 from farero.endpoints.commands import EndpointCommands
 from farero.endpoints.definitions import Definitions
@@ -54,6 +55,8 @@ from farero.gateway.metrics import MetricsPage
 from farero.identity.bootstrap import METRICS_TOKEN, bootstrap
 from farero.identity.credentials import Credentials
 from farero.identity.directory import Directory
+from farero.jobs import hosts
+from farero.jobs.algorithm_metrics import AlgorithmMetrics
 from farero.jobs.commands import JobCommands, ProcessingCommands
 from farero.jobs.lifecycle import PROCESSING, JobLifecycle
 from farero.jobs.processing import Processing
@@ -89,6 +92,7 @@ from farero.telemetry.insights.runner import QueryRunner
 from farero.telemetry.logs import Logs
 from farero.telemetry.metrics.ingest import Metrics
 from farero.telemetry.metrics.queries import MetricQueries
+from farero.telemetry.resources import LOOK_EVERY_S, Resources
 from farero.telemetry.ship import LogShipper
 from farero.telemetry.subscriptions import Subscriptions
 from farero.telemetry.totals import Totals
@@ -266,7 +270,18 @@ class WorkerApp:
         self._app = app
         environments = Environments(settings.envs_dir)
         pythons = Pythons(environments)
-        self.shipper = LogShipper(app.telemetry, clock, app.filters)
+        self.shipper = LogShipper(
+            app.telemetry,
+            clock,
+            app.filters,
+            reader=AlgorithmMetrics(app.store, job_rows.training, app.metrics.put_within).read,
+        )
+        self.resources = Resources(
+            clock,
+            app.compute,
+            put=app.metrics.put,
+            find=(instances.find_in(app.store), hosts.find),
+        )
         self.endpoints = EndpointLifecycle(
             Workplace(
                 store=app.store,
@@ -281,6 +296,7 @@ class WorkerApp:
                 shipper=self.shipper,
                 stamp=app.stamp,
                 poke=app.poke,
+                measured=self.resources.add,
             )
         )
         self.jobs = JobLifecycle(
@@ -347,6 +363,7 @@ class WorkerApp:
             Tick(name="uploads", every_s=3600.0, run=self.collect_uploads),
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
             Tick(name="metrics", every_s=60.0, run=app.metrics.compact),
+            Tick(name="resources", every_s=LOOK_EVERY_S, run=self.resources.measure_due),
             Tick(name="alarm history", every_s=3600.0, run=app.alarms.forget_old),
             Tick(name="filters", every_s=5.0, run=app.filters.tell_defaults),
             Tick(name="queries", every_s=0.1, run=self.queries.run_due),

@@ -52,6 +52,7 @@ class Domain:
         self.definitions = Definitions(self.store, self.objects)
         self.commands = EndpointCommands(self.store, self.objects, self.poke, self.stamp)
         self.router = Router(self.store, self.stamp, capture_of=capture_target)
+        self.measured = []
         self.start_worker()
 
     def poke(self):
@@ -71,6 +72,7 @@ class Domain:
                 shipper=LogShipper(self.store, self.clock),
                 stamp=self.stamp,
                 poke=self.poke,
+                measured=self.measured.append,
             )
         )
         handlers = {"endpoint.reconcile": lifecycle.reconcile, PREPARE: lifecycle.prepare}

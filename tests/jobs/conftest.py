@@ -16,6 +16,7 @@ from farero.base.context import Context, Principal
 from farero.compute.environments import Environments
 from farero.compute.local import LocalCompute
 from farero.compute.pythons import Pythons
+from farero.jobs.algorithm_metrics import AlgorithmMetrics
 from farero.jobs.commands import JobCommands
 from farero.jobs.lifecycle import KIND, JobLifecycle
 from farero.jobs.training import Training
@@ -25,6 +26,7 @@ from farero.store import migrations
 from farero.store.engine import Store
 from farero.store.jobs import training as rows
 from farero.telemetry.logs import Logs
+from farero.telemetry.metrics.ingest import Metrics
 from farero.telemetry.ship import LogShipper
 from farero.work import items
 from farero.work.wake import WakeSocket, poke
@@ -45,7 +47,9 @@ class Bench:
         self.objects = LocalObjects(self.store, self.settings.objects_dir, self.clock)
         self.objects.ensure_bucket("data")
         self.logs = Logs(self.store, self.clock)
-        self.shipper = LogShipper(self.store, self.clock)
+        self.metrics = Metrics(self.store, self.clock)
+        reader = AlgorithmMetrics(self.store, rows, self.metrics.put_within)
+        self.shipper = LogShipper(self.store, self.clock, reader=reader.read)
         self.compute = LocalCompute(self.settings.run_dir / "supervisor.sock")
         self.training = Training(
             self.settings,
@@ -56,7 +60,12 @@ class Bench:
             credentials=lambda role: {"AWS_ACCESS_KEY_ID": "AKIA", "ROLE": role},
         )
         self.lifecycle = JobLifecycle(
-            self.store, self.clock, self.compute, rows=rows, runner=self.training, shipper=self.shipper
+            self.store,
+            self.clock,
+            self.compute,
+            rows=rows,
+            runner=self.training,
+            shipper=self.shipper,
         )
         self.wake_path = self.settings.run_dir / "worker.sock"
         self.commands = JobCommands(self.store, self.objects, lambda: poke(self.wake_path))

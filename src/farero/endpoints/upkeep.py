@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from farero.endpoints import failures
+from farero.endpoints import failures, instances
 from farero.endpoints.failures import DEATHS_WITHIN_S, MOST_DEATHS, Failure, StartFailed
 from farero.endpoints.preparing import Prepared
 from farero.endpoints.replicas import STOP_GRACE_S, ping
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from farero.endpoints.router import RoutingStamp
     from farero.records.compute import ProcessStatus
     from farero.records.endpoint import Endpoint, Replica, Variant
+    from farero.records.metrics import Datum
     from farero.store.engine import Store
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ class Workplace:
     stamp: RoutingStamp
     #: Wakes the worker after an item was put.
     poke: Callable[[], None]
+    #: Takes figures that are stored some time later; never blocks.
+    measured: Callable[[Datum], object]
 
     def put(self, kind: str, key: str, due: dt.datetime) -> None:
         """Ask for `kind` to be done for `key` at `due`."""
@@ -195,6 +198,10 @@ class Upkeep:
             )
             is_routed = current is not None and current.generation == replica.generation
             self._save(replica, routes=is_first and is_routed)
+            if (
+                took := instances.setup_time(replica, variant_of(endpoint, replica), now)
+            ) is not None:
+                self._place.measured(took)
             return replica
         allowed = variant_of(endpoint, replica).startup_timeout_s
         if replica.started_at is None or (now - replica.started_at).total_seconds() < allowed:

@@ -8,12 +8,13 @@ import re
 from typing import TYPE_CHECKING
 
 from farero.base.errors import Invalid
+from farero.records.images import find_image
 from farero.records.job import FinalMetric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from farero.records.job import MetricDefinition
+    from farero.records.job import JobSpec, MetricDefinition
 
 #: No metric stands further right; keeps a careless pattern from running away on a huge line.
 LINE_LIMIT = 4096
@@ -33,6 +34,14 @@ def check(definitions: Sequence[MetricDefinition]) -> None:
             raise Invalid(
                 f"MetricDefinitions: the regex of '{item.name}' cannot be read: {error} in {item.regex!r}"
             ) from error
+
+
+def scanner_of(spec: JobSpec) -> MetricScanner:
+    """Return a scanner for a job's log: its own definitions, and those that its image brings along."""
+    image = find_image(spec.image)
+    is_script = "sagemaker_program" in spec.hyperparameters
+    reads_xgboost = not is_script and image is not None and image.framework == "xgboost"
+    return MetricScanner(spec.metrics, reads_xgboost=reads_xgboost)
 
 
 class MetricScanner:

@@ -10,7 +10,7 @@ from farero.base.arns import parse_s3_uri
 from farero.base.errors import Invalid, NotFound
 from farero.jobs import failures, files, outputs, sources
 from farero.jobs.inputs import InputError, download_channel, download_tree, input_data_config
-from farero.jobs.metrics import MetricScanner
+from farero.jobs.metrics import scanner_of
 from farero.records.compute import ProcessSpec
 from farero.records.images import Image, find_image
 
@@ -116,9 +116,7 @@ class Training:
 
     def metrics(self, job: Job) -> tuple[FinalMetric, ...]:
         """Return the last value of each metric that the log shows."""
-        is_script = "sagemaker_program" in job.spec.hyperparameters
-        reads_xgboost = not is_script and _image(job.spec).framework == "xgboost"
-        scanner = MetricScanner(job.spec.metrics, reads_xgboost=reads_xgboost)
+        scanner = scanner_of(job.spec)
         for event in self._logs.read_stream(self.log_group, job.log_stream):
             scanner.read(event.timestamp_ms, event.message)
         return scanner.final()

@@ -20,12 +20,17 @@ from farero.store import log_files as files
 from farero.store import logs as rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sqlalchemy import Connection
 
     from farero.base.clock import Clock
     from farero.records.telemetry import LogGroup, LogStream
     from farero.store.engine import Store
     from farero.telemetry.filter_apply import MetricFilters
+
+    #: Reads new events in the transaction that stores them: group, stream, events.
+    Reader = Callable[[Connection, str, str, Sequence[NewLogEvent]], object]
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +73,18 @@ class _Flow:
 class LogShipper:
     """Tails files into streams."""
 
-    def __init__(self, store: Store, clock: Clock, filters: MetricFilters | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        filters: MetricFilters | None = None,
+        *,
+        reader: Reader | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._filters = filters
+        self._reader = reader
         self._flows: dict[str, _Flow] = {}
         #: The line at the head of each file that says how it was cut, as last seen.
         self._cuts: dict[str, bytes | None] = {}
@@ -173,6 +186,8 @@ class LogShipper:
         rows.insert_events(db, stream, events, now_ms)
         if self._filters is not None:
             self._filters.apply(db, group, events)
+        if self._reader is not None:
+            self._reader(db, file.group, file.stream, events)
 
     def _stream(self, db: Connection, file: FollowedFile) -> tuple[LogGroup, LogStream]:
         """Return the file's stream, made when it is missing (somebody may have deleted it)."""
