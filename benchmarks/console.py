@@ -2,8 +2,9 @@
 
 python benchmarks/console.py [ROUNDS] [ENDPOINTS]
 
-A page is ready when its data is on the screen and every chart is drawn, counted from the visit of its address. The
-first page counts from the start of `farero open`, with no console running and an empty browser. Needs Chromium.
+A page is ready when its data is on the screen, every chart is drawn and buttons work, counted from the visit of its
+address. The first page counts from the start of `farero open`, with no console running and an empty browser. Needs
+Chromium.
 """
 
 from __future__ import annotations
@@ -274,6 +275,7 @@ def ready(page: Page, text: str) -> None:
     wanted = main.get_by_text(text) if text else main.locator(".f-card")
     wanted.first.wait_for(timeout=30_000)
     page.wait_for_function(CHARTS, timeout=30_000)
+    page.wait_for_function("window.did_handshake", timeout=30_000)
 
 
 if __name__ == "__main__":

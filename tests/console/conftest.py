@@ -164,9 +164,10 @@ class Visit:
             self.told.append(f"kept from: {message.text}")
 
     def go(self, address: str) -> None:
-        """Visit a page and wait until it stands."""
+        """Visit a page and wait until it stands and hears."""
         self.page.goto(self.base + address, wait_until="commit")
         self.page.locator("main h1").first.wait_for(timeout=20_000)
+        self.page.wait_for_function("window.did_handshake")
 
 
 @pytest.fixture(scope="module")

@@ -358,3 +358,40 @@ def test_the_space_between_the_ends_of_a_band_is_filled():
         "var(--dim)",
         "var(--dim)",
     ]
+
+
+PART = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers(-(10**400), 10**400) | st.text(max_size=6)
+    | st.sampled_from(["above", "below", "before", "right", "2026-01-01T00:00:00Z", "#abc", "hidden", 5, -3.5]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["value", "label", "fill", "color", "yAxis", "visible", "horizontal", "vertical", "left",
+                         "right", "min", "max", "position"]),
+        inner, max_size=5,
+    ),
+    max_leaves=14,
+)  # fmt: skip
+
+
+def keys(option: Any) -> set[str]:
+    if isinstance(option, dict):
+        return set(option) | {key for value in option.values() for key in keys(value)}
+    return {key for value in option for key in keys(value)} if isinstance(option, list) else set()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    more=st.dictionaries(
+        st.sampled_from(["annotations", "yAxis", "legend", "stacked", "sparkline"]), PART
+    ),
+    view=st.sampled_from(["timeSeries", "gauge", "bar", "pie"]),
+)
+def test_any_annotation_is_drawn_or_left_out(more: dict[str, Any], view: str):
+    graph = plan({**METRIC, **more, "view": view}, **WIDE)
+    series = [Series("<b>", [(0.0, 1.0), (1.0, None), (2.0, -4.0)], "m1", "#123456", is_right=True)]
+    try:
+        option = drawing.option(graph, series, time_range.latest("3h"))
+    except CannotDrawError:
+        return
+    json.dumps(option, allow_nan=False)  # what is no number would stop the page
+    assert not [key for key in keys(option) if not key.isalnum()]  # a key with a colon would be run
