@@ -197,3 +197,23 @@ def test_alarm_is_made_by_the_form_and_deleted(stage: Stage, told_by: Any) -> No
         )
 
     told_by(story)
+
+
+def test_deliveries_are_chosen_by_what_became_of_them(stage: Stage, told_by: Any) -> None:
+    sns, sqs = stage.client("sns"), stage.client("sqs")
+    topic = sns.create_topic(Name="counter")["TopicArn"]
+    queue = sqs.create_queue(QueueName="counter")["QueueUrl"]
+    named = ["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=named)["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    sns.publish(TopicArn=topic, Subject="the bell", Message="rings")
+
+    async def story(person: Person) -> None:
+        await person.open("/alarms?deliveries=delivered")
+        await person.sees("the bell")
+        assert EN["delivered"] in person.texts
+        await person.open("/alarms?deliveries=dead")
+        await person.sees(f"{EN['dead']}: ")
+        assert "the bell" not in person.texts
+
+    told_by(story)

@@ -12,7 +12,7 @@ from farero.console.layout import button, card, frame, pill, table, words
 from farero.console.pages import alarm as one_alarm
 from farero.console.pages.live import live
 from farero.console.widgets import alarms
-from farero.console.widgets.deliveries import panel
+from farero.console.widgets.deliveries import STATES, panel
 from farero.console.widgets.views import CSS, clock, long
 
 if TYPE_CHECKING:
@@ -27,16 +27,19 @@ def register(cloud: Cloud) -> None:
     one_alarm.register(cloud)
 
     @ui.page("/alarms")
-    async def every(state: str = "", text: str = "") -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
+    async def every(state: str = "", text: str = "", deliveries: str = "") -> None:  # pyright: ignore[reportUnusedFunction]
         with frame("Alarms", "/alarms") as t:
             ui.add_css(CSS)
             await _list(cloud, t, state if state in alarms.STATES else "", text)
             await _form(cloud, t)
 
-            async def deliveries() -> Any:
-                return await cloud.page("deliveries", "last=100")
+            chosen = deliveries if deliveries in STATES else ""
 
-            await live(deliveries, lambda found: panel(t, found))
+            async def told() -> Any:
+                query = f"state={chosen}&last=100" if chosen else "last=100"
+                return await cloud.page("deliveries", query)
+
+            await live(told, lambda found: panel(t, found, None, chosen))
 
 
 async def _list(cloud: Cloud, t: dict[str, str], state: str, text: str) -> None:

@@ -18,18 +18,24 @@ if TYPE_CHECKING:
 
 _LOOKS = {"delivered": "f-ok", "pending": "f-busy", "dead": "f-bad"}
 _MOST = 50
+STATES = ("pending", "delivered", "dead")
 
 
-def panel(t: dict[str, str], found: Json, of: set[str] | None = None) -> None:
-    """Draw the newest deliveries; of: ARNs of the topics whose deliveries are shown, None for all."""
+def panel(t: dict[str, str], found: Json, of: set[str] | None = None, state: str = "") -> None:
+    """Draw the newest deliveries.
+
+    of: ARNs of the topics whose deliveries are shown, None for all; then `state` is the one that is shown, "" for any.
+    """
     shown = [one for one in found["deliveries"] if of is None or one["topic"] in of][:_MOST]
     with card():
         heading(t["deliveries"])
         if of is None:
-            counts: Json = found["counts"]
-            words(" · ".join(f"{t.get(k, k)}: {v}" for k, v in sorted(counts.items()))).classes(
-                "f-dim"
-            )
+            with ui.element("div").classes("f-picker"):
+                for one in ("", *STATES):
+                    told = f"{t[one]}: {found['counts'].get(one, 0)}" if one else t["all_states"]
+                    link = ui.link(told, f"/alarms?deliveries={one}")
+                    if one == state:
+                        link.props("aria-current=true")
         with ui.element("div").classes("f-stack"):
             table(
                 [t["time"], t["state"], t["receiver"], t["summary"], t["attempts"], t["reason"]],
