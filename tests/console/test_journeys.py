@@ -53,6 +53,30 @@ def test_log_in_by_a_link_that_works_once(stage: Stage, chromium: Browser) -> No
     other.context.close()
 
 
+def test_what_is_fetched_ahead_is_what_pages_need(
+    stage: Stage, visit: Visit, chromium: Browser
+) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    opening = stage.link()
+    page.goto(opening, wait_until="commit")
+    page.wait_for_function("window.did_handshake")
+    needed = page.evaluate("[...document.querySelectorAll('script[src]')].map(one => one.src)")
+    needed += page.evaluate(
+        "Object.values(JSON.parse(document.querySelector('script[type=importmap]').textContent).imports)"
+    )
+    styles = page.evaluate(
+        "[...document.querySelectorAll('style')].map(one => one.textContent).join()"
+    )
+    context.close()
+    ahead = re.findall(r"href='([^']+)'", visit.page.request.get(f"{stage.console}/").text())
+    assert len(ahead) >= 9
+    unused = [
+        one for one in ahead if not any(n.endswith(one) for n in needed) and one not in styles
+    ]
+    assert unused == []
+
+
 def test_home_shows_an_endpoint_and_opens_it(visit: Visit) -> None:
     visit.go("/")
     main = visit.page.get_by_role("main")
