@@ -6,6 +6,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from farero.records.events import Rule
+from farero.store import events as rows
+
 PATTERN = json.dumps({"source": ["shop"], "detail": {"total": [{"numeric": [">", 100]}]}})
 ARN = "arn:aws:events:us-east-1:123456789012"
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:{}"
@@ -165,9 +168,14 @@ def test_a_rule_with_targets_is_not_deleted(events):
     assert events.list_rules()["Rules"] == []
 
 
-def test_a_bus_takes_three_hundred_rules(events):
-    for number in range(300):
-        events.put_rule(Name=f"r{number}", EventPattern=PATTERN)
+def test_a_bus_takes_three_hundred_rules(cloud, events):
+    with cloud.app.store.begin() as db:
+        for number in range(299):
+            rule = Rule(
+                bus="default", name=f"r{number}", arn=str(number), began_at=cloud.app.clock.now()
+            )
+            rows.put_rule(db, rule)
+    events.put_rule(Name="last", EventPattern=PATTERN)
 
     assert refusal(events.put_rule, Name="more", EventPattern=PATTERN) == (
         "LimitExceededException",
@@ -210,13 +218,28 @@ def test_removing_a_target_that_is_not_there_is_a_failed_entry(events):
     assert answer["FailedEntries"][0]["ErrorCode"] == "ResourceNotFoundException"
 
 
-def test_a_target_without_an_arn_is_refused(events):
+@pytest.mark.parametrize("arn", ["queue", "arn:aws:sqs:us-east-1", f"arn:aws:{'x' * 33}:::y"])
+def test_a_target_without_an_arn_is_refused(events, arn):
     events.put_rule(Name="r", EventPattern=PATTERN)
 
-    assert refusal(events.put_targets, Rule="r", Targets=[{"Id": "a", "Arn": "queue"}]) == (
+    assert refusal(events.put_targets, Rule="r", Targets=[{"Id": "a", "Arn": arn}]) == (
         "ValidationException",
-        "Parameter queue is not valid. Reason: Provided Arn is not in correct format.",
+        f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format.",
     )
+
+
+def test_a_dead_letter_queue_is_a_standard_queue(events):
+    events.put_rule(Name="r", EventPattern=PATTERN)
+    target = {
+        "Id": "a",
+        "Arn": QUEUE.format("q"),
+        "DeadLetterConfig": {"Arn": QUEUE.format("d.fifo")},
+    }
+
+    code, message = refusal(events.put_targets, Rule="r", Targets=[target])
+
+    assert code == "ValidationException"
+    assert "d.fifo is no standard SQS queue" in message
 
 
 # -- events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ MAX_RULES = 300
 MAX_TARGETS = 5
 MAX_BUSES = 100
 TOO_MANY = "The requested resource exceeds the maximum number allowed."
+_ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]{1,32}:[^:]*:[^:]*:.+", re.DOTALL)
 #: Of CreateEventBus, kept and shown.
 BUS_MEMBERS = ("Description", "KmsKeyIdentifier", "DeadLetterConfig", "LogConfig")
 
@@ -243,8 +245,7 @@ def _begin(rule: Rule) -> Rule:
 
 def _check_target(given: Mapping[str, Any]) -> None:
     arn, name = str(given["Arn"]), given["Id"]
-    parts = arn.split(":")
-    if len(parts) < 6 or parts[0] != "arn" or not parts[2] or not parts[5]:
+    if not _ARN.fullmatch(arn):
         raise Invalid(
             f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format."
         )
