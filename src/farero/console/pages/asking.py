@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 async def attempt(act: Callable[[], Awaitable[Any]]) -> Any:
     """Do something; what went wrong is told at the page's edge, and None returned."""
+    client = ui.context.client  # what was clicked may be drawn anew meanwhile
     try:
         return await act()
     except UnavailableError as error:
-        ui.notify(str(error), type="negative", multi_line=True)
+        with client:
+            ui.notify(str(error), type="negative", multi_line=True)
         return None
 
 

@@ -12,6 +12,7 @@ from farero.console import time_range
 from farero.console.data import Cloud, UnavailableError
 from farero.console.layout import button, card, frame, heading, pill, popup, table, words
 from farero.console.pages import endpoint_figures, endpoint_requests
+from farero.console.pages.asking import attempt
 from farero.console.pages.live import live
 
 if TYPE_CHECKING:
@@ -151,24 +152,26 @@ def _local(at: Any) -> str:
 
 
 def _confirm(cloud: Cloud, t: dict[str, str], name: str, weights: dict[str, ui.number]) -> None:
+    wanted = [
+        {"VariantName": variant, "DesiredWeight": float(field.value or 0)}
+        for variant, field in weights.items()
+    ]
+
     async def apply() -> None:
         dialog.close()
-        wanted = [
-            {"VariantName": variant, "DesiredWeight": float(field.value or 0)}
-            for variant, field in weights.items()
-        ]
-        try:
-            await cloud.do(
+        await attempt(
+            lambda: cloud.do(
                 "sagemaker", "update_endpoint_weights_and_capacities",
                 EndpointName=name, DesiredWeightsAndCapacities=wanted,
-            )  # fmt: skip
-        except UnavailableError as error:
-            ui.notify(str(error), type="negative")
+            )
+        )  # fmt: skip
 
     with popup() as dialog, card():
         heading(t["confirm_weights"])
-        for variant, field in weights.items():
-            words(f"{variant}: {field.value}")
-        button(t["apply"], apply)
-        button(t["cancel"], dialog.close, quiet=True)
+        for one in wanted:
+            words(f"{one['VariantName']}: {one['DesiredWeight']:g}")
+        with ui.element("div").classes("f-answers"):
+            button(t["apply"], apply)
+            button(t["cancel"], dialog.close, quiet=True)
+    dialog.on("hide", lambda _: dialog.delete())
     dialog.open()
