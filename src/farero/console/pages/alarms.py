@@ -70,7 +70,7 @@ async def _list(cloud: Cloud, t: dict[str, str], state: str, text: str) -> None:
         with card():
             rows = [_row(t, one) for one in found]
             heads = [t["name"], t["state"], t["since"], t["metric"], t["reason"]]
-            with ui.element("div").classes("f-stack"):
+            with ui.element("div").classes("f-stack f-short"):
                 table(heads, rows, t["empty"])
 
     await live(read, draw)
@@ -78,13 +78,13 @@ async def _list(cloud: Cloud, t: dict[str, str], state: str, text: str) -> None:
 
 def _row(t: dict[str, str], one: Json) -> list[Any]:
     changed = one.get("StateTransitionedTimestamp") or one.get("StateUpdatedTimestamp")
-    off = "" if one.get("ActionsEnabled", True) else f" · {t['actions_off']}"
+    off = "" if one.get("ActionsEnabled", True) else f"{t['actions_off']} "
     return [
         (one["AlarmName"], f"/alarms/{quote(one['AlarmName'], safe='')}"),
         lambda: pill(one["StateValue"]),
         clock(changed) if changed else "",
         t["composite"] if "AlarmRule" in one else alarms.subject(one),
-        long(f"{one.get('StateReason', '')}{off}"[:500]),
+        long(f"{off}{one.get('StateReason', '')}"[:500]),
     ]
 
 

@@ -43,6 +43,8 @@ font-family:ui-monospace,Menlo,monospace;font-size:.9em;background:var(--line);b
 .f-card>summary{font-weight:620;cursor:pointer}.f-card>summary>div{display:inline}
 .f-card>summary::before{content:"▸ ";color:var(--dim)}.f-card[open]>summary::before{content:"▾ "}
 .f-card *+h2{margin-top:1rem!important}.f-long{overflow-wrap:anywhere;min-width:14rem}
+.f-short .f-long{display:-webkit-box;-webkit-box-orient:vertical;
+-webkit-line-clamp:3;overflow:hidden}
 .f-form{margin:.6rem 0 1rem}.f-clock{white-space:nowrap;font-variant-numeric:tabular-nums}
 .f-upload{width:auto!important;max-height:none!important;border:1px solid var(--line);border-radius:8px}
 .f-upload .q-uploader__header{background:none!important;color:var(--ink)!important}
