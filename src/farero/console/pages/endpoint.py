@@ -38,8 +38,15 @@ def register(cloud: Cloud) -> None:
             await endpoint_figures.figures_of(cloud, t, name, variants, shown)
             await endpoint_figures.errors_of(cloud, t, name, shown)
             await endpoint_figures.timeline(cloud, t, name)
-            trial = endpoint_requests.Trial(cloud, t, name)
+            trial = endpoint_requests.Trial(cloud, t, name, await _samples(cloud, name))
             await endpoint_requests.captured(cloud, t, name, trial)
+
+
+async def _samples(cloud: Cloud, name: str) -> list[endpoint_requests.Captured]:
+    try:
+        return await endpoint_requests.newest(cloud, name)
+    except UnavailableError:
+        return []
 
 
 async def _read(cloud: Cloud, name: str) -> tuple[Json, Json, dict[str, Json]]:

@@ -88,23 +88,15 @@ def code(url: str, region: str, name: str, body: str, kind: str) -> list[tuple[s
 class Trial:
     """The form to try an endpoint, and the code beside it; both begin with the newest captured request."""
 
-    def __init__(self, cloud: Cloud, t: dict[str, str], name: str) -> None:
+    def __init__(
+        self, cloud: Cloud, t: dict[str, str], name: str, found: Sequence[Captured]
+    ) -> None:
+        """found: what was captured; the form begins with the newest that was answered, and nothing fills it later."""
         self._cloud, self._t, self._name = cloud, t, name
-        with ui.element("div").classes("f-grid"):
-            self._form()
-            self._code()
-        self._has_sample = False
-
-    def offer(self, found: Sequence[Captured]) -> None:
-        """Begin with the newest request that was answered, unless the form was used already."""
         sample = next((one for one in found if one.answer is not None and one.body), None)
-        if sample is None or self._has_sample:
-            return
-        self._has_sample = True
-        if not self._body.value:
-            self._body.value, self._kind.value = sample.body, sample.kind
-            self._note.set_text(self._t["sample_from"].format(at=sample.at))
-        self._show_code()
+        with ui.element("div").classes("f-grid"):
+            self._form(sample)
+            self._code()
 
     async def again(self, one: Captured) -> None:
         """Send a captured request once more."""
@@ -116,7 +108,6 @@ class Trial:
     async def send(self) -> None:
         """Send what is in the form and show the answer."""
         began = time.perf_counter()
-        self._has_sample = True
         try:
             answer = await self._cloud.do(
                 "sagemaker-runtime", "invoke_endpoint", EndpointName=self._name,
@@ -134,15 +125,19 @@ class Trial:
         self._result.set_text(text)
         self._show_code()
 
-    def _form(self) -> None:
+    def _form(self, sample: Captured | None) -> None:
         t = self._t
         with card() as self._card:
             heading(t["try"])
-            self._kind = ui.input(t["content_type"], value=EXAMPLE[1]).style("width:100%")
+            kind = sample.kind if sample else EXAMPLE[1]
+            self._kind = ui.input(t["content_type"], value=kind).style("width:100%")
             self._body = (
-                ui.textarea(t["body"]).props("autogrow input-class=f-code").style("width:100%")
+                ui.textarea(t["body"], value=sample.body if sample else "")
+                .props("autogrow input-class=f-code")
+                .style("width:100%")
             )
-            self._note = words("").classes("f-dim f-small")
+            note = t["sample_from"].format(at=sample.at) if sample else ""
+            self._note = words(note).classes("f-dim f-small")
             button(t["send"], self.send)
             self._facts = words("").classes("f-dim f-small")
             self._result = words("").classes("f-pre")
@@ -179,6 +174,12 @@ def _copying(shown: ui.label, t: dict[str, str]) -> Callable[[], None]:
     return copy
 
 
+async def newest(cloud: Cloud, name: str) -> list[Captured]:
+    """Return what was captured last, newest first. Raises UnavailableError."""
+    answer = await cloud.page("capture", f"endpoint={quote(name)}&last={_LAST}")
+    return [read(line) for line in reversed(answer.get("records", []))]
+
+
 async def captured(cloud: Cloud, t: dict[str, str], name: str, trial: Trial) -> None:
     """Draw what was captured, with a filter; each can be sent again."""
     with card():
@@ -193,12 +194,10 @@ async def captured(cloud: Cloud, t: dict[str, str], name: str, trial: Trial) -> 
     shown: list[Captured] = []
 
     async def ask() -> list[Captured]:
-        answer = await cloud.page("capture", f"endpoint={quote(name)}&last={_LAST}")
-        return [read(line) for line in reversed(answer.get("records", []))]
+        return await newest(cloud, name)
 
     def fill(found: list[Captured]) -> None:
         shown[:] = found
-        trial.offer(found)
         draw()
 
     def draw() -> None:
