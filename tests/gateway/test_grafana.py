@@ -6,7 +6,7 @@ import re
 
 import pytest
 from tests.conftest import ROOT
-from tests.gateway.test_metrics_page import samples, scrape
+from tests.gateway.test_metrics_page import measure, samples, scrape
 from tests.services.test_sagemaker_runtime import Bench
 
 from farero.endpoints.invocations import THROTTLED
@@ -25,6 +25,8 @@ def told(cloud, tmp_path):
     route = cloud.gateway.router._table["iris"]
     cloud.gateway.invocations.note("iris", route.variants[0], THROTTLED, None, 0.0)
     cloud.gateway.invocations.flush()
+    for name in ("CPUUtilization", "MemoryUtilization", "DiskUtilization"):
+        measure(cloud, name, "AllTraffic", 50.0)
     cloud.worker.put("endpoint.reconcile", "iris")
     token = (cloud.settings.keys_dir / "metrics-token").read_text(encoding="utf-8").strip()
     found = {}

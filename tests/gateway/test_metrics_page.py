@@ -1,5 +1,6 @@
 """`GET /metrics`: who may read it, what it says, and that a bucket of that name keeps its path."""
 
+import datetime as dt
 import stat
 
 import pytest
@@ -10,6 +11,8 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from tests.services.test_sagemaker_runtime import Bench
 
+from farero.endpoints.instances import NAMESPACE
+from farero.records.metrics import Datum, Metric
 from farero.telemetry.exposition import FAMILIES
 
 ADDRESS = "http://localhost:4747/metrics"
@@ -161,6 +164,32 @@ def test_it_tells_what_was_invoked_and_how_things_stand(bench, token):
     families = list(openmetrics.text_string_to_metric_families(answer.text))
     names = {family.name.removesuffix("_total") for family in FAMILIES}
     assert {family.name for family in families} <= names
+
+
+def measure(cloud, name, variant, *values, age_s=0, namespace=NAMESPACE):
+    at = cloud.app.clock.now() - dt.timedelta(seconds=age_s)
+    metric = Metric.of(namespace, name, {"EndpointName": "iris", "VariantName": variant})
+    cloud.app.metrics.put([Datum(metric=metric, at=at, values=values, unit="Percent")])
+
+
+def test_it_tells_what_replicas_take_of_the_machine(bench, token):
+    cloud = bench.cloud
+    bench.endpoint(("a", 1.0))
+    measure(cloud, "CPUUtilization", "a", 10.0, age_s=130)
+    measure(cloud, "CPUUtilization", "a", 100.0, 200.0)
+    measure(cloud, "MemoryUtilization", "a", 12.5, age_s=70)
+    measure(cloud, "DiskUtilization", "a", 12.5, age_s=600)
+    measure(cloud, "MemoryUtilization", "gone", 12.5)
+    measure(cloud, "CPUUtilization", "a", 77.0, namespace="Mine")
+
+    found = samples(scrape(cloud, token).text)
+
+    a = (("endpoint", "iris"), ("variant", "a"))
+    shares = {key: value for key, value in found.items() if key[0].endswith("_ratio")}
+    assert shares == {
+        ("farero_cpu_utilization_ratio", *a): 1.5,
+        ("farero_memory_utilization_ratio", *a): 0.125,
+    }
 
 
 def test_what_is_shown_is_bounded_by_what_exists(bench, token):

@@ -7,14 +7,16 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from farero.endpoints.instances import NAMESPACE
 from farero.records.endpoint import EndpointStatus, ReplicaState
 from farero.records.notify import DeliveryState
 from farero.store import deliveries as delivery_rows
 from farero.store import endpoints as endpoint_rows
+from farero.store import metrics as metric_rows
 from farero.store import work as work_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
     from typing import Protocol
 
@@ -30,8 +32,18 @@ if TYPE_CHECKING:
         settings: Settings
         clock: Clock
         store: Store
+        telemetry: Store
 
     Level = tuple[tuple[str, Labels], float]
+
+
+#: A figure that is older says nothing about now.
+RECENT_S = 180
+_SHARES = {
+    "CPUUtilization": "farero_cpu_utilization_ratio",
+    "MemoryUtilization": "farero_memory_utilization_ratio",
+    "DiskUtilization": "farero_disk_utilization_ratio",
+}
 
 
 def variants(store: Store) -> set[Labels]:
@@ -66,7 +78,21 @@ def levels(parts: Parts) -> dict[tuple[str, Labels], float]:
     found["farero_disk_free_bytes", ()] = disk.free
     found["farero_disk_size_bytes", ()] = disk.total
     found["farero_build_info", (("version", _version()),)] = 1
+    found.update(_shares(parts.telemetry, set(found), int(now.timestamp())))
     return found
+
+
+def _shares(telemetry: Store, shown: Collection[tuple[str, Labels]], now: int) -> Iterator[Level]:
+    """Return what the replicas of each variant take of the machine, by its newest minute."""
+    with telemetry.read() as db:
+        rows = metric_rows.latest(db, namespace=NAMESPACE, tier=60, since=now - RECENT_S)
+    for metric, _, percent in rows:
+        dimensions = dict(metric.dimensions)
+        if metric.name not in _SHARES or dimensions.keys() != {"EndpointName", "VariantName"}:
+            continue
+        labels = (("endpoint", dimensions["EndpointName"]), ("variant", dimensions["VariantName"]))
+        if ("farero_replicas_wanted", labels) in shown:
+            yield (_SHARES[metric.name], labels), percent / 100
 
 
 def _endpoints(endpoints: Sequence[Endpoint], replicas: Sequence[Replica]) -> Iterator[Level]:

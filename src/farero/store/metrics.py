@@ -147,6 +147,26 @@ def points(
     return [Part(*row) for row in db.execute(query)]
 
 
+def latest(
+    db: Connection, *, namespace: str, tier: int, since: int
+) -> list[tuple[Metric, int, float]]:
+    """Return (metric, seconds since 1970, average) of every young part at or after `since`, oldest first."""
+    series, point = metric_series.c, metric_points.c
+    query = (
+        sa.select(
+            series.namespace, series.name, series.dimensions, point.at,
+            sa.func.sum(point.total).label("total"), sa.func.sum(point.samples).label("samples"),
+        )
+        .join(metric_points, point.series_id == series.id)
+        .where(series.namespace == namespace, series.last_at >= since, point.tier == tier, point.at >= since)
+        .group_by(series.id, series.namespace, series.name, series.dimensions, point.at)
+        .order_by(point.at)
+    )  # fmt: skip
+    return [
+        (_metric(row), row.at, row.total / row.samples) for row in db.execute(query) if row.samples
+    ]
+
+
 def chunks(
     db: Connection, series_ids: Sequence[int], tier: int, start: int, end: int
 ) -> list[bytes]:
@@ -202,6 +222,9 @@ def drop_silent(db: Connection, before: int) -> None:
 
 
 def _series(row: Row[Any]) -> Series:
+    return Series(id=row.id, metric=_metric(row), unit=row.unit, last_at=row.last_at)
+
+
+def _metric(row: Any) -> Metric:
     pairs = msgspec.json.decode(row.dimensions, type=tuple[tuple[str, str], ...])
-    metric = Metric(namespace=row.namespace, name=row.name, dimensions=pairs)
-    return Series(id=row.id, metric=metric, unit=row.unit, last_at=row.last_at)
+    return Metric(namespace=row.namespace, name=row.name, dimensions=pairs)

@@ -80,6 +80,24 @@ FAMILIES = (
     ),
     Family("farero_replicas_wanted", _GAUGE, "Replicas that a variant shall have."),
     Family("farero_replicas_ready", _GAUGE, "Replicas that answer requests."),
+    Family(
+        "farero_cpu_utilization_ratio",
+        _GAUGE,
+        "Cores a replica keeps busy, on average (CPUUtilization / 100).",
+        "ratio",
+    ),
+    Family(
+        "farero_memory_utilization_ratio",
+        _GAUGE,
+        "Share of the memory a replica may have, on average (MemoryUtilization / 100).",
+        "ratio",
+    ),
+    Family(
+        "farero_disk_utilization_ratio",
+        _GAUGE,
+        "Share of the disk that is full (DiskUtilization / 100).",
+        "ratio",
+    ),
     Family("farero_endpoints", _GAUGE, "Endpoints by status."),
     Family("farero_work_items", _GAUGE, "Work that waits in the queue, by kind."),
     Family(
