@@ -22,6 +22,7 @@ from farero.aws.services.sagemaker import SageMaker
 from farero.aws.services.sagemaker.endpoint_configs import EndpointConfigs
 from farero.aws.services.sagemaker.endpoints import Endpoints
 from farero.aws.services.sagemaker.models import Models
+from farero.aws.services.sagemaker.monitoring import Monitoring
 from farero.aws.services.sagemaker.processing import Processing as ProcessingRoom
 from farero.aws.services.sagemaker.search import Search
 from farero.aws.services.sagemaker.tags import Tags
@@ -61,6 +62,9 @@ from farero.jobs.commands import JobCommands, ProcessingCommands
 from farero.jobs.lifecycle import PROCESSING, JobLifecycle
 from farero.jobs.processing import Processing
 from farero.jobs.training import Training
+from farero.monitoring.runs import Runs
+from farero.monitoring.schedules import KIND as MONITORING
+from farero.monitoring.schedules import Schedules as MonitoringSchedules
 from farero.notify.deliver import Deliverer
 from farero.notify.dispatch import Dispatcher, publisher, sender
 from farero.notify.envelope import Envelopes
@@ -85,7 +89,7 @@ from farero.store import migrations
 from farero.store import work as work_rows
 from farero.store.engine import Store
 from farero.telemetry.alarms.anomaly import Bands, Detectors
-from farero.telemetry.alarms.keeper import EVALUATE, Alarms
+from farero.telemetry.alarms.keeper import EVALUATE, TURN, Alarms
 from farero.telemetry.filter_apply import MetricFilters
 from farero.telemetry.insights.queries import Queries
 from farero.telemetry.insights.runner import QueryRunner
@@ -123,7 +127,15 @@ ROOMS = (
     CloudWatch,
     EventBridge,
 )
-SAGEMAKER_FAMILIES = (Models, EndpointConfigs, Endpoints, Tags, Search, TrainingRoom, ProcessingRoom)
+SAGEMAKER_FAMILIES = (
+    Models,
+    EndpointConfigs,
+    Endpoints,
+    Tags,
+    Search,
+    TrainingRoom,
+    ProcessingRoom,
+)
 CLOUDWATCH_FAMILIES = (MetricFamily, AlarmFamily, AnomalyFamily, DashboardFamily)
 
 
@@ -214,6 +226,7 @@ class GatewayApp:
             Search(app.store),
             TrainingRoom(JobCommands(app.store, app.objects, app.poke), app.store),
             ProcessingRoom(ProcessingCommands(app.store, app.objects, app.poke), app.store),
+            Monitoring(MonitoringSchedules(app.store, app.poke), app.store),
         )
         self.rooms: dict[str, object] = {
             "s3": S3(app.objects, FormCheck(self.directory.find, clock)),
@@ -322,6 +335,13 @@ class WorkerApp:
             shipper=self.shipper,
             kind=PROCESSING,
         )
+        self.monitoring = Runs(
+            app.store,
+            clock,
+            app.objects,
+            ProcessingCommands(app.store, app.objects, app.poke),
+            settings,
+        )
         self.queries = QueryRunner(
             app.telemetry, clock, url=settings.telemetry_url, account=settings.account
         )
@@ -346,7 +366,9 @@ class WorkerApp:
                 PREPARE: self.endpoints.prepare,
                 "job.reconcile": self.jobs.reconcile,
                 PROCESSING: self.processing.reconcile,
+                MONITORING: self.monitoring.turn,
                 EVALUATE: app.alarms.evaluate,
+                TURN: app.alarms.turn,
                 DISPATCH: self.dispatcher.dispatch,
                 DELIVER: self.deliverer.deliver,
                 event_targets.DELIVER: event_deliverer(app).deliver,
@@ -393,6 +415,7 @@ class WorkerApp:
         self.endpoints.resume()
         self.jobs.resume()
         self.processing.resume()
+        self.monitoring.resume()
 
     def close(self) -> None:
         """End what runs beside the worker."""

@@ -60,8 +60,11 @@ def run(environ: Mapping[str, str]) -> str:
     if constraints:
         statistics = environ.get("baseline_statistics")
         file = _file(constraints)
+        sample = environ.get("baseline_sample")
         baseline = Baseline.read(
-            file, _file(statistics) if statistics else None, file.parent / SAMPLE
+            file,
+            _file(statistics) if statistics else None,
+            _file(sample) if sample else file.parent / SAMPLE,
         )
     source = _source(environ, tuple(baseline.constraints.names) if baseline else ())
     if baseline is None:

@@ -49,6 +49,12 @@ def list_composites(db: Connection) -> list[Alarm]:
     return [_alarm(row) for row in db.execute(query)]
 
 
+def list_metric(db: Connection) -> list[Alarm]:
+    """Return every alarm on a metric or an expression, in order of their names."""
+    query = sa.select(alarms).where(alarms.c.kind == "MetricAlarm").order_by(alarms.c.name)
+    return [_alarm(row) for row in db.execute(query)]
+
+
 def find_some(db: Connection, names: Collection[str]) -> dict[str, Alarm]:
     """Return those alarms of these names that are there."""
     rows = db.execute(sa.select(alarms).where(alarms.c.name.in_(list(names))))

@@ -1,4 +1,4 @@
-"""Processing jobs."""
+"""Processing jobs and monitoring."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from farero.store.tables.base import metadata
 from farero.store.tables.jobs import processing_jobs
+from farero.store.tables.monitoring import definitions, executions, schedules
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -13,4 +14,4 @@ if TYPE_CHECKING:
 
 def upgrade(db: Connection) -> None:
     """Create what is not there."""
-    metadata.create_all(db, tables=[processing_jobs])
+    metadata.create_all(db, tables=[processing_jobs, definitions, schedules, executions])
