@@ -197,14 +197,37 @@ def old_series(db: Connection, tier: int, before: int, *, limit: int) -> list[in
     return list(db.execute(query).scalars())
 
 
-def take_points(db: Connection, series_id: int, tier: int, before: int) -> list[Part]:
-    """Remove and return the young parts of a series before a time."""
+def scattered_series(
+    db: Connection, tier: int, since: int, before: int, *, limit: int
+) -> list[int]:
+    """Return ids of series that have several young parts of one bucket in [since, before)."""
+    table = metric_points.c
+    query = (
+        sa.select(table.series_id)
+        .where(table.tier == tier, table.at >= since, table.at < before)
+        .group_by(table.series_id, table.at)
+        .having(sa.func.count() > 1)
+        .distinct()
+        .limit(limit)
+    )
+    return list(db.execute(query).scalars())
+
+
+def take_points(
+    db: Connection, series_id: int, tier: int, before: int, *, since: int = 0
+) -> list[Part]:
+    """Remove and return the young parts of a series before a time, and not before another."""
     table = metric_points.c
     gone = (
         sa.delete(
             metric_points
         )  # one statement, so that no part can come between looking and removing
-        .where(table.series_id == series_id, table.tier == tier, table.at < before)
+        .where(
+            table.series_id == series_id,
+            table.tier == tier,
+            table.at < before,
+            table.at >= since,
+        )
         .returning(table.at, table.samples, table.total, table.least, table.most, table.sketch)
     )
     return [Part(*row) for row in db.execute(gone)]

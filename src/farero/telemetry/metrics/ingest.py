@@ -34,6 +34,8 @@ KEPT = {SECOND: 3 * HOUR, MINUTE: 15 * _DAY, FIVE: 63 * _DAY, HOUR: 455 * _DAY}
 SPAN = {MINUTE: 6 * HOUR, FIVE: _DAY, HOUR: 14 * _DAY}
 #: Until a span's last values have come.
 SETTLED = 600
+#: Seconds after which the parts of a minute become one, and for how long those that come later do.
+GATHERED_AFTER, GATHERED_FOR = 120, 600
 #: "Metrics that have not had any new data points in the last two weeks do not appear" (ListMetrics).
 LISTED = 14 * _DAY
 #: Packed in one transaction: a tenth of a second or so, in which nobody else can write.
@@ -119,6 +121,8 @@ class Metrics:
         """Pack what is old enough, and drop what is too old; return how many chunks were made."""
         now = int(self._clock.now().timestamp())
         made = 0
+        while self._gather(now - GATHERED_AFTER):
+            pass
         while self._roll_seconds(now - KEPT[SECOND]):
             pass
         for tier, span in SPAN.items():
@@ -130,6 +134,17 @@ class Metrics:
         with self._store.begin() as db:
             rows.drop_silent(db, now - KEPT[HOUR])
         return made
+
+    def _gather(self, before: int) -> bool:
+        """Join the parts in which minutes that are over came, one a second; say whether there were any."""
+        before = before // MINUTE * MINUTE
+        since = before - GATHERED_FOR
+        with self._store.begin() as db:
+            found = rows.scattered_series(db, MINUTE, since, before, limit=_SERIES_A_TURN)
+            for series_id in found:
+                points = _young(rows.take_points(db, series_id, MINUTE, before, since=since))
+                _add(db, series_id, MINUTE, _by_period(points, MINUTE))
+        return bool(found)
 
     def _roll_seconds(self, before: int) -> bool:
         """Turn seconds that are over into minutes; say whether there were any."""
