@@ -209,6 +209,18 @@ def deploy(site: Site) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, ENDPOINTS))
+    search = "SEARCH('{{AWS/SageMaker,EndpointName,VariantName}} {}', '{}', 300)"
+    metrics = {"Invocations": "Sum", "ModelLatency": "p99", "Invocation5XXErrors": "Sum"}
+    widgets = [
+        {
+            "type": "metric", "x": 0, "y": place * 6, "width": 24, "height": 6,
+            "properties": {"title": name, "metrics": [[{"expression": search.format(name, stat)}]]},
+        }
+        for place, (name, stat) in enumerate(metrics.items())
+    ]  # fmt: skip
+    site.client("cloudwatch").put_dashboard(
+        DashboardName="all", DashboardBody=json.dumps({"widgets": widgets})
+    )
     print(f"{len(ENDPOINTS)} endpoints in service", flush=True)
 
 
@@ -238,6 +250,8 @@ def later_pages(site: Site, browser: Browser, rounds: int) -> Iterator[tuple[str
         "home": ("/", ENDPOINTS[-1]),
         "endpoint": (f"/endpoints/{ENDPOINTS[0]}", "AllTraffic"),
         "endpoint, a week": (f"/endpoints/{ENDPOINTS[0]}?range=1w", "AllTraffic"),
+        "dashboard of all": ("/dashboards/all?range=3h", "ModelLatency"),
+        "dashboard of all, a week": ("/dashboards/all?range=1w", "ModelLatency"),
         "log groups": ("/logs", group),
         "log of an endpoint": (f"/logs?group={group}", ""),
         "storage": ("/storage", "sagemaker-us-east-1"),

@@ -1,8 +1,8 @@
 """Take pictures of the console: a platform with a model under traffic, and each page light, dark, narrow and wide.
 
-`python scripts/screenshots.py` writes them all to build/screenshots; `--docs` also writes the few that the
-documentation shows to docs/console. Needs Chromium (`python scripts/browser.py`). Takes about two minutes, most of
-which is traffic. The figures of the hours before are made up and put into the store; everything else is real.
+`python scripts/screenshots.py` writes them all to build/screenshots; `--docs` writes only the few that the
+documentation shows, to docs/console. Needs Chromium (`python scripts/browser.py`).
+Takes a few minutes. The figures of the hours before are made up and put into the store; everything else is real.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ from farero.store.engine import Store
 from farero.telemetry.metrics.ingest import Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,7 +110,7 @@ class Picture:
 
 SHOWN = [
     Picture("home"), Picture("endpoint"), Picture("dashboard"), Picture("dashboard", "dark"),
-    Picture("alarm"), Picture("log", "dark"), Picture("home", size="narrow", language="es"),
+    Picture("alarm"), Picture("job", "dark"), Picture("home", size="narrow", language="es"),
 ]  # fmt: skip
 
 
@@ -159,7 +161,9 @@ def main() -> int:
         try:
             job = seed(site)
             browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-            take(site, browser, job)
+            with traffic(site):
+                time.sleep(TRAFFIC_S)
+                take(site, browser, job)
         finally:
             site.farero("down")
     return 0
@@ -227,7 +231,6 @@ def seed(site: Site) -> str:
     sagemaker.get_waiter("endpoint_in_service").wait(
         EndpointName="churn", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
-    traffic(site)
     return sagemaker.list_training_jobs()["TrainingJobSummaries"][0]["TrainingJobName"]
 
 
@@ -315,13 +318,14 @@ def dashboard(site: Site) -> None:
     )
 
 
-def traffic(site: Site) -> None:
-    """Call the endpoints for a while; some requests are wrong."""
-    ends = time.monotonic() + TRAFFIC_S
+@contextlib.contextmanager
+def traffic(site: Site) -> Generator[None]:
+    """Call the endpoints meanwhile; some requests are wrong."""
+    is_over = threading.Event()
 
     def call(endpoint: str, seed_: int) -> None:
         runtime, draw = site.client("sagemaker-runtime"), random.Random(seed_)
-        while time.monotonic() < ends:
+        while not is_over.is_set():
             row = [round(draw.gauss(0, 1), 3) for _ in range(4)]
             body = ",".join(map(str, row)) if draw.random() > 0.03 else "a,b"
             with contextlib.suppress(ClientError, BotoCoreError):
@@ -334,8 +338,12 @@ def traffic(site: Site) -> None:
     ]
     for one in threads:
         one.start()
-    for one in threads:
-        one.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        for one in threads:
+            one.join()
 
 
 def take(site: Site, browser: Browser, job: str) -> None:
@@ -347,19 +355,20 @@ def take(site: Site, browser: Browser, job: str) -> None:
     page.locator("main h1").first.wait_for()
     visit = (browser, context.storage_state(), f"http://127.0.0.1:{site.console}")
     PAGES["job"] = f"/jobs/{job}"
-    for theme in ("light", "dark"):
-        for size in SIZES:
-            for name in PAGES:
-                path = OUT / f"{name}-{theme}-{size}.webp"
-                _one(visit, Picture(name, theme, size), path, whole=True)
     if "--docs" in sys.argv:
         DOCS.mkdir(exist_ok=True)
         for picture in SHOWN:
             path = DOCS / f"{picture.name}.webp"
             _one(visit, picture, path)
             size = path.stat().st_size
-            print(f"{path.relative_to(ROOT)}: {size / 1000:.0f} kB")
+            print(f"{path.relative_to(ROOT)}: {size / 1000:.0f} kB", flush=True)
             assert size < MOST_BYTES
+        return
+    for theme in ("light", "dark"):
+        for size in SIZES:
+            for name in PAGES:
+                path = OUT / f"{name}-{theme}-{size}.webp"
+                _one(visit, Picture(name, theme, size), path, whole=True)
 
 
 def _one(
