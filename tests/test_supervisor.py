@@ -4,6 +4,7 @@ Gateways and worker are small programs of this file, started as the real ones ar
 """
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -60,11 +61,11 @@ def start(tmp_path):
     """A function that runs a supervisor with these children; it is killed at the end."""
     running = []
 
-    def run(commands=None, *, data_dir=tmp_path / "data", port=0):
+    def run(commands=None, *, data_dir=tmp_path / "data", port=0, program=RUN):
         if commands is None:
             commands = {"gateway-0": (*PYTHON, GATEWAY), "worker": (*PYTHON, WORKER)}
         env = {**os.environ, "FARERO_DATA_DIR": str(data_dir), "FARERO_PORT": str(port)}
-        arguments = [sys.executable, "-c", RUN, json.dumps(commands)]
+        arguments = [sys.executable, "-c", program, json.dumps(commands)]
         process = subprocess.Popen(arguments, env=env, stderr=subprocess.PIPE, text=True)
         running.append(process)
         return process
@@ -209,6 +210,24 @@ def test_a_child_that_keeps_dying_waits_longer_each_time(start, control, wait_fo
 
     assert 0.05 <= first < 0.3
     assert 0.4 <= last < 1.0
+
+
+def test_a_child_that_never_gets_ready_waits_longer_however_slowly_it_dies(
+    start, wait_for, tmp_path
+):
+    births = tmp_path / "births"
+    program = RUN.replace(
+        "\ntry:", "\nimport farero.supervisor\nfarero.supervisor.QUICK_DEATH_S = 0.1\ntry:"
+    )
+    start(
+        {"worker": ("/bin/sh", "-c", f"date +%s.%N >> {births}; sleep 0.3; exit 3")},
+        program=program,
+    )
+    times = wait_for(
+        lambda: births.exists() and (t := births.read_text().split()) and len(t) >= 5 and t
+    )
+    gaps = [float(after) - float(before) for before, after in itertools.pairwise(times)]
+    assert gaps[3] - gaps[0] > 0.2
 
 
 def spec(tmp_path, script="sleep 600", name="test/one", **fields):

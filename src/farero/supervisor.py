@@ -183,21 +183,23 @@ class Supervisor:
         for child in self._children.reap():
             name = child.spec.name
             if name in self._commands:
+                served = name in self._ready or name == CONSOLE
                 self._ready.discard(name)
                 if self._drain is None:
-                    self._start_again(name, child.status.exit_code)
+                    self._start_again(name, child.status.exit_code, served=served)
             elif child.spec.wake:
                 poke(self._run / "worker.sock", child.spec.wake)
 
-    def _start_again(self, name: str, exit_code: int | None) -> None:
+    def _start_again(self, name: str, exit_code: int | None, *, served: bool) -> None:
         if name == CONSOLE and self._console and exit_code == 0:  # nobody was looking
             self._watch(self._console, self._on_visitor)
         else:
-            self._schedule(name, f"code {exit_code}")
+            self._schedule(name, f"code {exit_code}", served=served)
 
-    def _schedule(self, name: str, why: object) -> None:
+    def _schedule(self, name: str, why: object, *, served: bool = False) -> None:
+        """Start a process again after a pause that grows. served: it had been ready, so its start works."""
         wait = self._backoff.get(name, FIRST_BACKOFF_S)
-        if time.monotonic() - self._born[name] >= QUICK_DEATH_S:
+        if served and time.monotonic() - self._born[name] >= QUICK_DEATH_S:
             wait = FIRST_BACKOFF_S
         self._due[name] = time.monotonic() + wait
         self._backoff[name] = min(wait * 2, LONGEST_BACKOFF_S)
