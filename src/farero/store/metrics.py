@@ -197,9 +197,7 @@ def old_series(db: Connection, tier: int, before: int, *, limit: int) -> list[in
     return list(db.execute(query).scalars())
 
 
-def scattered_series(
-    db: Connection, tier: int, since: int, before: int, *, limit: int
-) -> list[int]:
+def scattered_series(db: Connection, tier: int, since: int, before: int) -> list[int]:
     """Return ids of series that have several young parts of one bucket in [since, before)."""
     table = metric_points.c
     query = (
@@ -208,7 +206,6 @@ def scattered_series(
         .group_by(table.series_id, table.at)
         .having(sa.func.count() > 1)
         .distinct()
-        .limit(limit)
     )
     return list(db.execute(query).scalars())
 

@@ -121,8 +121,7 @@ class Metrics:
         """Pack what is old enough, and drop what is too old; return how many chunks were made."""
         now = int(self._clock.now().timestamp())
         made = 0
-        while self._gather(now - GATHERED_AFTER):
-            pass
+        self._gather(now - GATHERED_AFTER)
         while self._roll_seconds(now - KEPT[SECOND]):
             pass
         for tier, span in SPAN.items():
@@ -135,16 +134,17 @@ class Metrics:
             rows.drop_silent(db, now - KEPT[HOUR])
         return made
 
-    def _gather(self, before: int) -> bool:
-        """Join the parts in which minutes that are over came, one a second; say whether there were any."""
+    def _gather(self, before: int) -> None:
+        """Join the parts in which minutes that are over came, one a second."""
         before = before // MINUTE * MINUTE
         since = before - GATHERED_FOR
-        with self._store.begin() as db:
-            found = rows.scattered_series(db, MINUTE, since, before, limit=_SERIES_A_TURN)
-            for series_id in found:
-                points = _young(rows.take_points(db, series_id, MINUTE, before, since=since))
-                _add(db, series_id, MINUTE, _by_period(points, MINUTE))
-        return bool(found)
+        with self._store.read() as db:
+            found = rows.scattered_series(db, MINUTE, since, before)
+        for start in range(0, len(found), _SERIES_A_TURN):
+            with self._store.begin() as db:
+                for series_id in found[start : start + _SERIES_A_TURN]:
+                    points = _young(rows.take_points(db, series_id, MINUTE, before, since=since))
+                    _add(db, series_id, MINUTE, _by_period(points, MINUTE))
 
     def _roll_seconds(self, before: int) -> bool:
         """Turn seconds that are over into minutes; say whether there were any."""
