@@ -11,11 +11,12 @@ import typer
 from botocore.exceptions import ClientError
 
 from farero.base.clock import SystemClock
+from farero.cli import figures
 from farero.cli.output import fail, options, result, say, table
 from farero.cli.session import client, guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 GROUPS = ("/aws/sagemaker/Endpoints/{}", "/aws/sagemaker/TrainingJobs")
 SPAN = re.compile(r"(\d+)([smhd])")
@@ -28,11 +29,23 @@ def ls(
         bool, typer.Option("--all", help="Models, configurations and jobs too.")
     ] = False,
 ) -> None:
-    """List endpoints (and with --all models, configurations and training jobs)."""
+    """List endpoints with their last hour (and with --all models, configurations and training jobs)."""
     sagemaker = client("sagemaker")
     endpoints = guarded(lambda: _pages(sagemaker, "list_endpoints", "Endpoints"))
-    rows = [[e["EndpointName"], e["EndpointStatus"], _when(e["CreationTime"])] for e in endpoints]
-    data: dict[str, Any] = {"endpoints": endpoints}
+    hour = figures.last_hour(client("cloudwatch")) if endpoints else {}
+    totals = {
+        name: figures.worst(one for (endpoint, _), one in hour.items() if endpoint == name)
+        for name in (e["EndpointName"] for e in endpoints)
+    }
+    rows = [
+        [name, e["EndpointStatus"], *totals[name].cells, _when(e["CreationTime"])]
+        for e in endpoints
+        for name in [e["EndpointName"]]
+    ]
+    data: dict[str, Any] = {
+        "endpoints": endpoints,
+        "last_hour": {name: one.as_json for name, one in totals.items()},
+    }
     if everything:
         data["models"] = guarded(lambda: _pages(sagemaker, "list_models", "Models"))
         data["endpoint_configs"] = guarded(
@@ -43,7 +56,7 @@ def ls(
         )
     if not rows and not everything:
         say("No endpoints yet. next: farero try, or farero deploy MODEL")
-    result(data, table(["ENDPOINT", "STATUS", "CREATED"], rows) if rows else "")
+    result(data, table(["ENDPOINT", "STATUS", *figures.TITLES, "CREATED"], rows) if rows else "")
     if everything and not options.as_json:
         _print_rest(data)
 
@@ -53,6 +66,12 @@ def show(endpoint: str) -> None:
     sagemaker = client("sagemaker")
     found = guarded(lambda: sagemaker.describe_endpoint(EndpointName=endpoint))
     found.pop("ResponseMetadata", None)
+    hour = {
+        variant: one
+        for (name, variant), one in figures.last_hour(client("cloudwatch"), endpoint).items()
+        if name == endpoint
+    }
+    found["LastHour"] = {variant: one.as_json for variant, one in hour.items()}
     if options.as_json:
         result(found)
         return
@@ -67,6 +86,7 @@ def show(endpoint: str) -> None:
         say(
             f"variant {variant['VariantName']}: weight {variant.get('CurrentWeight', 1)}, {size}  {images}"
         )
+    _say_hour(hour)
     capture = found.get("DataCaptureConfig")
     if capture:
         say(
@@ -74,6 +94,18 @@ def show(endpoint: str) -> None:
             f"({capture['CaptureStatus']}) to {capture['DestinationS3Uri']}"
         )
     say(f"next: farero invoke {endpoint} -d '1,2,3,4'   farero logs {endpoint} -f")
+
+
+def _say_hour(hour: Mapping[str, figures.Figures]) -> None:
+    if not any(one.requests for one in hour.values()):
+        say("last hour: no requests")
+    for variant, one in hour.items():
+        if one.requests:
+            count, share, p50, p99 = one.cells
+            of = f" of {variant}" if len(hour) > 1 else ""
+            say(
+                f"last hour{of}: {count} requests, {share} errors, model latency p50 {p50}, p99 {p99}"
+            )
 
 
 def rm(endpoint: str) -> None:
