@@ -331,7 +331,13 @@ class WorkerApp:
             clock,
             app.compute,
             rows=job_rows.processing,
-            runner=Processing(settings, app.objects, pythons, credentials=app.credentials.for_role),
+            runner=Processing(
+                settings,
+                app.objects,
+                pythons,
+                credentials=app.credentials.for_role,
+                metrics=app.metrics,
+            ),
             shipper=self.shipper,
             kind=PROCESSING,
         )

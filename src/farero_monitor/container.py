@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from farero_monitor.aws import metrics
 from farero_monitor.aws.content import section
 from farero_monitor.dataset import Source, UnreadableDataError
 from farero_monitor.monitor import SAMPLE, Baseline, BaselineError, judge, take_baseline
@@ -46,7 +47,7 @@ def main() -> int:
     ) as error:  # fmt: skip
         message, code = str(error), 255
     print(message, file=sys.stderr if code else sys.stdout)
-    target = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "output" / "message"
+    target = _base(os.environ) / "output" / "message"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(message[:1024], encoding="utf-8")
     return code
@@ -73,12 +74,29 @@ def run(environ: Mapping[str, str]) -> str:
     else:
         result = judge(source, baseline, output)
         write_report(result, baseline, output / "report.html")
+        if environ.get("publish_cloudwatch_metrics") == "Enabled":
+            _publish(environ, metrics.lines(
+                result, baseline, environ.get("sagemaker_endpoint_name", ""),
+                environ.get("sagemaker_monitoring_schedule_name", ""), environ.get("metric_time", ""),
+            ))  # fmt: skip
         print(result.verdict.sentence)
         message = result.message
     after = environ.get("post_analytics_processor_script")
     if after:
         load(_file(after), "postprocess_handler")()
     return message
+
+
+def _publish(environ: Mapping[str, str], lines: list[dict[str, Any]]) -> None:
+    """Leave metrics where the platform takes them from."""
+    folder = _base(environ) / "output" / "metrics" / "cloudwatch"
+    folder.mkdir(parents=True, exist_ok=True)
+    content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+    (folder / "cloudwatch_metrics.jsonl").write_bytes(content)
+
+
+def _base(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 
 
 def _source(environ: Mapping[str, str], names: tuple[str, ...]) -> Source:

@@ -52,7 +52,7 @@ monitor.delete_monitoring_schedule()
 
 once = DefaultModelMonitor(role=sagemaker.get_execution_role(), instance_count=1, instance_type="ml.m5.xlarge")
 once.create_monitoring_schedule(
-    monitor_schedule_name="once", endpoint_input="monitored", output_s3_uri=f"s3://{bucket}/monitor/reports",
+    monitor_schedule_name="once", endpoint_input="monitored", enable_cloudwatch_metrics=True, output_s3_uri=f"s3://{bucket}/monitor/reports",
     statistics=monitor.baseline_statistics(), constraints=monitor.suggested_constraints(),
     schedule_cron_expression=CronExpressionGenerator.now(),
     data_analysis_start_time="-PT2H", data_analysis_end_time="PT0H",
@@ -67,6 +67,16 @@ facts["execution"] = [summary["MonitoringExecutionStatus"], summary.get("Failure
 facts["report"] = executions[-1].output.destination
 violations = once.latest_monitoring_constraint_violations()
 facts["violations"] = violations.body_dict["violations"]
+cloudwatch = boto3.client("cloudwatch")
+dimensions = [{"Name": "Endpoint", "Value": "monitored"}, {"Name": "MonitoringSchedule", "Value": "once"}]
+facts["metrics"] = {}
+for slash in ("", "/"):
+    for name in ("feature_baseline_drift_rooms", "feature_non_null_rooms", "feature_data_rooms"):
+        points = cloudwatch.get_metric_statistics(
+            Namespace=slash + "aws/sagemaker/Endpoints/data-metrics", MetricName=name, Dimensions=dimensions,
+            StartTime=time.time() - 4 * 3600, EndTime=time.time() + 60, Period=3600, Statistics=["Average", "SampleCount"],
+        )["Datapoints"]
+        facts["metrics"][slash + name] = [[p["Average"], p["SampleCount"]] for p in points]
 facts["statistics"] = once.latest_monitoring_statistics().body_dict["dataset"]["item_count"]
 once.delete_monitoring_schedule()
 json.dump(facts, open("facts.json", "w"))
@@ -104,6 +114,12 @@ def test_the_monitors_code_of_the_courses_runs(shared_platform, monitored, clien
     assert facts["execution"][0] == "CompletedWithViolations", facts["execution"]
     assert "/monitor/reports/monitored/once/" in facts["report"]
     assert facts["statistics"] == 300
+    for slash in ("", "/"):
+        ((drift, _),) = facts["metrics"][f"{slash}feature_baseline_drift_rooms"]
+        assert 0.5 < drift < 0.8
+        assert facts["metrics"][f"{slash}feature_non_null_rooms"] == [[1.0, 1.0]]
+        ((mean, count),) = facts["metrics"][f"{slash}feature_data_rooms"]
+        assert (round(mean), count) == (2, 300.0)
     drifted = {(one["feature_name"], one["constraint_check_type"]) for one in facts["violations"]}
     assert ("rooms", "baseline_drift_check") in drifted
     assert ("size", "baseline_drift_check") not in drifted

@@ -23,17 +23,17 @@ def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, limit: int = LIMIT_BYTES) -> str:
     """Return the end of a file, empty if there is none."""
-    return _read_end(path).decode("utf-8", "replace")
+    return _read_end(path, limit).decode("utf-8", "replace")
 
 
-def _read_end(path: Path) -> bytes:
+def _read_end(path: Path, limit: int) -> bytes:
     """Return the end of a file, b"" if there is none. A link is none: the job could point it at the platform's keys."""
     try:
         with open(path, "rb", opener=_open_no_link) as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - LIMIT_BYTES))
-            return file.read(LIMIT_BYTES)
+            file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+            return file.read(limit)
     except OSError:
         return b""
 

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from farero.base.errors import Invalid
-from farero.jobs import failures, files, outputs
+from farero.jobs import failures, files, monitor_metrics, outputs
 from farero.jobs.inputs import download_channel
 from farero.records.compute import ProcessSpec
 from farero.records.images import find_image
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from farero.compute.pythons import Pythons
     from farero.objects.base import ObjectStore
     from farero.records.job import FinalMetric, Job, JobSpec
+    from farero.telemetry.metrics.ingest import Metrics
 
 HOST = "algo-1"
 #: Framework of the analyzer's image and environment.
@@ -38,20 +39,22 @@ class Processing:
     log_group = "/aws/sagemaker/ProcessingJobs"
     result = "the outputs"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by name
         self,
         settings: Settings,
         objects: ObjectStore,
         pythons: Pythons,
         *,
         credentials: Callable[[str], Mapping[str, str]],
+        metrics: Metrics | None = None,
         memory_bytes: int | None = None,
     ) -> None:
-        """memory_bytes: what one job may take; None means nine tenths of the machine's."""
+        """metrics: where a monitoring job's go; memory_bytes: what one job may take; None: nine tenths of all."""
         self._settings = settings
         self._objects = objects
         self._pythons = pythons
         self._credentials = credentials
+        self._metrics = metrics
         self._memory_bytes = memory_bytes or files.machine_memory_bytes() * 9 // 10
 
     def folder(self, job: Job) -> Path:
@@ -109,6 +112,14 @@ class Processing:
             folder = inside(base, output.local_path)
             if outputs.is_real(folder, base):
                 outputs.upload_tree(self._objects, folder, output.s3_uri)
+        if (
+            self._metrics is not None
+            and "sagemaker_monitoring_schedule_name" in job.spec.environment
+        ):
+            path = base / "output" / monitor_metrics.FILE
+            if outputs.is_real(path.parent, base):
+                text = files.read_text(path, monitor_metrics.LIMIT_BYTES)
+                self._metrics.put(monitor_metrics.data(text, job.modified_at))
 
     def metrics(self, job: Job) -> tuple[FinalMetric, ...]:
         """Return none: processing jobs define no metrics."""
