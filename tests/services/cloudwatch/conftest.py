@@ -15,7 +15,7 @@ from farero.store import migrations
 from farero.store.engine import Store
 from farero.store.tables.outbox import outbox
 from farero.telemetry.alarms.anomaly import Bands, Detectors
-from farero.telemetry.alarms.keeper import EVALUATE, Alarms
+from farero.telemetry.alarms.keeper import EVALUATE, TURN, Alarms
 from farero.telemetry.metrics.ingest import Metrics
 from farero.telemetry.metrics.queries import MetricQueries
 from farero.work import items
@@ -43,7 +43,11 @@ class Room:
             AnomalyFamily(Detectors(store, clock, queries)),
         )
         self.client = client_of(CloudWatch(families))
-        handlers = {EVALUATE: self.alarms.evaluate, DISPATCH: lambda _item: None}
+        handlers = {
+            EVALUATE: self.alarms.evaluate,
+            TURN: self.alarms.turn,
+            DISPATCH: lambda _item: None,
+        }
         self.worker = Worker(store, clock, handlers)
 
     def put_alarm(self, name="a", **changes):

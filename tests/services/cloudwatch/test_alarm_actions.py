@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from farero.telemetry.alarms.keeper import EVALUATE, Alarms
+from farero.telemetry.alarms.keeper import EVALUATE, TURN, Alarms
 from farero.work.outbox import DISPATCH
 from farero.work.worker import Worker
 
@@ -27,7 +27,11 @@ def take_all(room, *services):
     room.alarms = Alarms(
         room.store, room.clock, room.metrics, room.queries, taken=("sns", *services)
     )
-    handlers = {EVALUATE: room.alarms.evaluate, DISPATCH: lambda _item: None}
+    handlers = {
+        EVALUATE: room.alarms.evaluate,
+        TURN: room.alarms.turn,
+        DISPATCH: lambda _item: None,
+    }
     room.worker = Worker(room.store, room.clock, handlers)
 
 

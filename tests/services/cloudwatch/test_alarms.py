@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from farero.records.work import WorkItem
-from farero.telemetry.alarms.keeper import EVALUATE
+from farero.telemetry.alarms.keeper import EVALUATE, TURN
 
 DIMENSIONS = [{"Name": "EndpointName", "Value": "price"}]
 
@@ -261,7 +261,7 @@ def test_an_alarm_asks_for_its_next_turn(cloud, cloudwatch):
     with cloud.app.store.read() as db:
         from farero.store import work
 
-        [item] = [one for one in work.list_all(db) if one.kind == EVALUATE]
+        [item] = [one for one in work.list_all(db) if one.kind == TURN]
     wait = (item.due - cloud.app.clock.now()).total_seconds()
     assert 0 < wait <= 64
 

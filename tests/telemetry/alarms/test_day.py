@@ -9,7 +9,7 @@ from farero.records.metrics import Datum, Metric
 from farero.store import alarms as rows
 from farero.store import migrations
 from farero.store.engine import Store
-from farero.telemetry.alarms.keeper import EVALUATE, Alarms
+from farero.telemetry.alarms.keeper import EVALUATE, TURN, Alarms
 from farero.telemetry.metrics.ingest import Metrics
 from farero.telemetry.metrics.queries import MetricQueries
 from farero.work.outbox import DISPATCH
@@ -50,7 +50,9 @@ def store(tmp_path):
 def test_a_day_goes_as_the_tables_say(store, clock):
     metrics = Metrics(store, clock)
     alarms = Alarms(store, clock, metrics, MetricQueries(metrics))
-    worker = Worker(store, clock, {EVALUATE: alarms.evaluate, DISPATCH: lambda _item: None})
+    worker = Worker(
+        store, clock, {EVALUATE: alarms.evaluate, TURN: alarms.turn, DISPATCH: lambda _item: None}
+    )
     for mode in MODES:
         alarms.put(make_alarm(mode, clock.now()))
     clock.advance(seconds=5)  # values have come by then

@@ -21,7 +21,7 @@ from farero.store import alarms as rows
 from farero.store import migrations
 from farero.store.engine import Store
 from farero.store.tables.outbox import outbox
-from farero.telemetry.alarms.keeper import EVALUATE, Alarms
+from farero.telemetry.alarms.keeper import EVALUATE, TURN, Alarms
 from farero.telemetry.metrics.ingest import Metrics
 from farero.telemetry.metrics.queries import MetricQueries
 from farero.work.outbox import DISPATCH
@@ -68,7 +68,9 @@ def open_alarms(url, clock):
     return (
         store,
         alarms,
-        Worker(store, clock, {EVALUATE: alarms.evaluate, DISPATCH: lambda _i: None}),
+        Worker(
+            store, clock, {EVALUATE: alarms.evaluate, TURN: alarms.turn, DISPATCH: lambda _i: None}
+        ),
     )
 
 

@@ -38,6 +38,13 @@ class Actions:
             for action in after.config.get(messages.ACTIONS[after.state], ()):
                 self._take(db, before, after, action, now)
 
+    def repeats(self, alarm: Alarm) -> bool:
+        """Say whether an alarm has actions that `again` would take."""
+        names = alarm.config.get(messages.ACTIONS[alarm.state], ())
+        return alarm.actions_enabled and any(
+            service_of(one) in REPEATED and service_of(one) in self._taken for one in names
+        )
+
     def again(self, db: Connection, alarm: Alarm, now: dt.datetime) -> None:
         """Repeat those actions of its state that are repeated while it lasts, and that somebody takes."""
         if alarm.actions_enabled:

@@ -1,12 +1,15 @@
 """Alarms as they live: configured, evaluated at their time, telling of every change.
 
-One item `alarm.evaluate` an alarm asks for its own next turn. A change of state, its history and what must be told of
-it are one transaction, so an alarm that changed has told so, or will, whoever is killed when (promise P7).
+After each minute one item `alarm.turn` looks at every alarm (after each ten seconds, at those with shorter periods);
+`alarm.evaluate` looks at one, when it was configured or when one that a composite asks about has changed. A change of
+state, its history and what must be told of it are one transaction, so an alarm that changed has told so, or will,
+whoever is killed when (promise P7).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +22,7 @@ from farero.store import tags as tag_rows
 from farero.telemetry.alarms import messages, rules, suppression, texts
 from farero.telemetry.alarms.actions import Actions, remember
 from farero.telemetry.alarms.suppression import Hold
-from farero.telemetry.alarms.watching import Watch, is_minute_turn, next_turn
+from farero.telemetry.alarms.watching import Watch, is_minute_turn, next_turn, step_of
 from farero.work import items, outbox
 
 if TYPE_CHECKING:
@@ -35,7 +38,13 @@ if TYPE_CHECKING:
     from farero.telemetry.metrics.ingest import Metrics
     from farero.telemetry.metrics.queries import MetricQueries
 
+log = logging.getLogger(__name__)
+
 EVALUATE = "alarm.evaluate"
+#: Its key is the seconds between its turns.
+TURN = "alarm.turn"
+#: Changes in one transaction, so that others may write between.
+_AT_ONCE = 50
 #: Days that history is kept (DescribeAlarmHistory).
 HISTORY_DAYS = 30
 MOST_TAGS = 50
@@ -182,20 +191,65 @@ class Alarms:
         now = self._clock.now()
         found = _of_rule(alarm, others) if _is_composite(alarm) else self._watch.verdict(alarm, now)
         with self._store.begin() as db:
-            fresh = rows.find(db, alarm.name)
-            if fresh is None:
-                return
-            if fresh.version != alarm.version:  # it was changed meanwhile
-                items.put(db, EVALUATE, alarm.name, due=now)
-                return
-            if found is not None and found.state != alarm.state:
-                self._change(db, alarm, found)
-            elif _is_composite(alarm):
-                self._settle(db, alarm, alarm)
-            elif is_minute_turn(alarm, now):
-                self._actions.again(db, alarm, now)
+            self._apply(db, alarm, found, now, is_turn="Metrics" in alarm.config)
             if not _is_composite(alarm):
-                items.put(db, EVALUATE, alarm.name, due=next_turn(alarm, now))
+                step = step_of(alarm)
+                items.put(db, TURN, str(step), due=next_turn(step, now))
+
+    def turn(self, item: WorkItem) -> None:
+        """Handle `alarm.turn`: evaluate every alarm on a metric, tell of changes, ask for the next turn.
+
+        Alarms on expressions, which may take long, get items of their own; so does one that fails.
+        """
+        now, step = self._clock.now(), int(item.key)
+        with self._store.read() as db:
+            alarms = [one for one in rows.list_metric(db) if step_of(one) == step]
+        if not alarms:
+            return
+        apart = [one for one in alarms if "Metrics" in one.config]
+        found: list[tuple[Alarm, Verdict | None]] = []
+        for alarm in alarms:
+            if "Metrics" in alarm.config:
+                continue
+            try:
+                verdict = self._watch.verdict(alarm, now)
+            except Exception:
+                log.exception("an alarm cannot be evaluated", extra={"alarm": alarm.name})
+                apart.append(alarm)
+                continue
+            is_change = verdict is not None and verdict.state != alarm.state
+            if is_change or self._actions.repeats(alarm):
+                found.append((alarm, verdict))
+        for first in range(0, len(found), _AT_ONCE):
+            with self._store.begin() as db:
+                for alarm, verdict in found[first : first + _AT_ONCE]:
+                    self._apply(db, alarm, verdict, now, is_turn=True)
+        with self._store.begin() as db:
+            for alarm in apart:
+                items.put(db, EVALUATE, alarm.name, due=now)
+            items.put(db, TURN, item.key, due=next_turn(step, now))
+
+    def _apply(
+        self,
+        db: Connection,
+        alarm: Alarm,
+        found: Verdict | None,
+        now: dt.datetime,
+        *,
+        is_turn: bool,
+    ) -> None:
+        """Write what was found of an alarm as it was read, in the caller's transaction."""
+        fresh = rows.find(db, alarm.name)
+        if fresh is None:
+            return
+        if fresh.version != alarm.version:  # it was changed meanwhile
+            items.put(db, EVALUATE, alarm.name, due=now)
+        elif found is not None and found.state != alarm.state:
+            self._change(db, alarm, found)
+        elif _is_composite(alarm):
+            self._settle(db, alarm, alarm)
+        elif is_turn and is_minute_turn(alarm, now):
+            self._actions.again(db, alarm, now)
 
     # -- what follows from a state
 

@@ -36,7 +36,7 @@ class Watch:
         """Return the state that the metric gives at this moment; None: it stays as it is."""
         config = alarm.config
         period = period_of(config)
-        step = _step(config)
+        step = step_of(alarm)
         count = int(config["EvaluationPeriods"]) + EXTRA
         end = (int(now.timestamp()) - SETTLED_S) // step * step
         if "Metrics" in config:
@@ -97,22 +97,22 @@ class Watch:
         }
 
 
-def next_turn(alarm: Alarm, now: dt.datetime) -> dt.datetime:
+def step_of(alarm: Alarm) -> int:
+    """Return the seconds between an alarm's turns."""
+    return _MINUTE if period_of(alarm.config) >= _MINUTE else _SHORT_STEP
+
+
+def next_turn(step: int, now: dt.datetime) -> dt.datetime:
     """Return the moment at which the next period has ended and its values have come."""
-    step = _step(alarm.config)
     return moment(((int(now.timestamp()) - SETTLED_S) // step + 1) * step + SETTLED_S)
 
 
 def is_minute_turn(alarm: Alarm, now: dt.datetime) -> bool:
     """Say whether this turn of an alarm is the first of its minute."""
-    step = _step(alarm.config)
+    step = step_of(alarm)
     return (int(now.timestamp()) - SETTLED_S) // step * step % _MINUTE == 0
 
 
 def moment(seconds: int) -> dt.datetime:
     """Return the time that is so many seconds after 1970."""
     return dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
-
-
-def _step(config: Mapping[str, Any]) -> int:
-    return _MINUTE if period_of(config) >= _MINUTE else _SHORT_STEP
