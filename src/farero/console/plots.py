@@ -92,7 +92,8 @@ class _Place:
         else:
             redraw(self.chart, option, label)
 
-    def fail(self, text: str) -> None:
+    def fail(self, text: str, *, is_first: bool) -> None:
+        self.card.set_visibility(is_first)  # all were asked at once: the reason is said once
         self.holder.set_visibility(False)
         self.note.set_text(text)
         self.note.set_visibility(True)
@@ -117,8 +118,8 @@ async def plots(
                 figures(cloud, queries, now), bands(now) if bands else _none()
             )
         except UnavailableError as error:
-            for place in places:
-                place.fail(str(error))
+            for number, place in enumerate(places):
+                place.fail(str(error), is_first=number == 0)
             return
         if not places or places[0].card.is_deleted:
             return

@@ -60,5 +60,7 @@ def spaced(text: str) -> str:
 
 def measured(value: float | None, unit: str) -> str:
     """Return a number with its unit."""
-    factor, shown = size([] if value is None else [value], unit)
-    return number(None if value is None else value * factor) + spaced(shown)
+    if value is None:
+        return number(None)
+    factor, shown = size([value], unit)
+    return number(value * factor) + spaced(shown)
