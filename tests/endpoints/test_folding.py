@@ -148,3 +148,25 @@ def test_a_database_that_does_not_answer_lets_metrics_go_on(tmp_path):
     assert store.found
     totals._owners = None
     totals.close()
+
+
+def test_what_waits_for_a_database_does_not_grow_without_an_end(tmp_path):
+    clock, store = ManualClock(), Store()
+    totals = Totals(tmp_path)
+    invocations = Invocations(clock, totals, put=store.put)
+    store.is_down = True
+    for turn in range(5):
+        for number in range(5_000):
+            model_s = (turn * 5_000 + number) / 1e6
+            invocations.note("iris", A, 200, model_s, clock.monotonic() - model_s)
+        invocations.flush()
+        (waiting,) = invocations._pending.values()
+        assert len(waiting.model_us) <= 3_000
+    store.is_down = False
+    invocations.flush()
+
+    latency = {key[3]: count for key, count in store.found.items() if key[2] == "ModelLatency"}
+    assert sum(latency.values()) == 25_000
+    total = sum(value * count for value, count in latency.items())
+    assert total == pytest.approx(sum(range(25_000)), rel=0.005)
+    totals.close()

@@ -84,7 +84,6 @@ class _Sums:
         self.per_instance.update(other.per_instance)
         self.model_us.update(other.model_us)
         self.overhead_us.update(other.overhead_us)
-        self.shrink()
 
     def shrink(self) -> None:
         self.model_us = _shrunk(self.model_us)
@@ -143,8 +142,6 @@ class Invocations:
             offset = now.timestamp() - self._clock.monotonic()
             for group in self._take_groups(offset):
                 self._fold_group(group)
-            for sums in self._pending.values():
-                sums.shrink()
             self._fold_levels(now)
             self._totals.save()
 
@@ -256,6 +253,8 @@ class Invocations:
         with self._folding:
             for key, sums in self._pending.items():
                 taken.setdefault(key, _Sums()).add(sums)
+            for sums in taken.values():  # only what waits for long could grow without an end
+                sums.shrink()
             while len(taken) > MOST_PENDING:
                 self._lose(taken.pop(min(taken, key=lambda one: one.minute)).count)
             self._pending = taken

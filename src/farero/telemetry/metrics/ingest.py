@@ -39,7 +39,7 @@ GATHERED_AFTER, GATHERED_FOR = 120, 600
 #: "Metrics that have not had any new data points in the last two weeks do not appear" (ListMetrics).
 LISTED = 14 * _DAY
 #: Packed in one transaction: a tenth of a second or so, in which nobody else can write.
-_SERIES_A_TURN = 10
+_SERIES_A_TURN = 4
 
 
 class _Stored(NamedTuple):
