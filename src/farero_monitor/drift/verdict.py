@@ -184,6 +184,10 @@ def _broken(
     found: list[Finding] = []
     wanted = feature.get("inferred_type", "Unknown")
     wrong = 1.0 - column.share_of(wanted)
+    if wanted == "Integral" and not column.text and column.present:
+        wrong = (
+            1.0 - column.whole / column.present
+        )  # 3.0 is whole; SageMaker's own check says it is not
     if wrong > 0 and wanted != "Unknown":
         texts = column.text / column.present
         severity: Severity = "critical" if texts > TYPE_BROKEN else "notice"

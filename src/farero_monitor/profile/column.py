@@ -34,7 +34,7 @@ class Column:
 
     __slots__ = (
         "categories", "fractional", "integral", "missing", "moments", "name", "negative",
-        "not_finite", "quantiles", "rows", "text",
+        "not_finite", "quantiles", "rows", "text", "whole",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -43,6 +43,8 @@ class Column:
         #: Values that are written as whole numbers, as other numbers, and as neither.
         self.integral = self.fractional = self.text = 0
         self.not_finite = self.negative = 0
+        #: Numbers that are whole in value, however they are written: 3, 3.0 and 3e0.
+        self.whole = 0
         self.moments = Moments()
         self.quantiles = Quantiles()
         #: Counts of the values as texts; of numbers only while there are few different ones, else None.
@@ -117,6 +119,7 @@ class Column:
         """Add what another profile of the same column has seen."""
         for field in (
             "rows", "missing", "integral", "fractional", "text", "not_finite", "negative",
+            "whole",
         ):  # fmt: skip
             setattr(self, field, getattr(self, field) + getattr(other, field))
         self.moments.merge(other.moments)
@@ -133,6 +136,7 @@ class Column:
             self.not_finite += int(len(numbers) - finite.sum())
             numbers = numbers[finite]
         self.negative += int((numbers < 0).sum())
+        self.whole += int((numbers == np.trunc(numbers)).sum())
         self.moments.update(numbers)
         self.quantiles.update(numbers)
 
@@ -186,6 +190,7 @@ class Column:
             "name": self.name, "rows": self.rows, "missing": self.missing,
             "integral": self.integral, "fractional": self.fractional, "text": self.text,
             "not_finite": self.not_finite, "negative": self.negative,
+            "whole": self.whole,
             "moments": self.moments.to_state(),
             "quantiles": self.quantiles.to_bytes() if self.quantiles.count else b"",
             "categories": None if self.categories is None else self.categories.to_state(),
@@ -197,6 +202,7 @@ class Column:
         made = cls(state["name"])
         for field in (
             "rows", "missing", "integral", "fractional", "text", "not_finite", "negative",
+            "whole",
         ):  # fmt: skip
             setattr(made, field, state[field])
         made.moments = Moments.from_state(state["moments"])

@@ -12,7 +12,7 @@ from farero_monitor.profile.sample import ROWS, Sample
 from farero_monitor.untyped import pa
 
 #: Changes when a written profile can no longer be read by the code before it.
-FORMAT = 1
+FORMAT = 2
 #: Places of unreadable lines that are remembered.
 PLACES = 20
 
