@@ -12,13 +12,20 @@ def test_the_variants_of_an_endpoint_become_one() -> None:
         "l3_0": Series("a", [(0, 10.0)]), "l3_1": Series("b", [(0, 90.0)]),
         "x3_0": Series("a", [(0, 1)]), "y3_1": Series("b", [(0, 2), (60_000, 3)]), "r4_0": Series("c", [(0, 9)]),
     }  # fmt: skip
-    seen = glance(found, 3, 2)
+    seen = glance(found, 3, 2, 130_000)
     assert seen.requests == [(0, 60), (60_000, 180)]
     assert (seen.rate, seen.slow, seen.share) == (2.0, 90.0, 2.5)
 
 
+def test_old_requests_are_no_rate_now() -> None:
+    requests = [(0.0, 600.0), (60_000.0, 600.0)]
+    assert Glance([*requests], [], [], 125_000).rate == 10.0
+    assert Glance([*requests], [], [], 365_000).rate == 600 / 5 / 60
+    assert Glance([*requests], [], [], 3_600_000).rate == 0.0
+
+
 def test_without_requests_there_is_no_share_of_errors() -> None:
-    idle = Glance([], [], [])
+    idle = Glance([], [], [], 0)
     assert (idle.rate, idle.slow, idle.share) == (0.0, None, None)
 
 

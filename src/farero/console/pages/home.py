@@ -29,6 +29,8 @@ EVERY_S = 3.0
 #: Endpoints whose figures are shown; GetMetricData takes 500 queries at once, and a variant has four.
 _MOST_ENDPOINTS = 300
 _MOST_PAGES = 5
+#: Five whole minutes and the one that goes on.
+_RATE_MS = 6 * 60_000
 _METRICS = (
     ("r", "Invocations", "Sum"), ("l", "ModelLatency", "p99"), ("x", "Invocation4XXErrors", "Sum"),
     ("y", "Invocation5XXErrors", "Sum"),
@@ -42,12 +44,17 @@ class Glance:
     requests: list[Point]
     latency: list[Point]
     errors: list[Point]
+    #: When it was looked, in milliseconds since 1970.
+    now: float
 
     @property
     def rate(self) -> float:
-        """Requests a second over the last five minutes that had any."""
-        found = [value for _, value in self.requests if value is not None][-5:]
-        return sum(found) / len(found) / 60 if found else 0.0
+        """Requests a second over the last five whole minutes, or since the first of them that had any."""
+        found = [(at, value or 0) for at, value in self.requests if at > self.now - _RATE_MS]
+        if not found:
+            return 0.0
+        minutes = max((self.now - found[0][0]) // 60_000, 1)
+        return sum(value for _, value in found) / minutes / 60
 
     @property
     def share(self) -> float | None:
@@ -150,7 +157,8 @@ async def glances(cloud: Cloud, variants: dict[str, list[str]]) -> dict[str, Gla
         return {}
     found = {id: ended(one, hour.end_ms) for id, one in found.items()}  # noqa: A001 - CloudWatch's name
     return {
-        name: glance(found, place, len(own)) for place, (name, own) in enumerate(variants.items())
+        name: glance(found, place, len(own), hour.end_ms)
+        for place, (name, own) in enumerate(variants.items())
     }
 
 
@@ -159,7 +167,7 @@ def ended(one: Series, now: float) -> Series:
     return replace(one, points=[point for point in one.points if point[0] <= now - 60_000])
 
 
-def glance(found: dict[str, Series], place: int, count: int) -> Glance:
+def glance(found: dict[str, Series], place: int, count: int, now: float) -> Glance:
     """Bring the series of an endpoint's variants together."""
 
     def parts(kind: str) -> list[Series]:
@@ -170,6 +178,7 @@ def glance(found: dict[str, Series], place: int, count: int) -> Glance:
         requests=together(parts("r"), sum),
         latency=together(parts("l"), max),
         errors=together([*parts("x"), *parts("y")], sum),
+        now=now,
     )
 
 
@@ -224,7 +233,7 @@ def _draw(t: dict[str, str], now: Now) -> None:
 
 def _row(t: dict[str, str], one: Json, rows: dict[str, Json], seen: dict[str, Glance]) -> list[Any]:
     name = one["EndpointName"]
-    row, hour = rows.get(name, {}), seen.get(name) or Glance([], [], [])
+    row, hour = rows.get(name, {}), seen.get(name) or Glance([], [], [], 0)
     shown = time_range.latest("1h")
 
     def spark(points: list[Point], text: str, title: str, colour: str) -> Callable[[], None]:
