@@ -225,10 +225,14 @@ def _draw(t: dict[str, str], now: Now) -> None:
         with card():
             ui.link(job["TrainingJobName"], f"/jobs/{quote(job['TrainingJobName'], safe='')}")
             pill(job["TrainingJobStatus"])
-    with card():
-        heading(t["state"])
-        for note in status.get("notes") or [t["all_good"]]:
-            words(note).classes("f-dim")
+    notes = status.get("notes") or []
+    if not notes and not alarms and "Failed" not in states:
+        notes = [t["all_good"]]
+    if notes:
+        with card():
+            heading(t["state"])
+            for note in notes:
+                words(note).classes("f-dim")
 
 
 def _row(t: dict[str, str], one: Json, rows: dict[str, Json], seen: dict[str, Glance]) -> list[Any]:
