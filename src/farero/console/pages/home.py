@@ -225,7 +225,7 @@ def _draw(t: dict[str, str], now: Now) -> None:
         with card():
             ui.link(job["TrainingJobName"], f"/jobs/{quote(job['TrainingJobName'], safe='')}")
             pill(job["TrainingJobStatus"])
-    notes = status.get("notes") or []
+    notes: list[str] = status.get("notes") or []
     if not notes and not alarms and "Failed" not in states:
         notes = [t["all_good"]]
     if notes:
