@@ -207,3 +207,19 @@ def test_nothing_is_left_after_down(platform):
     ]
     assert set(pids) & set(alive) == set()
     assert list((platform.data_dir / "run").glob("*.sock")) == []
+
+
+def test_a_script_of_any_name_is_deployed(shared_platform, tmp_path):
+    (tmp_path / "model.txt").write_text("7")
+    (tmp_path / "my_handlers.py").write_text(
+        "def model_fn(folder):\n    return int(open(folder + '/model.txt').read())\n"
+        "def input_fn(body, kind):\n    return float(body)\n"
+        "def predict_fn(data, model):\n    return data * model\n"
+        "def output_fn(found, accept):\n    return str(found)\n"
+    )
+    shared_platform.farero(
+        "deploy", str(tmp_path / "model.txt"), "--name", "by-script", "--framework", "sklearn",
+        "--code", str(tmp_path / "my_handlers.py"),
+    )  # fmt: skip
+    assert shared_platform.farero("invoke", "by-script", "-d", "6").stdout.strip().startswith("42")
+    shared_platform.farero("rm", "by-script", "--yes")

@@ -83,9 +83,8 @@ def deploy(
         config["DataCaptureConfig"] = _capture_config(capture)
     container: dict[str, Any] = {"Image": IMAGES[kind], "ModelDataUrl": uri}
     if code is not None or kind == "pytorch":
-        container["Environment"] = {
-            "SAGEMAKER_PROGRAM": code.name if code and code.is_file() else "inference.py"
-        }
+        # a script of any name is packed under this one
+        container["Environment"] = {"SAGEMAKER_PROGRAM": "inference.py"}
     with step("create model, configuration, endpoint"):
         guarded(lambda: sagemaker.create_model(
             ModelName=resource, ExecutionRoleArn=_role_arn(), PrimaryContainer=container))  # fmt: skip

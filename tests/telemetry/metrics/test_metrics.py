@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from farero.base.errors import Invalid
 from farero.records.metrics import Datum, Metric
+from farero.store import metrics as rows
 from farero.telemetry.metrics.expressions import compile_expression
-from farero.telemetry.metrics.ingest import KEPT, MINUTE, Metrics
+from farero.telemetry.metrics.ingest import KEPT, MINUTE, SPAN, Metrics
 from farero.telemetry.metrics.search import compile_search
 from farero.telemetry.metrics.sketch import Sketch
 from farero.telemetry.metrics.statistics import Summary, statistic
@@ -212,3 +213,14 @@ def test_percentiles_survive_the_packing(metrics, clock):
     [point] = metrics.points(METRIC, start=start, end=start + dt.timedelta(hours=1), period_s=3600)
 
     assert statistic("p99")(point.summary) == pytest.approx(sorted(numbers)[1979], rel=0.011)
+
+
+def test_a_span_that_cannot_be_read_costs_itself_alone(metrics, store, clock, caplog):
+    metrics.put([datum(clock.now(), 1, 2, 3)])
+    start = int(clock.now().timestamp()) // SPAN[MINUTE] * SPAN[MINUTE]
+    with store.begin() as db:
+        (series,) = rows.ensure_series(db, {(METRIC, "None")}).values()
+        for index, data in enumerate((b"", b"\x93\x01\x02\x03", b"{}")):
+            rows.add_chunk(db, series, MINUTE, start - index * SPAN[MINUTE], data)
+    caplog.set_level("ERROR")
+    assert total(metrics, clock) == (3, 6)

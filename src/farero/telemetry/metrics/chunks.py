@@ -145,7 +145,10 @@ def pack(points: Sequence[Point]) -> bytes:
 
 
 def unpack(data: bytes) -> list[Point]:
-    """Return what `pack` was given; the table stays packed until a percentile is asked for."""
+    """Return what `pack` was given; the table stays packed until a percentile is asked for.
+
+    Raises ValueError for what another version packed in another way.
+    """
     chunk = msgspec.msgpack.decode(data, type=_Chunk)
     packed = _decompress(chunk.columns, is_lzma=chunk.is_lzma)
     columns = msgspec.msgpack.decode(packed, type=_Columns)

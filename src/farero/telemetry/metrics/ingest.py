@@ -8,6 +8,7 @@ longer buckets; so every value is in exactly one place of each length, whoever i
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from farero.store import metrics as rows
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from farero.base.clock import Clock
     from farero.records.metrics import Datum, Metric
     from farero.store.engine import Store
+
+log = logging.getLogger(__name__)
 
 SECOND, MINUTE, FIVE, HOUR = 1, 60, 300, 3600
 _DAY = 86_400
@@ -197,8 +200,17 @@ def _read(db: Connection, ids: list[int], period_s: int, start: int, end: int) -
         found += _young(rows.points(db, ids, tier, start, end))
     first = start // SPAN[tier] * SPAN[tier]
     for chunk in rows.chunks(db, ids, tier, first, end):
-        found += [point for point in unpack(chunk) if start <= point.at < end]
+        found += [point for point in _unpacked(chunk) if start <= point.at < end]
     return found
+
+
+def _unpacked(chunk: bytes) -> list[Point]:
+    """Return a chunk's points; one that cannot be read costs its own hours, not the whole answer."""
+    try:
+        return unpack(chunk)
+    except ValueError as error:  # msgspec's errors are ValueErrors
+        log.warning("a packed span of metrics cannot be read: %s", error)
+        return []
 
 
 def _young(parts: Iterable[Part]) -> list[Point]:
