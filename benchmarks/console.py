@@ -48,10 +48,8 @@ MINUTES = 7 * 24 * 60
 #: Metric, unit, and how a value of a minute is drawn: (value, how often it came).
 METRICS: list[tuple[str, str, Callable[[random.Random], tuple[float, float]]]] = [
     ("Invocations", "None", lambda draw: (1.0, float(draw.randrange(1, 60)))),
-    ("Invocation4XXErrors", "None", lambda draw: (float(draw.random() < 0.02), 1.0)),
     ("Invocation5XXErrors", "None", lambda draw: (float(draw.random() < 0.01), 1.0)),
     ("ModelLatency", "Microseconds", lambda draw: (draw.lognormvariate(9, 0.4) // 1, 1.0)),
-    ("OverheadLatency", "Microseconds", lambda draw: (draw.lognormvariate(7, 0.3) // 1, 1.0)),
 ]
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 MODEL = """def model_fn(folder):
@@ -62,7 +60,7 @@ def transform_fn(model, body, kind, accept):
     return "1", "text/csv"
 """
 CHARTS = """() => {const all = [...document.querySelectorAll('[role=img],.nicegui-echart')]
- .filter(one => one.offsetParent !== null); return all.every(one => one.querySelector('canvas,svg'))}"""
+ .filter(one => one.offsetParent !== null); return all.every(one => one.matches('svg') || one.querySelector('svg'))}"""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
@@ -129,17 +127,21 @@ def main() -> int:
         site.farero("up", "-d")
         try:
             deploy(site)
-            firsts = [first_page(site, browser) for _ in range(rounds)]
-            pages = dict(later_pages(site, browser, rounds))
-            megabytes = memory(site, browser)
+            print(f"{'page':<28} {'median s':>9} {'slowest':>8} {'of 2 s':>7}")
+            tell("first, from `farero open`", [first_page(site, browser) for _ in range(rounds)])
+            for name, times in later_pages(site, browser, rounds):
+                tell(name, times)
+            told = "memory: {:.0f} MB with one page open, {:.2f} MB for each page more"
+            print(told.format(*memory(site, browser)))
         finally:
             site.farero("down")
-    print(f"{'page':<28} {'median s':>9} {'slowest':>8} {'of 2 s':>7}")
-    for name, times in {"first, from `farero open`": firsts, **pages}.items():
-        median = statistics.median(times)
-        print(f"{name:<28} {median:9.2f} {max(times):8.2f} {median / LIMIT_S:7.2f}")
-    print("memory: {:.0f} MB with one page open, {:.2f} MB for each page more".format(*megabytes))
     return 0
+
+
+def tell(name: str, times: list[float]) -> None:
+    """Print one line of figures."""
+    median = statistics.median(times)
+    print(f"{name:<28} {median:9.2f} {max(times):8.2f} {median / LIMIT_S:7.2f}", flush=True)
 
 
 def chromium() -> str:
@@ -209,18 +211,6 @@ def deploy(site: Site) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, ENDPOINTS))
-    search = "SEARCH('{{AWS/SageMaker,EndpointName,VariantName}} {}', '{}', 300)"
-    metrics = {"Invocations": "Sum", "ModelLatency": "p99", "Invocation5XXErrors": "Sum"}
-    widgets = [
-        {
-            "type": "metric", "x": 0, "y": place * 6, "width": 24, "height": 6,
-            "properties": {"title": name, "metrics": [[{"expression": search.format(name, stat)}]]},
-        }
-        for place, (name, stat) in enumerate(metrics.items())
-    ]  # fmt: skip
-    site.client("cloudwatch").put_dashboard(
-        DashboardName="all", DashboardBody=json.dumps({"widgets": widgets})
-    )
     print(f"{len(ENDPOINTS)} endpoints in service", flush=True)
 
 
@@ -250,8 +240,6 @@ def later_pages(site: Site, browser: Browser, rounds: int) -> Iterator[tuple[str
         "home": ("/", ENDPOINTS[-1]),
         "endpoint": (f"/endpoints/{ENDPOINTS[0]}", "AllTraffic"),
         "endpoint, a week": (f"/endpoints/{ENDPOINTS[0]}?range=1w", "AllTraffic"),
-        "dashboard of all": ("/dashboards/all?range=3h", "ModelLatency"),
-        "dashboard of all, a week": ("/dashboards/all?range=1w", "ModelLatency"),
         "log groups": ("/logs", group),
         "log of an endpoint": (f"/logs?group={group}", ""),
         "storage": ("/storage", "sagemaker-us-east-1"),
