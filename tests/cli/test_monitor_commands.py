@@ -1,10 +1,13 @@
 """`farero monitor` as a person meets it: from the training data to the page that says what moved."""
 
 import json
+import time
 
 import numpy as np
 import pytest
 import xgboost as xgb
+
+from farero.cli.monitor_schedules import expression
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +96,55 @@ def test_the_captures_in_s3_are_judged_and_kept(shared_platform, watched, tmp_pa
     assert list((tmp_path / "cache").rglob("*.profile"))
 
 
+def test_a_schedule_judges_every_minute(shared_platform, watched, tmp_path):
+    platform = shared_platform
+    farero(platform, tmp_path, "monitor", "baseline", "watched", str(watched / "train.csv"))
+    added = json.loads(
+        farero(platform, tmp_path, "--json", "monitor", "add", "watched", "--every", "1m").stdout
+    )
+    assert added == {"schedule": "farero-watched", "expression": "rate(1 minute)"}
+    began = time.monotonic()
+    send(platform, np.random.default_rng(8).normal([1.5, 0.0, 0.0], 1.0, size=(400, 3)))
+    sagemaker = platform.client("sagemaker")
+
+    def judged():
+        found = sagemaker.list_monitoring_executions(MonitoringScheduleName="farero-watched")
+        over = [
+            one
+            for one in found["MonitoringExecutionSummaries"]
+            if one["MonitoringExecutionStatus"] == "CompletedWithViolations"
+        ]
+        return over and time.monotonic() - began
+
+    assert platform.wait(judged, 150) < 150
+    shown = farero(platform, tmp_path, "monitor", "show", "watched").stdout
+    assert "rooms" in shown
+    platform.wait(
+        lambda: farero(platform, tmp_path, "monitor", "rm", "watched", check=False).returncode == 0,
+        60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [
+        ("1m", "rate(1 minute)"), ("5m", "rate(5 minutes)"), ("1h", "cron(0 * ? * * *)"), ("6h", "cron(0 0/6 ? * * *)"),
+        ("1d", "cron(0 0 ? * * *)"), ("cron(0 9 ? * MON *)", "cron(0 9 ? * MON *)"),
+    ],
+)  # fmt: skip
+def test_spans_are_awss_expressions(every, expected):
+    assert expression(every) == expected
+
+
 def test_mistakes_are_told_in_four_parts(shared_platform, watched, tmp_path):
     platform = shared_platform
     for arguments, said in (
         (["monitor", "baseline", "watched", "gone.csv"], "E-NO-DATA  there is no gone.csv"),
         (["monitor", "run", "watched", "--since", "soon"], "E-SPAN  'soon' is no span of time"),
+        (
+            ["monitor", "add", "watched", "--every", "often"],
+            "E-EVERY  'often' is no span and no expression",
+        ),
         (["monitor", "run", "nobody"], 'Could not find endpoint "'),
     ):
         done = farero(platform, tmp_path, *arguments, check=False)

@@ -87,7 +87,7 @@ def deploy(
         container["Environment"] = {"SAGEMAKER_PROGRAM": "inference.py"}
     with step("create model, configuration, endpoint"):
         guarded(lambda: sagemaker.create_model(
-            ModelName=resource, ExecutionRoleArn=_role_arn(), PrimaryContainer=container))  # fmt: skip
+            ModelName=resource, ExecutionRoleArn=role_arn(), PrimaryContainer=container))  # fmt: skip
         guarded(lambda: sagemaker.create_endpoint_config(**config))
         call = sagemaker.update_endpoint if exists else sagemaker.create_endpoint
         guarded(lambda: call(EndpointName=endpoint, EndpointConfigName=resource))
@@ -285,7 +285,8 @@ def _account() -> str:
     )
 
 
-def _role_arn() -> str:
+def role_arn() -> str:
+    """Return the role that models and jobs run with: Farero's own, or on AWS the one signed in with."""
     if not is_aws():
         return f"arn:aws:iam::{settings().account}:role/{ROLE}"
     arn = guarded(lambda: client("sts").get_caller_identity()["Arn"])

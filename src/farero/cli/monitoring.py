@@ -48,7 +48,7 @@ def baseline(
 ) -> None:
     """Say what is normal: farero monitor baseline price train.csv. The target is the first column."""
     _needs_analyzer()
-    bucket, prefix = _place(endpoint)
+    bucket, prefix = place(endpoint)
     with tempfile.TemporaryDirectory(prefix="farero-") as folder:
         source = _local(data, Path(folder) / "data")
         output = Path(folder) / "baseline"
@@ -92,7 +92,7 @@ def run(
     """Judge what was captured lately. Exit code 1: the data is broken."""
     _needs_analyzer()
     _warn_of_aws()
-    bucket, prefix = _place(endpoint)
+    bucket, prefix = place(endpoint)
     if last and is_aws():
         fail("E-LAST", "AWS has no newest records, only files in S3", where="--last",
              fix=f"farero monitor run {endpoint} --since 1h --aws", status=WRONG_USAGE)  # fmt: skip
@@ -121,13 +121,13 @@ def run(
                 fix="farero monitor run --help",
             )
         verdict = json.loads((output / "drift_report.json").read_bytes())
-        place = f"{prefix}reports/{until:%Y-%m-%dT%H-%M-%SZ}/"
+        at = f"{prefix}reports/{until:%Y-%m-%dT%H-%M-%SZ}/"
         s3 = client("s3")
         for name in REPORTS:
-            guarded(lambda name=name: s3.upload_file(str(output / name), bucket, place + name))
+            guarded(lambda name=name: s3.upload_file(str(output / name), bucket, at + name))
         if report is not None:
             report.write_bytes(page.read_bytes())
-    result({"report": f"s3://{bucket}/{place}", **verdict}, escape(_without_paths(printed)))
+    result({"report": f"s3://{bucket}/{at}", **verdict}, escape(_without_paths(printed)))
     say(
         escape(
             f"next: farero monitor report {endpoint}"
@@ -141,11 +141,11 @@ def run(
 @app.command()
 def show(endpoint: str) -> None:
     """Show the last verdict."""
-    bucket, prefix = _place(endpoint)
+    bucket, prefix = place(endpoint)
     found = _reports(bucket, prefix)
     if not found:
         fail("E-NO-REPORT", f"{endpoint} was not judged yet", fix=f"farero monitor run {endpoint}")
-    verdict = _json(bucket, f"{found[-1]}drift_report.json")
+    verdict = _json(bucket, f"{found[-1][1]}drift_report.json")
     rows = [[f["severity"], f["column"] or "all", f["text"]] for f in verdict["findings"]]
     text = f"{verdict['sentence']}\n" + (
         lines(["SEVERITY", "COLUMN", "WHAT"], rows) if rows else ""
@@ -159,12 +159,12 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", dir_okay=False)] = None,
 ) -> None:
     """Fetch the last report, one HTML page that needs nothing else."""
-    bucket, prefix = _place(endpoint)
+    bucket, prefix = place(endpoint)
     found = _reports(bucket, prefix)
     if not found:
         fail("E-NO-REPORT", f"{endpoint} was not judged yet", fix=f"farero monitor run {endpoint}")
     target = output or Path(f"{endpoint}-drift.html")
-    guarded(lambda: client("s3").download_file(bucket, f"{found[-1]}report.html", str(target)))
+    guarded(lambda: client("s3").download_file(bucket, f"{found[-1][1]}report.html", str(target)))
     result({"report": str(target)}, escape(f"{target}   # open it in a browser"))
 
 
@@ -182,11 +182,11 @@ def ls() -> None:
         if not capture:
             continue
         bucket, prefix = _beside(capture["DestinationS3Uri"], name)
-        if not _keys(bucket, f"{prefix}baseline/"):
+        if not files_of(bucket, f"{prefix}baseline/"):
             continue
         runs = _reports(bucket, prefix)
-        last = _json(bucket, f"{runs[-1]}drift_report.json") if runs else {}
-        when = runs[-1].rstrip("/").rpartition("/")[2] if runs else "never"
+        last = _json(bucket, f"{runs[-1][1]}drift_report.json") if runs else {}
+        when = f"{runs[-1][0]:%Y-%m-%d %H:%M:%S}" if runs else "never"
         found.append(
             {
                 "endpoint": name,
@@ -238,7 +238,7 @@ def _without_paths(printed: str) -> str:
     )
 
 
-def _place(endpoint: str) -> tuple[str, str]:
+def place(endpoint: str) -> tuple[str, str]:
     """Return bucket and prefix of an endpoint's baselines and reports; ends the command if it captures nothing."""
     described = guarded(lambda: client("sagemaker").describe_endpoint(EndpointName=endpoint))
     capture = described.get("DataCaptureConfig")
@@ -266,7 +266,7 @@ def _local(data: str, folder: Path) -> Path:
             )
         return path
     bucket, _, key = data.removeprefix("s3://").partition("/")
-    keys = _keys(bucket, key)
+    keys = files_of(bucket, key)
     if not keys:
         fail("E-NO-DATA", f"there is nothing under {data}", where="S3", fix=f"aws s3 ls {data}")
     for found in keys:
@@ -276,7 +276,7 @@ def _local(data: str, folder: Path) -> Path:
 
 def _fetch_baseline(endpoint: str, bucket: str, prefix: str, folder: Path) -> None:
     there = {
-        found["Key"].rpartition("/")[2]: found for found in _keys(bucket, f"{prefix}baseline/")
+        found["Key"].rpartition("/")[2]: found for found in files_of(bucket, f"{prefix}baseline/")
     }
     if FILES[1] not in there:
         fail("E-NO-BASELINE", f"{endpoint} has no baseline", where=f"s3://{bucket}/{prefix}baseline/",
@@ -299,7 +299,7 @@ def _captures(endpoint: str, start: dt.datetime) -> Path:
     first = f"{start:%Y/%m/%d/%H}"
     wanted = [
         found
-        for found in _keys(bucket, f"{root}{endpoint}/")
+        for found in files_of(bucket, f"{root}{endpoint}/")
         if "/".join(found["Key"].split("/")[-5:-1]) >= first
     ]
     if not wanted:
@@ -333,7 +333,8 @@ def _newest(endpoint: str, last: int, folder: Path) -> Path:
     return path
 
 
-def _keys(bucket: str, prefix: str) -> list[dict[str, Any]]:
+def files_of(bucket: str, prefix: str) -> list[dict[str, Any]]:
+    """Return the objects below a prefix, as S3 lists them."""
     pages = client("s3").get_paginator("list_objects_v2")
     return guarded(
         lambda: [
@@ -344,10 +345,14 @@ def _keys(bucket: str, prefix: str) -> list[dict[str, Any]]:
     )
 
 
-def _reports(bucket: str, prefix: str) -> list[str]:
-    """Return the prefixes of an endpoint's reports, the oldest first."""
-    found = _keys(bucket, f"{prefix}reports/")
-    return sorted({one["Key"].rpartition("/")[0] + "/" for one in found})
+def _reports(bucket: str, prefix: str) -> list[tuple[dt.datetime, str]]:
+    """Return time and prefix of an endpoint's reports, the oldest first: its own runs' and its schedule's."""
+    found = files_of(bucket, f"{prefix}reports/")
+    return sorted(
+        (one["LastModified"], one["Key"].rpartition("/")[0] + "/")
+        for one in found
+        if one["Key"].endswith("/drift_report.json")
+    )
 
 
 def _json(bucket: str, key: str) -> dict[str, Any]:
