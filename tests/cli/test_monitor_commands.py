@@ -40,6 +40,11 @@ def farero(platform, tmp_path, *arguments, check=True):
 
 def test_from_training_data_to_the_page_that_says_what_moved(shared_platform, watched, tmp_path):
     platform, rng = shared_platform, np.random.default_rng(6)
+    s3 = platform.client("s3")
+    for one in s3.list_objects_v2(Bucket=platform.bucket, Prefix="farero-monitor/watched/").get(
+        "Contents", []
+    ):
+        s3.delete_object(Bucket=platform.bucket, Key=one["Key"])  # of a test before
     early = farero(platform, tmp_path, "monitor", "run", "watched", check=False)
     assert early.returncode == 1
     assert "E-NO-BASELINE  watched has no baseline" in early.stderr

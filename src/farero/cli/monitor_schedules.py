@@ -23,12 +23,12 @@ def add(
     every: Annotated[str, typer.Option(help="5m, 1h, 6h, 1d, or an expression: cron(…).")] = "1h",
 ) -> None:
     """Judge an endpoint again and again: farero monitor add price --every 1h."""
+    asked = expression(every)
     bucket, prefix = place(endpoint)
     baseline = {found["Key"].rpartition("/")[2] for found in files_of(bucket, f"{prefix}baseline/")}
     if "constraints.json" not in baseline:
         fail("E-NO-BASELINE", f"{endpoint} has no baseline", where=f"s3://{bucket}/{prefix}baseline/",
              fix=f"farero monitor baseline {endpoint} train.csv")  # fmt: skip
-    asked = expression(every)
     if is_aws():
         say("AWS has closed Model Monitor to new accounts; it takes this from older ones alone.")
     sagemaker, name = client("sagemaker"), f"farero-{endpoint}"[:63]
