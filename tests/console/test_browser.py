@@ -82,7 +82,9 @@ def _alarms(stage: Any) -> None:
     for payload in PAYLOADS:
         cloudwatch.put_metric_alarm(
             AlarmName=payload, AlarmDescription=payload, Namespace="Shop", MetricName=payload,
-            Dimensions=[{"Name": "kind", "Value": payload}], Statistic="Sum", Period=60,
+            # the first one never gets data, so that its state's reason stays the one set below
+            Dimensions=[{"Name": "kind", "Value": payload if payload != PAYLOADS[0] else "none"}],
+            Statistic="Sum", Period=60,
             EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="GreaterThanThreshold",
             TreatMissingData="ignore",
         )  # fmt: skip
