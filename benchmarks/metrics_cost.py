@@ -30,7 +30,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from farero import processes
-from farero.app import GatewayApp, system_app
+from farero.app.core import system_app
+from farero.app.gateway import GatewayApp
 from farero.base.clock import SystemClock
 from farero.base.config import read_settings
 from farero.endpoints.invocations import Invocations

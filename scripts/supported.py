@@ -11,7 +11,7 @@ from pathlib import Path
 import botocore.session
 from botocore import xform_name
 
-from farero.app import supported_operations
+from farero.app.catalogue import supported_operations
 from farero.base.config import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,9 @@ import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
 
-from farero.app import App, GatewayApp, WorkerApp, prepare
+from farero.app.core import App, prepare
+from farero.app.gateway import GatewayApp
+from farero.app.worker import WorkerApp
 from farero.base.clock import ManualClock, SystemClock
 from farero.base.config import Settings
 from farero.compute.control import Control

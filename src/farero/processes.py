@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from farero.app import GatewayApp, WorkerApp, system_app
+from farero.app.core import system_app
 from farero.base import logs
 from farero.base.config import read_settings
 from farero.gateway.connections import LimitedConnection
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from typing import Any
 
-    from farero.app import App
+    from farero.app.core import App
+    from farero.app.gateway import GatewayApp
     from farero.base.config import Settings
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class GatewayServer(uvicorn.Server):
 
 async def serve_gateway(app: App, listening: socket.socket) -> None:
     """Answer requests on `listening` until SIGTERM, then drain."""
+    from farero.app.gateway import GatewayApp  # each program imports its own half: start-up time
+
     gateway = GatewayApp(app)
     config = uvicorn.Config(
         gateway.asgi,
@@ -121,6 +124,8 @@ def run_loop(work: Coroutine[Any, Any, None]) -> None:
 
 def worker_main(settings: Settings) -> int:
     """Run the worker until SIGTERM."""
+    from farero.app.worker import WorkerApp
+
     app = system_app(settings)
     worker = WorkerApp(app)
     ear = worker.wake_socket()

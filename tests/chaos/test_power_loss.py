@@ -15,7 +15,7 @@ import sys
 
 import pytest
 
-from farero.app import App, prepare
+from farero.app.core import App, prepare
 from farero.base.clock import SystemClock
 from farero.base.config import Settings
 
@@ -26,7 +26,7 @@ CALLS = "openat,close,write,pwrite64,lseek,ftruncate,fsync,fdatasync,rename,link
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from farero.app import App
+from farero.app.core import App
 from farero.base.clock import SystemClock
 from farero.base.config import Settings
 from farero.endpoints.capture import CaptureSpool, CaptureTarget

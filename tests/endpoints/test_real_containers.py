@@ -18,7 +18,9 @@ import pytest
 import xgboost
 from sklearn.linear_model import LogisticRegression
 
-from farero.app import App, GatewayApp, WorkerApp, prepare
+from farero.app.core import App, prepare
+from farero.app.gateway import GatewayApp
+from farero.app.worker import WorkerApp
 from farero.base.clock import SystemClock
 from farero.base.config import Settings
 from farero.base.context import Context, Principal

@@ -7,7 +7,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from farero.app import GatewayApp
+from farero.app.gateway import GatewayApp
 
 
 def post_reset(cloud):

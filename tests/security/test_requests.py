@@ -8,7 +8,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from sqlalchemy import select
 
-from farero.app import supported_operations
+from farero.app.catalogue import supported_operations
 from farero.aws.wire import models
 from farero.gateway import pages
 from farero.store.tables.base import metadata

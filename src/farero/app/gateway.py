@@ -1,0 +1,122 @@
+"""What a gateway process runs: rooms, and what stands before them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from farero.aws.services.cloudwatch import CloudWatch
+from farero.aws.services.cloudwatch.alarms import AlarmFamily
+from farero.aws.services.cloudwatch.anomaly import AnomalyFamily
+from farero.aws.services.cloudwatch.dashboards import DashboardFamily
+from farero.aws.services.cloudwatch.metrics import MetricFamily
+from farero.aws.services.events import EventBridge
+from farero.aws.services.iam import Iam
+from farero.aws.services.logs import CloudWatchLogs
+from farero.aws.services.logs.tail import LiveTail
+from farero.aws.services.s3 import S3
+from farero.aws.services.sagemaker import SageMaker
+from farero.aws.services.sagemaker.endpoint_configs import EndpointConfigs
+from farero.aws.services.sagemaker.endpoints import Endpoints
+from farero.aws.services.sagemaker.models import Models
+from farero.aws.services.sagemaker.monitoring import Monitoring
+from farero.aws.services.sagemaker.processing import Processing as ProcessingRoom
+from farero.aws.services.sagemaker.search import Search
+from farero.aws.services.sagemaker.tags import Tags
+from farero.aws.services.sagemaker.training import Training as TrainingRoom
+from farero.aws.services.sagemaker_runtime import SageMakerRuntime
+from farero.aws.services.sns import Sns
+from farero.aws.services.sqs import Sqs
+from farero.aws.services.sts import Sts
+from farero.endpoints.capture import CaptureSpool, capture_target
+from farero.endpoints.commands import EndpointCommands
+from farero.endpoints.definitions import Definitions
+from farero.endpoints.invocations import Invocations
+from farero.endpoints.proxy import Proxy
+from farero.endpoints.router import Router
+from farero.gateway import links, pages
+from farero.gateway.admin import Admin
+from farero.gateway.asgi import Gateway
+from farero.gateway.authenticate import Authenticator, FormCheck
+from farero.gateway.levels import variants
+from farero.gateway.metrics import MetricsPage
+from farero.identity.bootstrap import METRICS_TOKEN
+from farero.identity.directory import Directory
+from farero.jobs.commands import JobCommands, ProcessingCommands
+from farero.monitoring.schedules import Schedules as MonitoringSchedules
+from farero.telemetry.alarms.anomaly import Detectors
+from farero.telemetry.totals import Totals
+
+if TYPE_CHECKING:
+    from farero.app.core import App
+
+
+class GatewayApp:
+    """What a gateway process runs."""
+
+    def __init__(self, app: App) -> None:
+        settings, clock = app.settings, app.clock
+        self.router = Router(app.store, app.stamp, capture_of=capture_target)
+        self.proxy = Proxy(clock=clock, timeout_s=settings.invocation_timeout_s)
+        self.spool = CaptureSpool(settings.spool_dir, clock)
+        self.totals = Totals(settings.run_dir / "totals", lambda: variants(app.store))
+        self.invocations = Invocations(
+            clock, self.totals, put=app.metrics.put, peaks=self.proxy.take_peaks
+        )
+        self.directory = Directory(app.store, clock)
+        commands = EndpointCommands(app.store, app.objects, app.poke, app.stamp)
+        definitions = Definitions(app.store, app.objects)
+        families = (
+            Models(definitions, app.store),
+            EndpointConfigs(definitions, app.store),
+            Endpoints(commands, app.store),
+            Tags(app.store),
+            Search(app.store),
+            TrainingRoom(JobCommands(app.store, app.objects, app.poke), app.store),
+            ProcessingRoom(ProcessingCommands(app.store, app.objects, app.poke), app.store),
+            Monitoring(MonitoringSchedules(app.store, app.poke), app.store),
+        )
+        self.rooms: dict[str, object] = {
+            "s3": S3(app.objects, FormCheck(self.directory.find, clock)),
+            "sagemaker": SageMaker(families),
+            "sagemaker-runtime": SageMakerRuntime(
+                self.router, self.proxy, self.spool, self.invocations, settings, clock
+            ),
+            "logs": CloudWatchLogs(
+                app.logs,
+                app.filters,
+                app.subscriptions,
+                app.queries,
+                LiveTail(app.telemetry, clock),
+            ),
+            "cloudwatch": CloudWatch(
+                (
+                    MetricFamily(app.metrics, app.metric_queries),
+                    AlarmFamily(app.alarms, app.metric_queries),
+                    AnomalyFamily(Detectors(app.store, clock, app.metric_queries)),
+                    DashboardFamily(app.store),
+                )
+            ),
+            "iam": Iam(app.store),
+            "sts": Sts(app.credentials, app.store),
+            "sns": Sns(app.topics, app.listeners, app.store),
+            "sqs": Sqs(app.queues, app.store),
+            "events": EventBridge(app.rules, app.events, app.store),
+        }
+        self.asgi = Gateway(
+            rooms=self.rooms,
+            authenticator=Authenticator(self.directory.find, clock),
+            admin=Admin(
+                pages.pages(app, self.spool),
+                MetricsPage(app, self.totals, settings.keys_dir / METRICS_TOKEN),
+                links.links(app),
+            ),
+            settings=settings,
+            clock=clock,
+        )
+
+    def close(self) -> None:
+        """Close connections and spool files; store the last metrics."""
+        self.proxy.close()
+        self.spool.close()
+        self.invocations.flush()
+        self.totals.close()
