@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from typing import TYPE_CHECKING
 
 from farero.base.errors import Invalid
 from farero.jobs import failures, files, monitor_metrics, outputs
 from farero.jobs.inputs import download_channel
-from farero.records.compute import ProcessSpec
+from farero.jobs.runner import Runner
 from farero.records.images import find_image
 from farero.records.job import Channel
 
@@ -33,11 +32,13 @@ LAST_LINES = 20
 MESSAGE_LIMIT = 1024
 
 
-class Processing:
+class Processing(Runner):
     """Everything about one attempt of one processing job except when it happens."""
 
     log_group = "/aws/sagemaker/ProcessingJobs"
     result = "the outputs"
+    place = "processing"
+    item_kind = "processing.reconcile"
 
     def __init__(  # noqa: PLR0913 - by name
         self,
@@ -50,20 +51,10 @@ class Processing:
         memory_bytes: int | None = None,
     ) -> None:
         """metrics: where a monitoring job's go; memory_bytes: what one job may take; None: nine tenths of all."""
-        self._settings = settings
-        self._objects = objects
-        self._pythons = pythons
-        self._credentials = credentials
+        super().__init__(
+            settings, objects, pythons, credentials=credentials, memory_bytes=memory_bytes
+        )
         self._metrics = metrics
-        self._memory_bytes = memory_bytes or files.machine_memory_bytes() * 9 // 10
-
-    def folder(self, job: Job) -> Path:
-        """Return what the process sees as /opt/ml."""
-        return self._settings.work_dir / "processing" / job.name / "ml"
-
-    def log_path(self, job: Job) -> Path:
-        """Return where the present attempt writes its output."""
-        return self._settings.logs_dir / "processing" / f"{job.name}-{job.attempt}.log"
 
     def environment(self, job: Job, say: Callable[[str], None]) -> Path:
         """Return the Python for the job's image. Raises Invalid for an image that cannot run here."""
@@ -89,21 +80,6 @@ class Processing:
         files.write_json(base / "config" / "processingjobconfig.json", job.given)
         resources = {"current_host": HOST, "hosts": [HOST], "network_interface_name": "lo"}
         files.write_json(base / "config" / "resourceconfig.json", resources)
-
-    def process(self, job: Job, python: Path) -> ProcessSpec:
-        """Return what to run."""
-        base, log_path = self.folder(job), self.log_path(job)
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        return ProcessSpec(
-            name=job.process_name,
-            argv=_argv(job.spec, python, base),
-            env=self._env(job, python),
-            cwd=base,
-            opt_ml=base,
-            log_path=log_path,
-            memory_bytes=self._memory_bytes,
-            wake=f"processing.reconcile {job.name}",
-        )
 
     def publish(self, job: Job) -> None:
         """Upload every output folder; repeating it changes nothing. Raises NotFound if a bucket is gone."""
@@ -141,13 +117,12 @@ class Processing:
             files.read_text(self.log_path(job)).splitlines()[-LAST_LINES:],
         )
 
-    def remove_folder(self, job: Job) -> None:
-        """Delete the job's folder and its output files, whose lines are log events by now."""
-        shutil.rmtree(self.folder(job).parent, ignore_errors=True)
-        for attempt in range(1, job.attempt + 1):
-            self.log_path(dataclasses.replace(job, attempt=attempt)).unlink(missing_ok=True)
+    def command(self, job: Job, python: Path) -> tuple[str, ...]:
+        """Return what to run, as argv."""
+        return _argv(job.spec, python, self.folder(job))
 
-    def _env(self, job: Job, python: Path) -> dict[str, str]:
+    def variables(self, job: Job, python: Path) -> dict[str, str]:
+        """Return the environment of the process."""
         settings, base = self._settings, self.folder(job)
         given = {
             name: value.replace("/opt/ml/", f"{base}/")

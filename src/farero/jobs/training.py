@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from farero.base.errors import Invalid, NotFound
 from farero.jobs import failures, files, outputs, sources
 from farero.jobs.inputs import InputError, download_channel, download_tree, input_data_config
 from farero.jobs.metrics import scanner_of
-from farero.records.compute import ProcessSpec
+from farero.jobs.runner import Runner
 from farero.records.images import Image, find_image
 
 if TYPE_CHECKING:
@@ -33,11 +32,13 @@ TRAINING = ("xgboost", "sklearn", "pytorch")
 LAST_LINES = 20
 
 
-class Training:
+class Training(Runner):
     """Everything about one attempt of one training job except when it happens."""
 
     log_group = "/aws/sagemaker/TrainingJobs"
     result = "the model"
+    place = "jobs"
+    item_kind = "job.reconcile"
 
     def __init__(  # noqa: PLR0913 - by name
         self,
@@ -50,21 +51,10 @@ class Training:
         memory_bytes: int | None = None,
     ) -> None:
         """memory_bytes: what one job may take; None means nine tenths of the machine's."""
-        self._settings = settings
-        self._objects = objects
-        self._pythons = pythons
+        super().__init__(
+            settings, objects, pythons, credentials=credentials, memory_bytes=memory_bytes
+        )
         self._logs = logs
-        #: Role ARN → the AWS_… variables with which the job's own calls are signed.
-        self._credentials = credentials
-        self._memory_bytes = memory_bytes or files.machine_memory_bytes() * 9 // 10
-
-    def folder(self, job: Job) -> Path:
-        """Return what the process sees as /opt/ml."""
-        return self._settings.work_dir / "jobs" / job.name / "ml"
-
-    def log_path(self, job: Job) -> Path:
-        """Return where the present attempt writes its output."""
-        return self._settings.logs_dir / "jobs" / f"{job.name}-{job.attempt}.log"
 
     def environment(self, job: Job, say: Callable[[str], None]) -> Path:
         """Return the Python for the job's image and its requirements, made on first need.
@@ -94,22 +84,6 @@ class Training:
             if not outputs.has_files(checkpoints):
                 download_tree(self._objects, job.spec.checkpoint_uri, checkpoints)
 
-    def process(self, job: Job, python: Path) -> ProcessSpec:
-        """Return what to run."""
-        base = self.folder(job)
-        log_path = self.log_path(job)
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        return ProcessSpec(
-            name=job.process_name,
-            argv=_argv(job.spec, python, base),
-            env=self._env(job, python),
-            cwd=base,
-            opt_ml=base,
-            log_path=log_path,
-            memory_bytes=self._memory_bytes,
-            wake=f"job.reconcile {job.name}",
-        )
-
     def publish(self, job: Job) -> None:
         """Upload what the job left. Raises NotFound if a bucket is gone."""
         outputs.publish(self._objects, job.spec, job.name, self.folder(job))
@@ -134,12 +108,6 @@ class Training:
             files.read_text(output / "failure"),
             files.read_text(self.log_path(job)).splitlines()[-LAST_LINES:],
         )
-
-    def remove_folder(self, job: Job) -> None:
-        """Delete the job's folder and its output files, whose lines are log events by now."""
-        shutil.rmtree(self.folder(job).parent, ignore_errors=True)
-        for attempt in range(1, job.attempt + 1):
-            self.log_path(dataclasses.replace(job, attempt=attempt)).unlink(missing_ok=True)
 
     def _clear(self, job: Job) -> None:
         """Take everything out of the folder but the script's archive and the checkpoints of an attempt before.
@@ -203,7 +171,12 @@ class Training:
             local = {"S3Uri": spec.checkpoint_uri, "LocalPath": spec.checkpoint_path}
             files.write_json(folder / "checkpointconfig.json", local)
 
-    def _env(self, job: Job, python: Path) -> dict[str, str]:
+    def command(self, job: Job, python: Path) -> tuple[str, ...]:
+        """Return what to run, as argv."""
+        return _argv(job.spec, python, self.folder(job))
+
+    def variables(self, job: Job, python: Path) -> dict[str, str]:
+        """Return the environment of the process."""
         settings, image = self._settings, _image(job.spec)
         base = self.folder(job)
         container = str(self._pythons.container_path())
