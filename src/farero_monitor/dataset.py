@@ -72,11 +72,13 @@ def profile(
             left.append(path)
         else:
             whole.merge(kept)
-    if keep:
-        tasks = [[part] for path in left for part in [Part(path, names=_header(path, source))]]
-    else:
-        tasks = [[part] for path in left for part in _parts(path, source)]
-    for (part, *_), made in zip(tasks, _profiles(source, tasks, workers, sample), strict=True):
+    parts = [
+        part
+        for path in left
+        # a kept profile is one of a whole file
+        for part in ([Part(path, names=_header(path, source))] if keep else _parts(path, source))
+    ]
+    for part, made in zip(parts, _profiles(source, parts, workers, sample), strict=True):
         if keep:
             cache.write(part.path, source, made)
         whole.merge(made)
@@ -85,22 +87,20 @@ def profile(
 
 
 def _profiles(
-    source: Source, tasks: list[list[Part]], workers: int | None, sample: int
+    source: Source, parts: list[Part], workers: int | None, sample: int
 ) -> Iterator[Profile]:
-    size = sum(
-        (part.end or part.path.stat().st_size) - part.start for task in tasks for part in task
-    )
-    workers = min(workers or len(os.sched_getaffinity(0)), len(tasks))
+    size = sum((part.end or part.path.stat().st_size) - part.start for part in parts)
+    workers = min(workers or len(os.sched_getaffinity(0)), len(parts))
     if workers < 2 or size < WORTH_PROCESSES:
-        for task in tasks:
-            yield profile_parts(source, task, sample)
+        for part in parts:
+            yield profile_part(source, part, sample)
         return
     with Workers(workers) as pool:
-        yield from map(Profile.from_bytes, pool.map([(source, task, sample) for task in tasks]))
+        yield from map(Profile.from_bytes, pool.map([(source, part, sample) for part in parts]))
 
 
-def profile_parts(source: Source, parts: list[Part], sample: int) -> Profile:
-    """Return the profile of some parts, read one after the other; raises ScriptError."""
+def profile_part(source: Source, part: Part, sample: int) -> Profile:
+    """Return the profile of one part; raises ScriptError."""
     # the readers bring pyarrow along: imported in the process that reads
     from farero_monitor.readers.scripts import preprocessor
 
@@ -108,12 +108,11 @@ def profile_parts(source: Source, parts: list[Part], sample: int) -> Profile:
         source = replace(
             source, options=replace(source.options, script=preprocessor(source.script))
         )
-    name = f"{parts[0].path.name}:{parts[0].start}:{parts[0].groups}"
+    name = f"{part.path.name}:{part.start}:{part.groups}"
     made = Profile(zlib.crc32(name.encode()), sample)
-    for part in parts:
-        for table in _tables(source, part, made):
-            if table.num_columns:
-                made.update(table)
+    for table in _tables(source, part, made):
+        if table.num_columns:
+            made.update(table)
     return made
 
 

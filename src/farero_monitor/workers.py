@@ -101,11 +101,11 @@ def main() -> None:
     """Work until the pipe ends. What a script prints must not get between the messages."""
     answers, tasks = os.fdopen(os.dup(1), "wb"), sys.stdin.buffer
     os.dup2(2, 1)
-    from farero_monitor.dataset import profile_parts
+    from farero_monitor.dataset import profile_part
 
     while (content := receive(tasks)) is not None:
         try:
-            answer: tuple[bool, Any] = (True, profile_parts(*pickle.loads(content)).to_bytes())  # noqa: S301 - our own parent
+            answer: tuple[bool, Any] = (True, profile_part(*pickle.loads(content)).to_bytes())  # noqa: S301 - our own parent
         except Exception as error:  # noqa: BLE001 - raised again by the parent
             answer = (False, error)
         send(answers, pickle.dumps(answer))

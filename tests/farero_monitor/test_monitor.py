@@ -412,3 +412,9 @@ def test_captures_are_judged_from_the_command_line(tmp_path, line):
         json.loads((tmp_path / "out" / "drift_report.json").read_text())["findings"][0]["column"]
         == "a"
     )
+    lines = "".join(line(f"{a},{b}", f"{a + b + 1:.4f}") + "\n" for a, b in rows[:2000])
+    (folder / "00-00-000-x.jsonl").write_text(lines)
+    again = run("run", tmp_path / "capture", "-b", tmp_path / "b", "-o", tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "drift_report.json").read_text())["findings"][0]
+    answer = ("warning", "prediction", "y")
+    assert (told["severity"], told["kind"], told["column"]) == answer, again.stdout

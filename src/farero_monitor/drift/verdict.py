@@ -16,7 +16,7 @@ from farero_monitor.drift import categorical, numeric, pairs
 from farero_monitor.drift.special import benjamini_hochberg, normal_tail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from farero_monitor.aws.constraints import Constraints
     from farero_monitor.aws.statistics import Reference
@@ -109,8 +109,6 @@ class Settings:
     )
     #: Weight of each column in the share of drifted ones; by default all the same.
     importance: Mapping[str, float] = field(default_factory=dict[str, float])
-    #: Columns of the model's answer: their drift is a warning by itself.
-    predictions: frozenset[str] = frozenset()
 
 
 def judge(  # noqa: PLR0913 - the last two have defaults
@@ -146,7 +144,7 @@ def judge(  # noqa: PLR0913 - the last two have defaults
     if sample is not None:
         numbers = [column.name for column in made.columns if column.kind == "numbers"]
         made.pairs = pairs.compare(profile.sample.table(), sample, numbers, settings.level)
-    _tell(made, settings, before)
+    _tell(made, settings, before, profile.answers)
     return made
 
 
@@ -214,12 +212,14 @@ def proportions_p(one: int, rows: int, other: int, rows_other: int) -> float:
     return normal_tail((one / rows - other / rows_other) / error) if error else 1.0
 
 
-def _tell(made: Verdict, settings: Settings, before: Sequence[Sequence[str]]) -> None:
+def _tell(
+    made: Verdict, settings: Settings, before: Sequence[Sequence[str]], answers: Collection[str]
+) -> None:
     weight = settings.importance or {column.name: 1.0 for column in made.columns}
     for column in made.columns:
         if column.state != "changed":
             continue
-        prediction = column.name in settings.predictions
+        prediction = column.name in answers  # their drift is a warning by itself
         # with a history, one window alone is not told; without one there is nothing to wait for
         often = sum(column.name in window for window in before[:2])
         if not prediction and before and not often:

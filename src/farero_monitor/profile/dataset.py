@@ -12,7 +12,7 @@ from farero_monitor.profile.sample import ROWS, Sample
 from farero_monitor.untyped import pa
 
 #: Changes when a written profile can no longer be read by the code before it.
-FORMAT = 2
+FORMAT = 3
 #: Places of unreadable lines that are remembered.
 PLACES = 20
 
@@ -40,13 +40,15 @@ class Unread:
 class Profile:
     """Everything that is kept of a data set; `profile(a).merge(profile(b))` is the profile of both."""
 
-    __slots__ = ("columns", "first", "last", "rows", "sample", "unread")
+    __slots__ = ("answers", "columns", "first", "last", "rows", "sample", "unread")
 
     def __init__(self, seed: int = 0, sample: int = ROWS) -> None:
         self.rows = 0
         self.columns: dict[str, Column] = {}
         self.sample = Sample(seed, sample)
         self.unread = Unread()
+        #: Columns of the model's answer, as far as captures tell them apart.
+        self.answers: set[str] = set()
         #: Times of the first and last record, ISO 8601; empty where records have none.
         self.first = self.last = ""
 
@@ -75,6 +77,7 @@ class Profile:
         self.rows += other.rows
         self.sample.merge(other.sample)
         self.unread.merge(other.unread)
+        self.answers |= other.answers
         self.seen(other.first)
         self.seen(other.last)
 
@@ -93,7 +96,8 @@ class Profile:
     def to_bytes(self) -> bytes:
         """Return the profile as MessagePack."""
         state = {
-            "format": FORMAT, "rows": self.rows, "first": self.first, "last": self.last,
+            "format": FORMAT, "answers": sorted(self.answers),
+            "rows": self.rows, "first": self.first, "last": self.last,
             "unread": [self.unread.count, self.unread.places],
             "columns": [column.to_state() for column in self.columns.values()],
             "sample": self.sample.to_state(),
@@ -109,6 +113,7 @@ class Profile:
                 raise ValueError(f"profile of format {state['format']}; this is {FORMAT}")
             made = cls()
             made.rows, made.first, made.last = state["rows"], state["first"], state["last"]
+            made.answers = {*state["answers"]}
             count, places = state["unread"]
             made.unread = Unread(count, [(f, p, r) for f, p, r in places])
             for column in state["columns"]:

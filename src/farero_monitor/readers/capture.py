@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from farero_monitor.profile.dataset import Profile, Unread
+    from farero_monitor.profile.dataset import Profile
     from farero_monitor.readers.options import Options
 
 _INPUT = b'{"captureData":{"endpointInput":{"observedContentType":"'
@@ -111,7 +111,7 @@ def _fast(block: bytes, options: Options, profile: Profile, file: str) -> Any | 
         if not len(times):
             return pa.table({})
     halves = [split.column(name).chunk(0) for name in reversed(wanted[:-1])]
-    made = _rows(halves, options, profile.unread, file)
+    made = _rows(halves, options, profile, file)
     if made is not None:
         extremes = pc.min_max(times).as_py()
         profile.seen(extremes["min"])
@@ -119,7 +119,7 @@ def _fast(block: bytes, options: Options, profile: Profile, file: str) -> Any | 
     return made
 
 
-def _rows(halves: list[Any], options: Options, unread: Unread, file: str) -> Any | None:
+def _rows(halves: list[Any], options: Options, profile: Profile, file: str) -> Any | None:
     """Return the table of payloads joined row by row; None if that takes reading them record by record."""
     first = [half.slice(0, FIRST).to_pylist() for half in halves]
     if not all(text for texts in first for text in texts):
@@ -136,9 +136,9 @@ def _rows(halves: list[Any], options: Options, unread: Unread, file: str) -> Any
     text = pc.binary_join_element_wise(joined, "", "\n")
     end = int(np.frombuffer(text.buffers()[1], np.int32)[len(text)])
     buffer = text.buffers()[2].slice(0, end)
+    names = options.columns(outputs, most - outputs)
+    profile.answers.update(names[:outputs])
     try:
-        return table.parse(
-            buffer, options.columns(outputs, most - outputs), options.missing, unread, file
-        )
+        return table.parse(buffer, names, options.missing, profile.unread, file)
     except table.NotCsvError:
         return None

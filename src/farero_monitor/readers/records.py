@@ -17,7 +17,7 @@ from farero_monitor.readers.flat import flatten, of_records, text
 from farero_monitor.readers.scripts import record_of, rows_of_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from farero_monitor.profile.dataset import Profile
     from farero_monitor.readers.options import Options
@@ -111,7 +111,7 @@ def tables_of_records(
                 row = [*(got or []), *(sent or [])]
                 plain.setdefault(form, []).append((place, row, len(got or [])))
             else:
-                named.append(_name(got, sent, options))
+                named.append(_name(got, sent, options, profile))
     for rows in plain.values():
         yield from _of_plain(rows, options, profile, file)
     if named:
@@ -130,7 +130,9 @@ def _of_plain(
         else:
             profile.unread.add(file, place, f"{len(row)} values instead of {wide}")
     if kept and wide:
-        yield table.of_rows(kept, options.columns(outputs, wide - outputs), options.missing)
+        names = options.columns(outputs, wide - outputs)
+        profile.answers.update(names[:outputs])
+        yield table.of_rows(kept, names, options.missing)
 
 
 def _join(record: Record) -> Iterator[tuple[Row | None, Row | None]]:
@@ -150,10 +152,13 @@ def _join(record: Record) -> Iterator[tuple[Row | None, Row | None]]:
         raise UnreadableError(f"{len(sent)} rows in the request, {len(got)} in the answer")
 
 
-def _name(got: Row | None, sent: Row | None, options: Options) -> dict[str, str | None]:
+def _name(
+    got: Row | None, sent: Row | None, options: Options, profile: Profile
+) -> dict[str, str | None]:
     outputs = len(got) if isinstance(got, list) else 0
     inputs = len(sent) if isinstance(sent, list) else 0
     names = options.columns(outputs, inputs)
+    profile.answers.update(got if isinstance(got, dict) else names[:outputs])
     made: dict[str, str | None] = {}
     for half, own in ((got, names[:outputs]), (sent, names[outputs:])):
         if isinstance(half, dict):
@@ -231,8 +236,3 @@ def _of_npy(content: bytes) -> list[Row]:
         raise UnreadableError(f"not a NumPy array: {error}") from error
     shaped = array.reshape(len(array), -1) if array.ndim > 1 else np.atleast_2d(array)
     return [[text(value) for value in row] for row in shaped.tolist()]
-
-
-def values_of(half: Half | None) -> Sequence[Row]:
-    """Return the rows of a payload, none where there is no payload. Raises UnreadableError."""
-    return rows_of(half) or []

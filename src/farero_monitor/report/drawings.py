@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from farero_monitor.profile.sketch import Floats, Steps
 
@@ -101,23 +101,6 @@ def bars(
             f'<text x="{WIDTH}" y="{y + 12}" text-anchor="end">{now:.1%}</text>'
         )
     return _svg(body, "Shares of values, baseline and window", len(shown) * 18 + 4)
-
-
-def over_time(values: Sequence[float | None], threshold: float | None, label: str) -> str:
-    """Draw one figure per window, the newest at the right, with its threshold."""
-    known = [value for value in values if value is not None]
-    top = max([*known, threshold or 0.0, 1e-9]) * 1.1
-    step = WIDTH / max(1, len(values) - 1)
-    points = [
-        f"{round(index * step)} {round(56 - value / top * 52)}"
-        for index, value in enumerate(values)
-        if value is not None
-    ]
-    body = f'<path class="c" d="M{"L".join(points)}"/>' if points else ""
-    if threshold is not None:
-        y = round(56 - threshold / top * 52)
-        body += f'<path class="t" d="M0 {y}H{WIDTH}"/>'
-    return _svg(body, label, 60)
 
 
 def short(value: float) -> str:

@@ -25,7 +25,7 @@ main{max-width:74rem;margin:auto;padding:1.2rem}h1{font-size:1.5rem;margin:.2rem
 .dim{color:var(--dim);font-size:.9rem}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{text-align:left;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line)}
 td.n{text-align:right;font-variant-numeric:tabular-nums}.critical b{color:var(--bad)}.warning b{color:var(--warn)}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:1rem}.card{background:var(--card);border-radius:.6rem;padding:.9rem}
-svg{width:100%;height:auto;display:block;margin-top:.5rem}svg text{fill:var(--dim);font-size:10px}.b{fill:var(--base)}.bl{fill:none;stroke:var(--base);stroke-width:3}.c{fill:none;stroke:var(--now);stroke-width:2}.cf{fill:var(--now)}.g{stroke:var(--bad);stroke-width:2}.t{stroke:var(--bad);stroke-dasharray:4 3}
+svg{width:100%;height:auto;display:block;margin-top:.5rem}svg text{fill:var(--dim);font-size:10px}.b{fill:var(--base)}.bl{fill:none;stroke:var(--base);stroke-width:3}.c{fill:none;stroke:var(--now);stroke-width:2}.cf{fill:var(--now)}.g{stroke:var(--bad);stroke-width:2}
 .key i{display:inline-block;width:.8rem;height:.8rem;margin:0 .3rem 0 .8rem;vertical-align:-1px}
 """.strip()
 
