@@ -31,7 +31,6 @@ from farero.telemetry.subscriptions import Subscriptions
 from farero.work.wake import poke
 
 if TYPE_CHECKING:
-
     from farero.base.clock import Clock
     from farero.base.config import Settings
     from farero.compute.base import Compute
