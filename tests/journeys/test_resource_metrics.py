@@ -7,10 +7,10 @@ import sys
 import pytest
 from tests.endpoints.test_chaos import IMAGE, ROLE, archive
 
-#: Four values, each followed by 1.6 s of work; in one line, as the parameter must be.
+#: Four values, each followed by 2 s of work; in one line, as the parameter must be.
 BUSY = (
     'import time; [print(f"loss={1 / 2 ** n}", flush=True) or '
-    "any(time.process_time() > 1.6 * (n + 1) for _ in iter(int, 1)) for n in range(4)]"
+    "any(time.process_time() > 2 * (n + 1) for _ in iter(int, 1)) for n in range(4)]"
 )
 ENDPOINT = {"EndpointName": "measured", "VariantName": "AllTraffic"}
 HOST = {"Host": "measured-job/algo-1"}
