@@ -74,22 +74,13 @@ def test_measured_first_after_three_seconds_and_then_once_in_each_minute(last_s,
     assert is_due(status, last, after(now_s)) is expected
 
 
-class Later(SystemClock):
-    """The machine's clock some seconds later."""
-
-    ahead = dt.timedelta(0)
-
-    def now(self):
-        return super().now() + self.ahead
-
-
 @pytest.fixture
-def host(supervisor, tmp_path):
+def host(supervisor, tmp_path, wait_for):
     """One process that runs, and what measures it; `stored` is what was stored."""
 
     class Host:
         def __init__(self):
-            self.clock, self.stored, self.is_locked = Later(), [], False
+            self.clock, self.stored, self.is_locked = SystemClock(), [], False
             self.compute = supervisor.compute
             self.resources = Resources(
                 self.clock, self.compute, put=self.put, find=[lambda names: dict.fromkeys(names, SUBJECT)]
@@ -106,16 +97,21 @@ def host(supervisor, tmp_path):
                 raise OperationalError("INSERT", {}, Exception("database is locked"))
             self.stored += some
 
-        def wait(self, seconds):
-            self.clock.ahead += dt.timedelta(seconds=seconds)
+        def grow(self):
+            """Wait until the process is old enough to be measured, and the minute does not end."""
+            started_at = self.compute.status("x").started_at
+            wait_for(
+                lambda: (
+                    (self.clock.now() - started_at).total_seconds() > 3
+                    and self.clock.now().second < 56
+                )
+            )
 
     return Host()
 
 
 def test_a_process_has_one_figure_of_each_kind_in_a_minute(host):
-    host.wait(4)
-    if host.clock.now().second > 50:  # not across the end of a minute
-        host.wait(15)
+    host.grow()
 
     counts = [host.resources.measure_due(), host.resources.measure_due()]
 
@@ -130,7 +126,7 @@ def test_a_process_has_one_figure_of_each_kind_in_a_minute(host):
 
 def test_figures_wait_for_a_locked_database_and_none_is_lost_or_repeated(host):
     host.is_locked = True
-    host.wait(4)
+    host.grow()
     host.resources.measure_due()
     host.resources.add(dataclasses.replace(next(data(SUBJECT, USAGE, None)), values=(7.0,)))
     host.resources.measure_due()
@@ -148,14 +144,13 @@ def test_figures_wait_for_a_locked_database_and_none_is_lost_or_repeated(host):
 def test_what_has_ended_has_no_figures_and_no_zeros(host, wait_for):
     host.compute.stop("x", grace_s=0)
     wait_for(lambda: host.compute.status("x").state == "exited")
-    host.wait(70)
 
     assert host.resources.measure_due() == 0
     assert host.stored == []
 
 
 def test_a_process_older_than_the_measuring_has_no_cpu_figure_at_first(host):
-    host.wait(4)
+    host.grow()
     later = Resources(
         host.clock, host.compute, put=host.put, find=[lambda names: dict.fromkeys(names, SUBJECT)]
     )
