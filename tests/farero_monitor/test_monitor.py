@@ -91,6 +91,7 @@ def test_the_same_traffic_raises_nothing_and_the_summers_does(data, tmp_path):
     delay = next(finding for finding in summer.verdict.findings if finding.column == "dep_delay")
     assert re.match(r"The mean moved by \+0\.\d\d standard deviations", delay.text)
     report = json.loads((tmp_path / "summer" / "drift_report.json").read_text())
+    assert report["limits"]["shift"] == 0.05, "whoever reads the file can draw the limits"
     assert report["sentence"] == summer.verdict.sentence
     html = page(summer, baseline)
     assert len(html) < 300_000

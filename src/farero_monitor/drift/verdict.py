@@ -11,8 +11,9 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from farero_monitor import words
 from farero_monitor.aws.content import section
-from farero_monitor.drift import categorical, numeric, pairs
+from farero_monitor.drift import categorical, distances, numeric, pairs
 from farero_monitor.drift.special import benjamini_hochberg, normal_tail
 
 if TYPE_CHECKING:
@@ -37,16 +38,6 @@ TYPE_BROKEN = 0.005
 MANY = 0.3
 
 
-_WORDS = {
-    "shift": "the mean moved by {:+.2f} standard deviations",
-    "spread": "the spread changed by {:+.0%}",
-    "outside": "{:.1f} times as many values lie at the ends",
-    "gap": "the distribution functions are up to {:.3f} apart",
-    "share": "the share of a value changed by {:.1%}",
-    "new": "{:.1%} of the values are new",
-}
-
-
 @dataclass(slots=True)
 class ColumnVerdict:
     """What is said of one column."""
@@ -63,6 +54,12 @@ class ColumnVerdict:
     reasons: list[str]
     #: The smallest shift (in standard deviations; numbers only) that would be found 95 times of 100.
     detectable: float | None
+    #: The largest effect by its minimum: from 1 on it matters.
+    score: float = 0.0
+    #: Share of values that are missing.
+    missing: float = 0.0
+    #: How far the mass moved, in the column's own unit (numbers only): the integral of |F1 - F2|.
+    moved: float | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +71,20 @@ class Finding:
     kind: str
     column: str
     text: str
+    #: Entry of `farero_monitor.words` that the text was made of, and what was filled in; empty where there is none.
+    key: str = ""
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def text_in(self, language: words.Language) -> str:
+        """Return the text in another language, as far as it is known."""
+        if self.key == "changed":
+            return words.changes(self.facts["effects"], self.facts["p"], language)
+        return words.say(self.key, language, **self.facts) if self.key else self.text
+
+
+def finding(severity: Severity, kind: str, column: str, key: str, **facts: Any) -> Finding:
+    """Return a finding in the words of `key`."""
+    return Finding(severity, kind, column, words.say(key, **facts), key, facts)
 
 
 @dataclass(slots=True)
@@ -88,6 +99,8 @@ class Verdict:
     findings: list[Finding] = field(default_factory=list[Finding])
     columns: list[ColumnVerdict] = field(default_factory=list[ColumnVerdict])
     pairs: list[pairs.Pair] = field(default_factory=list[pairs.Pair])
+    #: From when on each effect matters, so that whoever reads the file can draw the limit.
+    limits: dict[str, float] = field(default_factory=dict[str, float])
 
     def content(self) -> dict[str, Any]:
         """Return it as it is written to `drift_report.json`."""
@@ -122,11 +135,12 @@ def judge(  # noqa: PLR0913 - the last two have defaults
     """
     settings = settings or Settings()
     made = Verdict("none", "", profile.rows, profile.first, profile.last)
+    made.limits = dict(settings.min_effect)
     for feature in constraints.features:
         column, reference = profile.columns.get(feature["name"]), references.get(feature["name"])
         if column is None or column.rows == 0:
             made.findings.append(
-                Finding("critical", "missing column", feature["name"], "The column is missing.")
+                finding("critical", "missing column", feature["name"], "missing_column")
             )
             continue
         if not constraints.enabled("evaluate_constraints", feature):
@@ -136,7 +150,7 @@ def judge(  # noqa: PLR0913 - the last two have defaults
             made.columns.append(_column(column, reference, settings, len(constraints.features)))
     known = {*constraints.names}
     made.findings += [
-        Finding("notice", "extra column", name, "The column is not in the baseline.")
+        finding("notice", "extra column", name, "extra_column")
         for name in profile.columns
         if name not in known
     ]
@@ -152,7 +166,9 @@ def _column(
     column: Column, reference: Reference, settings: Settings, columns: int
 ) -> ColumnVerdict:
     if reference.steps is not None and not column.text:
-        found, kind = numeric.compare(column.quantiles.steps(), reference.steps), "numbers"
+        steps = column.quantiles.steps()
+        found, kind = numeric.compare(steps, reference.steps), "numbers"
+        moved = distances.wasserstein(steps, reference.steps) if found.enough else None
         detectable = numeric.detectable(column.moments.count, reference.steps.count, columns)
     else:
         counts = column.categories.counts if column.categories else {}
@@ -160,12 +176,19 @@ def _column(
             counts, reference.counts, rows=column.present, rows_reference=reference.present,
             complete=reference.complete,
         ), "texts"  # fmt: skip
-        detectable = None
+        detectable = moved = None
     return ColumnVerdict(
         column.name, kind, "same" if found.enough else "not enough data", found.p, 1.0,
         found.tests, found.effects, found.matters({**settings.min_effect}),
-        detectable if found.enough else None,
+        detectable if found.enough else None, _score(found, settings), 1.0 - column.completeness,
+        moved,
     )  # fmt: skip
+
+
+def _score(found: numeric.Found, settings: Settings) -> float:
+    """Return the largest effect, measured by what matters."""
+    least = settings.min_effect
+    return max((abs(value) / least[name] for name, value in found.effects.items()), default=0.0)
 
 
 def _adjust(made: Verdict, settings: Settings) -> None:
@@ -189,19 +212,19 @@ def _broken(
     if wrong > 0 and wanted != "Unknown":
         texts = column.text / column.present
         severity: Severity = "critical" if texts > TYPE_BROKEN else "notice"
-        what = "are no numbers" if column.text else "are not whole numbers"
-        found.append(Finding(severity, "type", column.name, f"{wrong:.2%} of the values {what}."))
+        key = "no_numbers" if column.text else "no_whole_numbers"
+        found.append(finding(severity, "type", column.name, key, share=wrong))
     if reference is not None and reference.rows:
         then, now = reference.missing / reference.rows, column.missing / column.rows
         p = proportions_p(column.missing, column.rows, reference.missing, reference.rows)
         if now - then >= COMPLETENESS_EFFECT and p < COMPLETENESS_LEVEL:
             severity = "critical" if now - then >= COMPLETENESS_BROKEN else "warning"
-            text = f"{now:.1%} of the values are missing; in the baseline it was {then:.1%}."
-            found.append(Finding(severity, "completeness", column.name, text))
+            found.append(
+                finding(severity, "completeness", column.name, "completeness", now=now, then=then)
+            )
     negative = section(feature, "num_constraints").get("is_non_negative")
     if negative and column.negative:
-        text = f"{column.negative} values are negative; in the baseline none was."
-        found.append(Finding("notice", "range", column.name, text))
+        found.append(finding("notice", "range", column.name, "negative", count=column.negative))
     return found
 
 
@@ -226,23 +249,26 @@ def _tell(
             continue
         severity: Severity = "warning" if prediction else "notice"
         kind = "prediction" if prediction else "drift"
-        made.findings.append(Finding(severity, kind, column.name, words(column)))
+        effects = {name: column.effects[name] for name in column.reasons}
+        text = words.changes(effects, column.adjusted)
+        facts = {"effects": effects, "p": column.adjusted}
+        made.findings.append(Finding(severity, kind, column.name, text, "changed", facts))
     total = sum(weight.get(column.name, 0.0) for column in made.columns)
     share = sum(weight.get(name, 0.0) for name in made.drifted) / total if total else 0.0
     if share >= MANY and len(made.drifted) > 1:
-        text = f"{len(made.drifted)} of {len(made.columns)} columns changed at once."
-        made.findings.append(Finding("warning", "many columns", "", text))
+        facts = {"drifted": len(made.drifted), "columns": len(made.columns)}
+        made.findings.append(finding("warning", "many columns", "", "many_columns", **facts))
     made.findings += [
-        Finding(
-            "notice", "pair", f"{pair.one}, {pair.other}",
-            f"Their rank correlation went from {pair.reference:.2f} to {pair.current:.2f}.",
+        finding(
+            "notice", "pair", f"{pair.one}, {pair.other}", "pair",
+            then=pair.reference, now=pair.current,
         )
         for pair in made.pairs[:10]
     ]  # fmt: skip
-    made.findings.sort(key=lambda finding: -ORDER.index(finding.severity))
-    worst = max((ORDER.index(finding.severity) for finding in made.findings), default=0)
+    made.findings.sort(key=lambda found: -ORDER.index(found.severity))
+    worst = max((ORDER.index(found.severity) for found in made.findings), default=0)
     made.severity = ORDER[worst]
-    made.sentence = _sentence(made)
+    made.sentence = sentence(made)
 
 
 def largest(column: ColumnVerdict, least: Mapping[str, float] | None = None) -> str:
@@ -251,34 +277,33 @@ def largest(column: ColumnVerdict, least: Mapping[str, float] | None = None) -> 
     return max(column.effects, key=lambda name: abs(column.effects[name]) / least[name], default="")
 
 
-def words(column: ColumnVerdict) -> str:
-    """Say what changed in a column, the largest thing first."""
-    parts = [_WORDS[name].format(column.effects[name]) for name in _WORDS if name in column.reasons]
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]} (adjusted p {column.adjusted:.1g})."
-
-
-def _sentence(made: Verdict) -> str:
+def sentence(made: Verdict, language: words.Language = "en") -> str:
+    """Say the whole verdict in one sentence."""
     unsure = [column.name for column in made.columns if column.state == "not enough data"]
     if made.rows == 0:
-        return "There are no records in this window."
+        return words.say("no_records", language)
     if made.columns and len(unsure) == len(made.columns):
-        return f"Not enough data: {made.rows} records say nothing about drift yet."
+        return words.say("not_enough", language, rows=made.rows)
     if made.severity == "none":
-        return f"Nothing that matters has changed in {made.rows:,} records."
+        return words.say("nothing", language, rows=made.rows)
     drifted = made.drifted
     parts: list[str] = []
     if broken := [f for f in made.findings if f.severity == "critical"]:
         columns = list(dict.fromkeys(f.column for f in broken))
-        parts.append(f"the data is broken in {_some(columns)}")
+        parts.append(words.say("broken_in", language, columns=_some(columns, language)))
     if drifted:
-        parts.append(f"{len(drifted)} of {len(made.columns)} columns changed: {_some(drifted)}")
+        parts.append(
+            words.say(
+                "columns_changed", language,
+                count=len(drifted), columns=len(made.columns), names=_some(drifted, language),
+            )
+        )  # fmt: skip
     if not parts:
-        parts.append(f"{len(made.findings)} things to look at")
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}, in {made.rows:,} records."
+        parts.append(words.say("things", language, count=len(made.findings)))
+    text = words.capital("; ".join(parts))
+    return words.say("in_records", language, what=text, rows=made.rows)
 
 
-def _some(names: Sequence[str], most: int = 4) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+def _some(names: Sequence[str], language: words.Language, most: int = 4) -> str:
+    first, rest = ", ".join(names[:most]), len(names) - most
+    return words.say("and_more", language, names=first, count=rest) if rest > 0 else first
