@@ -1,0 +1,95 @@
+"""What the analyzer tells people, in English and Spanish; a test keeps both tables alike.
+
+Files keep English texts and the facts behind them, so that a page in another language can be made of them later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Language = Literal["en", "es"]
+
+#: Findings and the sentence over them. Facts stand in braces, with how they are written.
+EN = {
+    # what a column's distribution did, the largest thing first
+    "shift": "the mean moved by {shift:+.2f} standard deviations",
+    "spread": "the spread changed by {spread:+.0%}",
+    "outside": "{outside:.1f} times as many values lie at the ends",
+    "gap": "the distribution functions are up to {gap:.3f} apart",
+    "share": "the share of a value changed by {share:.1%}",
+    "new": "{new:.1%} of the values are new",
+    "changed": "{what} (adjusted p {p:.1g}).",
+    # what else is found
+    "missing_column": "The column is missing.",
+    "extra_column": "The column is not in the baseline.",
+    "no_numbers": "{share:.2%} of the values are no numbers.",
+    "no_whole_numbers": "{share:.2%} of the values are not whole numbers.",
+    "completeness": "{now:.1%} of the values are missing; in the baseline it was {then:.1%}.",
+    "negative": "{count} values are negative; in the baseline none was.",
+    "many_columns": "{drifted} of {columns} columns changed at once.",
+    "pair": "Their rank correlation went from {then:.2f} to {now:.2f}.",
+    # the sentence
+    "no_records": "There are no records in this window.",
+    "not_enough": "Not enough data: {rows} records say nothing about drift yet.",
+    "nothing": "Nothing that matters has changed in {rows:,} records.",
+    "broken_in": "the data is broken in {columns}",
+    "columns_changed": "{count} of {columns} columns changed: {names}",
+    "things": "{count} things to look at",
+    "in_records": "{what}, in {rows:,} records.",
+    "and_more": "{names} and {count} more",
+}
+ES = {
+    "shift": "la media se movió {shift:+.2f} desviaciones típicas",
+    "spread": "la dispersión cambió un {spread:+.0%}",
+    "outside": "hay {outside:.1f} veces más valores en los extremos",
+    "gap": "las funciones de distribución distan hasta {gap:.3f}",
+    "share": "la proporción de un valor cambió un {share:.1%}",
+    "new": "el {new:.1%} de los valores es nuevo",
+    "changed": "{what} (p ajustada {p:.1g}).",
+    "missing_column": "Falta la columna.",
+    "extra_column": "La columna no está en la línea base.",
+    "no_numbers": "El {share:.2%} de los valores no son números.",
+    "no_whole_numbers": "El {share:.2%} de los valores no son números enteros.",
+    "completeness": "Falta el {now:.1%} de los valores; en la línea base, el {then:.1%}.",
+    "negative": "{count} valores son negativos; en la línea base no lo era ninguno.",
+    "many_columns": "{drifted} de {columns} columnas cambiaron a la vez.",
+    "pair": "Su correlación de rangos pasó de {then:.2f} a {now:.2f}.",
+    "no_records": "No hay registros en esta ventana.",
+    "not_enough": "Faltan datos: {rows} registros aún no dicen nada sobre la deriva.",
+    "nothing": "Nada importante ha cambiado en {rows:,} registros.",
+    "broken_in": "los datos están rotos en {columns}",
+    "columns_changed": "{count} de {columns} columnas cambiaron: {names}",
+    "things": "hay {count} cosas que mirar",
+    "in_records": "{what}, en {rows:,} registros.",
+    "and_more": "{names} y {count} más",
+}
+TABLES: dict[Language, dict[str, str]] = {"en": EN, "es": ES}
+#: Effects in the order in which they are told.
+EFFECTS = ("shift", "spread", "outside", "gap", "share", "new")
+
+
+def say(key: str, language: Language = "en", **facts: object) -> str:
+    """Return the words of `key` with its facts filled in."""
+    return TABLES[language][key].format(**facts)
+
+
+def changes(effects: Mapping[str, float], p: float, language: Language = "en") -> str:
+    """Say what changed in a column. effects: those that matter, by name; p: adjusted."""
+    parts = [say(name, language, **effects) for name in EFFECTS if name in effects]
+    return capital(say("changed", language, what="; ".join(parts), p=p))
+
+
+def capital(text: str) -> str:
+    """Return a text with its first letter large."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def of_environment(environ: Mapping[str, str]) -> Language:
+    """Return the language that LC_ALL, LC_MESSAGES or LANG ask for, the first that is set; English by default."""
+    asked = next(
+        (environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), ""
+    )
+    return "es" if asked.lower().startswith("es") else "en"
