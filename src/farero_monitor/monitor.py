@@ -68,6 +68,18 @@ class Result:
     profile: Profile
     violations: list[checks.Violation]
     verdict: verdict.Verdict
+    #: Start and end of the window that was asked for, or else the times of its first and last record; ISO 8601.
+    start: str = ""
+    end: str = ""
+    #: What other analyses add to the report, each under a key of its own: estimated, quality, together.
+    more: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def report(self) -> dict[str, Any]:
+        """Return the content of `drift_report.json`: all that a page over many windows needs of this one."""
+        return {
+            **self.verdict.content(), "start": self.start, "end": self.end,
+            "unread": self.profile.unread, **self.more,
+        }  # fmt: skip
 
     @property
     def message(self) -> str:
@@ -108,13 +120,16 @@ def judge(  # noqa: PLR0913 - all but the first two have defaults
     )
     if calibrated:
         violations = [*(v for v in violations if not _tolerated(v, judged)), *_drifted(judged)]
-    made = Result(found, violations, judged)
+    made = Result(
+        found, violations, judged,
+        source.options.start or found.first, source.options.end or found.last,
+    )  # fmt: skip
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         _write(output / STATISTICS, statistics.statistics(found))
         _write(output / CONSTRAINTS, baseline.constraints.content)
         _write(output / VIOLATIONS, checks.content(violations))
-        _write(output / REPORT, judged.content() | {"unread": found.unread})
+        _write(output / REPORT, made.report())
     return made
 
 
