@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from farero.console import units
+from farero.console import chart_parts, units
+from farero.console.chart_parts import CARD, DIM, INK, LINE
 from farero.console.units import number, rounded, spaced
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Point = tuple[float, float | None]
 
-INK, DIM, LINE, CARD = "var(--ink)", "var(--dim)", "var(--line)", "var(--card)"
 PALETTE = [f"var(--c{number})" for number in range(1, 9)]
 #: Colours of states, as of pills.
 STATES = {
@@ -118,11 +118,11 @@ def bars(series: Sequence[Series], *, unit: str = "") -> Json:
     ]
     names = [one.name for one in shown]
     return {
-        **_base(),
+        **chart_parts.base(),
         "grid": {"left": 8, "right": 24, "top": 8, "bottom": 8, "containLabel": True},
-        "tooltip": _tooltip("item"),
-        "xAxis": _value_axis(sign),
-        "yAxis": {"type": "category", "data": names, "inverse": True, **_axis_look()},
+        "tooltip": chart_parts.tooltip("item"),
+        "xAxis": chart_parts.value_axis(sign),
+        "yAxis": {"type": "category", "data": names, "inverse": True, **chart_parts.axis_look()},
         "series": [
             {"type": "bar", "data": data, "barMaxWidth": 26, "emphasis": {"disabled": True}}
         ],
@@ -137,9 +137,9 @@ def pie(series: Sequence[Series], *, unit: str = "") -> Json:
         for place, one in enumerate(shown)
     ]  # fmt: skip
     return {
-        **_base(),
-        "tooltip": _tooltip("item"),
-        "legend": {**_legend(), "bottom": 0},
+        **chart_parts.base(),
+        "tooltip": chart_parts.tooltip("item"),
+        "legend": {**chart_parts.legend(), "bottom": 0},
         "series": [
             {
                 "type": "pie",
@@ -182,7 +182,7 @@ def gauge(
         }
         for place, one in enumerate(series)
     ]  # fmt: skip
-    return {**_base(), "series": dials}
+    return {**chart_parts.base(), "series": dials}
 
 
 def spark(points: Sequence[Point], start: float, end: float, *, is_bar: bool = False) -> str:
@@ -260,7 +260,7 @@ def _over_time(  # noqa: PLR0913 - as lines
     has_right = any(one.is_right for one in shown)
     time_axis: Json = {
         "type": "time",
-        **_axis_look(),
+        **chart_parts.axis_look(),
         "axisLabel": {
             "color": DIM,
             "fontSize": 12,
@@ -271,14 +271,14 @@ def _over_time(  # noqa: PLR0913 - as lines
     for key, at in zip(("min", "max"), span, strict=True):
         if at is not None:
             time_axis[key] = at
-    legend = {**_legend(), "top": 0, "left": 0, "data": [one.name for one in shown]}
+    legend = {**chart_parts.legend(), "top": 0, "left": 0, "data": [one.name for one in shown]}
     return {
-        **_base(),
+        **chart_parts.base(),
         "grid": {"left": 4, "right": 14 if has_right else 20, "top": 40, "bottom": 4, "containLabel": True},
         "legend": legend,
-        "tooltip": _tooltip("axis"),
+        "tooltip": chart_parts.tooltip("axis"),
         "xAxis": time_axis,
-        "yAxis": [_value_axis(sign), *([_value_axis("")] if has_right else [])],
+        "yAxis": [chart_parts.value_axis(sign), *([chart_parts.value_axis("")] if has_right else [])],
         "series": drawn,
     }  # fmt: skip
 
@@ -357,43 +357,3 @@ def _scaled(series: Sequence[Series], unit: str) -> tuple[list[Series], str]:
 
 def _colour(one: Series, place: int) -> str:
     return one.colour or PALETTE[place % len(PALETTE)]
-
-
-def _base() -> Json:
-    return {"animation": False, "textStyle": {"fontFamily": "system-ui, sans-serif", "color": INK}}
-
-
-def _legend() -> Json:
-    return {
-        "type": "scroll", "icon": "roundRect", "itemWidth": 10, "itemHeight": 10, "textStyle": {"color": DIM},
-        "pageTextStyle": {"color": DIM}, "pageIconColor": DIM, "pageIconInactiveColor": LINE,
-    }  # fmt: skip
-
-
-def _tooltip(trigger: str) -> Json:
-    return {
-        "trigger": trigger, "renderMode": "richText", "backgroundColor": CARD, "borderColor": LINE, "borderWidth": 1,
-        "confine": True, "shadowBlur": 0, "shadowColor": "transparent", "textStyle": {"color": INK, "fontSize": 12},
-        "axisPointer": {"type": "line", "lineStyle": {"color": DIM, "type": "dashed"}},
-    }  # fmt: skip
-
-
-def _axis_look() -> Json:
-    return {
-        "axisLine": {"lineStyle": {"color": LINE}},
-        "axisTick": {"show": False},
-        "axisLabel": {"color": DIM},
-        "splitLine": {"show": False},
-    }
-
-
-def _value_axis(sign: str) -> Json:
-    return {
-        "type": "value",
-        "axisLine": {"show": False},
-        "axisTick": {"show": False},
-        "splitNumber": 4,
-        "minInterval": 0,
-        "axisLabel": {"color": DIM, "formatter": "{value}" + spaced(sign)},
-        "splitLine": {"lineStyle": {"color": LINE}},
-    }
