@@ -1,0 +1,1 @@
+"""Model quality once labels are there: metrics with their uncertainty, in SageMaker's files and words."""
