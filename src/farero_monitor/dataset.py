@@ -15,7 +15,7 @@ from farero_monitor.readers.options import Options
 from farero_monitor.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 Format = Literal["csv", "parquet", "json", "capture"]
@@ -65,25 +65,53 @@ def profile(
     """
     found = files.find(source.path)
     whole = Profile(sample=sample)
-    left: list[Path] = []
-    for path in found:
-        kept = cache.read(path, source) if keep else None
-        if kept is None:
-            left.append(path)
-        else:
-            whole.merge(kept)
-    parts = [
-        part
-        for path in left
-        # a kept profile is one of a whole file
-        for part in ([Part(path, names=_header(path, source))] if keep else _parts(path, source))
-    ]
-    for part, made in zip(parts, _profiles(source, parts, workers, sample), strict=True):
-        if keep:
-            cache.write(part.path, source, made)
-        whole.merge(made)
+    made = _kept(source, found, workers, sample) if keep else _fresh(source, found, workers, sample)
+    for part in made:
+        whole.merge(part)
     _judge(whole, source)
     return whole
+
+
+def _fresh(
+    source: Source, found: Sequence[Path], workers: int | None, sample: int
+) -> Iterator[Profile]:
+    parts = [part for path in found for part in _parts(path, source)]
+    return _profiles(source, parts, workers, sample)
+
+
+def _kept(
+    source: Source, found: Sequence[Path], workers: int | None, sample: int
+) -> Iterator[Profile]:
+    """Yield the profile of each folder's files, kept ones where they hold; the others are kept now."""
+    rows = min(sample, cache.ROWS)
+    folders: dict[Path, list[Path]] = {}
+    for path in found:
+        folders.setdefault(path.parent, []).append(path)
+    whole = {folder: cache.find(paths, source) for folder, paths in folders.items()}
+    left = [
+        path
+        for folder, paths in folders.items() if whole[folder] is None
+        for path in paths if cache.find([path], source) is None
+    ]  # fmt: skip
+    # a kept profile is one of a whole file
+    parts = [Part(path, names=_header(path, source)) for path in left]
+    fresh, new = _profiles(source, parts, workers, rows), {*left}
+    for folder, paths in folders.items():
+        if (known := cache.read(whole[folder])) is not None:
+            yield known
+            continue
+        made = Profile(sample=sample)
+        for path in paths:
+            profile = next(fresh) if path in new else cache.read(cache.find([path], source))
+            if profile is None:  # damaged, or removed just now
+                profile = profile_part(source, Part(path, names=_header(path, source)), rows)
+                new.add(path)
+            if path in new:
+                cache.write([path], source, profile)
+            made.merge(profile)
+        if len(paths) > 1:
+            cache.write(paths, source, made)
+        yield made
 
 
 def _profiles(

@@ -49,8 +49,7 @@ class Baseline:
             if statistics_file is not None:
                 found.references = statistics.references(_object(statistics_file))
             if sample_file is not None and sample_file.is_file():
-                state = msgspec.msgpack.decode(sample_file.read_bytes())
-                found.sample = Sample.from_state(state).table()
+                found.sample = Sample.from_bytes(sample_file.read_bytes()).table()
         except (OSError, ValueError) as error:
             raise BaselineError(str(error)) from error
         return found
@@ -96,7 +95,7 @@ def take_baseline(source: Source, output: Path, *, workers: int | None = None) -
     output.mkdir(parents=True, exist_ok=True)
     _write(output / STATISTICS, statistics.statistics(found))
     _write(output / CONSTRAINTS, constraints.suggest(found))
-    (output / SAMPLE).write_bytes(msgspec.msgpack.encode(found.sample.to_state()))
+    (output / SAMPLE).write_bytes(found.sample.to_bytes())
     return found
 
 

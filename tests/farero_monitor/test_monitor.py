@@ -280,15 +280,8 @@ def test_kept_profiles_are_used_while_they_hold(tmp_path, line):
         )
     source = Source(folder, "capture", options=Options(names=("y", "a", "b")))
     first = profile(source, keep=True)
-    kept = sorted(path.name for path in folder.iterdir())
-    assert kept == [
-        "0.jsonl",
-        "0.jsonl.profile",
-        "1.jsonl",
-        "1.jsonl.profile",
-        "2.jsonl",
-        "2.jsonl.profile",
-    ]
+    kept = sorted(path.name for path in folder.glob("*.profile"))
+    assert kept == [".profile", "0.jsonl.profile", "1.jsonl.profile", "2.jsonl.profile"]
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("*.profile")}
     (folder / "1.jsonl").write_text(line("7,7", "7") + "\n")
     (folder / "2.jsonl.profile").write_bytes(b"damaged")
@@ -297,7 +290,45 @@ def test_kept_profiles_are_used_while_they_hold(tmp_path, line):
     changed = {
         path.name for path in folder.glob("*.profile") if path.stat().st_mtime_ns != stamps[path]
     }
-    assert changed == {"1.jsonl.profile", "2.jsonl.profile"}
+    assert changed == {".profile", "1.jsonl.profile", "2.jsonl.profile"}
+
+
+def test_of_a_folder_that_was_seen_before_one_small_file_is_read(tmp_path, line):
+    for number in range(3):
+        (tmp_path / f"{number}.jsonl").write_text((line(f"{number},2", "1") + "\n") * 100)
+    source = Source(tmp_path, "capture", options=Options(names=("y", "a", "b")))
+    first = profile(source, keep=True)
+    for path in tmp_path.glob("?.jsonl.profile"):
+        path.unlink()
+    again = profile(source, keep=True)
+    assert [path.name for path in tmp_path.glob("*.profile")] == [".profile"]
+    assert again.columns["a"].categories.counts == first.columns["a"].categories.counts
+    assert again.sample.table().num_rows == 300
+
+
+def test_a_kept_profile_serves_every_window_that_all_its_records_lie_in(tmp_path, line):
+    (tmp_path / "0.jsonl").write_text(
+        "".join(line("1,2", "1", at=f"2026-01-05T10:0{minute}:00Z") + "\n" for minute in (1, 5))
+    )
+
+    def rows(start, end):
+        options = Options(names=("y", "a", "b"), start=start, end=end)
+        return profile(Source(tmp_path, "capture", options=options), keep=True).rows
+
+    def stamp():
+        return (tmp_path / "0.jsonl.profile").stat().st_mtime_ns
+
+    assert rows("2026-01-05T10:00:00Z", "2026-01-05T11:00:00Z") == 2
+    whole = stamp()
+    assert rows("2026-01-05T00:00:00Z", "2026-01-06T00:00:00Z") == 2
+    assert rows("", "") == 2
+    assert stamp() == whole
+    assert rows("2026-01-05T10:03:00Z", "2026-01-05T11:00:00Z") == 1
+    part = stamp()
+    assert part != whole
+    assert rows("2026-01-05T10:03:00Z", "2026-01-05T11:00:00Z") == 1
+    assert stamp() == part
+    assert rows("", "") == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from farero_monitor.profile.sample import ROWS, Sample
 from farero_monitor.untyped import pa
 
 #: Changes when a written profile can no longer be read by the code before it.
-FORMAT = 3
+FORMAT = 4
 #: Places of unreadable lines that are remembered.
 PLACES = 20
 
@@ -40,7 +40,7 @@ class Unread:
 class Profile:
     """Everything that is kept of a data set; `profile(a).merge(profile(b))` is the profile of both."""
 
-    __slots__ = ("answers", "columns", "first", "last", "rows", "sample", "unread")
+    __slots__ = ("answers", "columns", "first", "last", "outside", "rows", "sample", "unread")
 
     def __init__(self, seed: int = 0, sample: int = ROWS) -> None:
         self.rows = 0
@@ -49,6 +49,8 @@ class Profile:
         self.unread = Unread()
         #: Columns of the model's answer, as far as captures tell them apart.
         self.answers: set[str] = set()
+        #: Records that were left out: they are not of the window that was asked for.
+        self.outside = 0
         #: Times of the first and last record, ISO 8601; empty where records have none.
         self.first = self.last = ""
 
@@ -78,6 +80,7 @@ class Profile:
         self.sample.merge(other.sample)
         self.unread.merge(other.unread)
         self.answers |= other.answers
+        self.outside += other.outside
         self.seen(other.first)
         self.seen(other.last)
 
@@ -98,6 +101,7 @@ class Profile:
         state = {
             "format": FORMAT, "answers": sorted(self.answers),
             "rows": self.rows, "first": self.first, "last": self.last,
+            "outside": self.outside,
             "unread": [self.unread.count, self.unread.places],
             "columns": [column.to_state() for column in self.columns.values()],
             "sample": self.sample.to_state(),
@@ -113,7 +117,7 @@ class Profile:
                 raise ValueError(f"profile of format {state['format']}; this is {FORMAT}")
             made = cls()
             made.rows, made.first, made.last = state["rows"], state["first"], state["last"]
-            made.answers = {*state["answers"]}
+            made.answers, made.outside = {*state["answers"]}, state["outside"]
             count, places = state["unread"]
             made.unread = Unread(count, [(f, p, r) for f, p, r in places])
             for column in state["columns"]:

@@ -1,13 +1,15 @@
 """A uniform sample of whole rows, mergeable: each row draws a number, the rows with the smallest are kept.
 
-What concerns several columns at once (correlations, a domain classifier) is computed on it.
+What concerns several columns at once (correlations, a domain classifier) is computed on it. Written samples hold their
+rows in the order of what they drew, in small batches: of sixty of them that are merged only the first batches are read.
 """
 
 from __future__ import annotations
 
-import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from farero_monitor.untyped import pa
@@ -15,82 +17,140 @@ from farero_monitor.untyped import pa
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Draws = NDArray[np.float64]
+
 ROWS = 20_000
+#: Rows that are written, and read, at a time.
+BATCH = 500
+
+
+@dataclass(slots=True)
+class _Live:
+    """Rows as they came."""
+
+    drawn: Draws
+    rows: Any
+
+    def table(self) -> Any:
+        return self.rows
+
+    def below(self, threshold: float) -> _Live:
+        keep = self.drawn < threshold
+        if keep.all():
+            return self
+        return _Live(self.drawn[keep], self.rows.filter(pa.array(keep)).combine_chunks())
+
+
+@dataclass(slots=True)
+class _Written:
+    """Rows in the order of what they drew, not decoded yet."""
+
+    drawn: Draws
+    schema: bytes
+    batches: list[tuple[int, bytes]]
+
+    def table(self) -> Any:
+        schema = pa.ipc.read_schema(pa.py_buffer(self.schema))
+        needed = self.batches[: -(-len(self.drawn) // BATCH)]
+        found = [pa.ipc.read_record_batch(_unpacked(*batch), schema) for batch in needed]
+        return pa.Table.from_batches(found, schema).slice(0, len(self.drawn))
+
+    def below(self, threshold: float) -> _Written:
+        count = int(np.searchsorted(self.drawn, threshold, side="left"))
+        return _Written(self.drawn[:count], self.schema, self.batches)
 
 
 class Sample:
     """Up to `most` rows, as a table of texts."""
 
-    __slots__ = ("_drawn", "_parts", "_random", "most", "threshold")
+    __slots__ = ("_parts", "_random", "most", "threshold")
 
     def __init__(self, seed: int = 0, most: int = ROWS) -> None:
         self.most = most
         #: Rows that drew this or more are not in the sample.
         self.threshold = 1.0
         self._random = np.random.default_rng(seed)
-        self._parts: list[Any] = []
-        self._drawn: list[NDArray[np.float64]] = []
+        self._parts: list[_Live | _Written] = []
 
     def update(self, batch: Any) -> None:
         """Let the rows of a pyarrow table or batch take part."""
         rows: int = batch.num_rows
         drawn = self._random.random(rows)
         chosen = np.flatnonzero(drawn < self.threshold)
+        if len(chosen) > self.most:  # of one large block no more than can stay
+            least = np.argpartition(drawn[chosen], self.most)
+            self.threshold = float(drawn[chosen][least[self.most]])
+            chosen = np.sort(chosen[least[: self.most]])
         if len(chosen):
             taken = batch.take(pa.array(chosen))
             texts = [column.cast(pa.string()) for column in taken.columns]
-            self._parts.append(pa.table(texts, names=batch.schema.names).combine_chunks())
-            self._drawn.append(drawn[chosen])
-            self._cut()
+            table = pa.table(texts, names=batch.schema.names).combine_chunks()
+            self._parts.append(_Live(drawn[chosen], table))
+            self._cut(2 * self.most)  # cutting costs a copy: not for every block
 
     def merge(self, other: Sample) -> None:
         """Add the rows of another sample, so that the whole is uniform again."""
         self.threshold = min(self.threshold, other.threshold)
         self._parts += other._parts
-        self._drawn += other._drawn
-        self._cut(always=True)
+        self._cut(4 * self.most)
 
     def table(self) -> Any:
         """Return the rows as a pyarrow table of texts."""
-        self._cut(always=True)
+        self._cut(self.most)
         if not self._parts:
             return pa.table({})
-        return pa.concat_tables(self._parts, promote_options="default").combine_chunks()
+        tables = [part.table() for part in self._parts]
+        return pa.concat_tables(tables, promote_options="default").combine_chunks()
 
-    def _cut(self, *, always: bool = False) -> None:
-        held = sum(len(drawn) for drawn in self._drawn)
-        # cutting costs a copy: not for every block
-        if not held or (held <= 2 * self.most and not always):
+    def _cut(self, held_most: int) -> None:
+        """Let go of rows that are not in the sample, if there are more than `held_most`."""
+        held = sum(len(part.drawn) for part in self._parts)
+        if held_most > self.most and held <= held_most:
             return
-        drawn = np.concatenate(self._drawn)
         if held > self.most:
+            drawn = np.concatenate([part.drawn for part in self._parts])
             self.threshold = min(self.threshold, float(np.partition(drawn, self.most)[self.most]))
-        keep = drawn < self.threshold
-        if keep.all():
-            return
-        rows = pa.concat_tables(self._parts, promote_options="default")
-        self._parts = [rows.filter(pa.array(keep)).combine_chunks()]
-        self._drawn = [drawn[keep]]
+        cut = [part.below(self.threshold) for part in self._parts]
+        self._parts = [part for part in cut if len(part.drawn)]
 
     def to_state(self) -> dict[str, Any]:
         """Return what `from_state` reads."""
-        table, sink = self.table(), io.BytesIO()
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
-            writer.write_table(table)
-        drawn = np.concatenate(self._drawn) if self._drawn else np.zeros(0)
+        table = self.table()
+        drawn = np.concatenate([part.drawn for part in self._parts]) if self._parts else np.zeros(0)
+        order = np.argsort(drawn)
+        batches = table.take(pa.array(order)).combine_chunks().to_batches(BATCH)
         return {
-            "most": self.most, "threshold": self.threshold,
-            "rows": sink.getvalue(), "drawn": drawn.tobytes(),
+            "most": self.most, "threshold": self.threshold, "drawn": drawn[order].tobytes(),
+            "schema": table.schema.serialize().to_pybytes(),
+            "batches": [_packed(batch.serialize()) for batch in batches],
         }  # fmt: skip
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Sample:
-        """Read what `to_state` wrote."""
+        """Read what `to_state` wrote; raises KeyError for what it did not write."""
         made = cls(most=state["most"])
         made.threshold = state["threshold"]
         drawn = np.frombuffer(state["drawn"])
         if len(drawn):
-            made._parts = [pa.ipc.open_stream(state["rows"]).read_all()]
-            made._drawn = [drawn]
+            made._parts = [_Written(drawn, state["schema"], state["batches"])]
         return made
+
+    def to_bytes(self) -> bytes:
+        """Return the sample as MessagePack."""
+        return msgspec.msgpack.encode(self.to_state())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Sample:
+        """Read what `to_bytes` wrote; raises ValueError for anything else."""
+        try:
+            return cls.from_state(msgspec.msgpack.decode(data, type=dict[str, Any]))
+        except (msgspec.MsgspecError, KeyError) as error:
+            raise ValueError(f"not a sample of rows of this version: {error}") from error
+
+
+def _packed(buffer: Any) -> tuple[int, bytes]:
+    return buffer.size, pa.compress(buffer, "lz4", asbytes=True)
+
+
+def _unpacked(size: int, content: bytes) -> Any:
+    return pa.decompress(content, size, "lz4")

@@ -107,12 +107,16 @@ def _fast(block: bytes, options: Options, profile: Profile, file: str) -> Any | 
     times = split.column(wanted[-1]).chunk(0)
     if options.start or options.end:
         kept = pc.and_(pc.greater_equal(times, options.start), pc.less(times, options.end or "~"))
-        split, times = split.filter(kept).combine_chunks(), times.filter(kept)
+        outside = lines - (pc.sum(kept).as_py() or 0)
+        if outside:
+            split, times = split.filter(kept).combine_chunks(), times.filter(kept)
         if not len(times):
+            profile.outside += outside
             return pa.table({})
     halves = [split.column(name).chunk(0) for name in reversed(wanted[:-1])]
     made = _rows(halves, options, profile, file)
     if made is not None:
+        profile.outside += lines - len(times)
         extremes = pc.min_max(times).as_py()
         profile.seen(extremes["min"])
         profile.seen(extremes["max"])

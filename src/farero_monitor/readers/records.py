@@ -88,6 +88,8 @@ def records(
         if options.wants(moment):
             profile.seen(moment)
             yield f"line {line}", content, record
+        else:
+            profile.outside += 1
 
 
 def tables_of_records(
