@@ -87,6 +87,15 @@ def test_listing_goes_on_after_a_thousand(blobs):
     assert [info.key for info in blobs.list("things")] == [f"{n:05}" for n in range(1003)]
 
 
+def test_listing_begins_behind_a_key(blobs):
+    for key in ("a/1", "a/2", "b/1", "b/2", "c"):
+        blobs.put("things", key, b"")
+
+    assert [info.key for info in blobs.list("things", "", after="a/2")] == ["b/1", "b/2", "c"]
+    assert [info.key for info in blobs.list("things", "b/", after="a0")] == ["b/1", "b/2"]
+    assert [info.key for info in blobs.list("things", "b/", after="b/1")] == ["b/2"]
+
+
 def test_what_was_deleted_is_gone_and_deleting_again_is_no_error(blobs):
     blobs.put("things", "k", b"x")
 

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     from farero.telemetry.metrics.ingest import Metrics
 
 HOST = "algo-1"
-#: Framework of the analyzer's image and environment.
+#: Name of the environment that farero_monitor runs in.
 ANALYZER = "model-monitor"
+#: Frameworks of the images that are programs of farero_monitor, and their modules.
+PROGRAMS = {
+    ANALYZER: "farero_monitor.container",
+    "model-monitor-merger": "farero_monitor.merge",
+    "clarify": "farero_monitor.clarify",
+}
 #: Frameworks in whose images a script may run.
 SCRIPTS = ("xgboost", "sklearn", "pytorch")
 LAST_LINES = 20
@@ -59,7 +65,7 @@ class Processing(Runner):
     def environment(self, job: Job, say: Callable[[str], None]) -> Path:
         """Return the Python for the job's image. Raises Invalid for an image that cannot run here."""
         framework, version = framework_of(job.spec)
-        return self._pythons.ensure(framework, version, say)
+        return self._pythons.ensure(ANALYZER if framework in PROGRAMS else framework, version, say)
 
     def download(self, job: Job) -> None:
         """Lay the folder out anew: inputs, empty outputs, configuration. Raises InputError."""
@@ -95,7 +101,8 @@ class Processing(Runner):
             path = base / "output" / monitor_metrics.FILE
             if outputs.is_real(path.parent, base):
                 text = files.read_text(path, monitor_metrics.LIMIT_BYTES)
-                self._metrics.put(monitor_metrics.data(text, job.modified_at))
+                namespaces = monitor_metrics.namespaces(job.spec.environment)
+                self._metrics.put(monitor_metrics.data(text, job.modified_at, namespaces))
 
     def metrics(self, job: Job) -> tuple[FinalMetric, ...]:
         """Return none: processing jobs define no metrics."""
@@ -129,7 +136,7 @@ class Processing(Runner):
             for name, value in job.spec.environment.items()
         }
         framework, _ = framework_of(job.spec)
-        path = [str(self._pythons.monitor_path())] if framework == ANALYZER else []
+        path = [str(self._pythons.monitor_path())] if framework in PROGRAMS else []
         path += [given.pop("PYTHONPATH")] if "PYTHONPATH" in given else []
         return {
             "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
@@ -152,12 +159,13 @@ class Processing(Runner):
 def framework_of(spec: JobSpec) -> tuple[str, str]:
     """Return framework and version of a job's image. Raises Invalid if nothing here can run it."""
     image = find_image(spec.image)
-    if image is not None and image.framework == ANALYZER:
-        return ANALYZER, ""
+    if image is not None and image.framework in PROGRAMS:
+        return image.framework, ""
     if not spec.entrypoint:
         raise Invalid(
             f"Image '{spec.image}' cannot run here without AppSpecification.ContainerEntrypoint: no image is pulled. "
-            "Known by itself is sagemaker-model-monitor-analyzer."
+            "Known by themselves are sagemaker-model-monitor-analyzer, sagemaker-model-monitor-groundtruth-merger and "
+            "sagemaker-clarify-processing."
         )
     if image is not None and image.framework in SCRIPTS:
         return image.framework, image.version
@@ -173,9 +181,9 @@ def inside(base: Path, local_path: str) -> Path:
 
 
 def _argv(spec: JobSpec, python: Path, base: Path) -> tuple[str, ...]:
-    """Return the caller's entry point with its paths made real, or the analyzer."""
+    """Return the caller's entry point with its paths made real, or the program that the image is."""
     if not spec.entrypoint:
-        return (str(python), "-m", "farero_monitor.container")
+        return (str(python), "-m", PROGRAMS[framework_of(spec)[0]])
     words = [word.replace("/opt/ml/", f"{base}/") for word in (*spec.entrypoint, *spec.arguments)]
     if words[0] in {"python", "python3"}:
         words[0] = str(python)

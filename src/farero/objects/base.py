@@ -59,8 +59,8 @@ class ObjectStore(Protocol):
         """Write one object to a new file, as cheaply as the store can."""
         ...
 
-    def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield every current object below `prefix` in key order."""
+    def list(self, bucket: str, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        """Yield every current object below `prefix` in key order; with `after`, those whose keys come after it."""
         ...
 
     def delete(self, bucket: str, key: str) -> None:

@@ -141,9 +141,9 @@ class Listing:
 
             return _walk(fetch, wish, _start(wish))
 
-    def iterate(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield every current object below `prefix`; each page is consistent in itself."""
-        page = self.objects(bucket, Wish(prefix=prefix))
+    def iterate(self, bucket: str, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
+        """Yield every current object below `prefix`, from behind `after` on; each page is consistent in itself."""
+        page = self.objects(bucket, Wish(prefix=prefix, after=after))
         return self._iterate(bucket, prefix, page)
 
     def _iterate(

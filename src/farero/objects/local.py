@@ -106,9 +106,9 @@ class LocalObjects:
             partial.unlink(missing_ok=True)
         return to_info(stored)
 
-    def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, bucket: str, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
         """Yield every current object below `prefix` in key order, read page by page."""
-        return (to_info(stored) for stored in self.listing.iterate(bucket, prefix))
+        return (to_info(stored) for stored in self.listing.iterate(bucket, prefix, after=after))
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove the current version; removing what is not there is no error."""

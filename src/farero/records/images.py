@@ -23,6 +23,7 @@ FRAMEWORKS = {
     "sagemaker-model-monitor-analyzer": "model-monitor",
     "sagemaker-model-monitor-groundtruth-merger": "model-monitor-merger",
     "model-monitor": "model-monitor",
+    "sagemaker-clarify-processing": "clarify",
 }
 #: Frameworks that answer requests.
 SERVING = ("xgboost", "sklearn", "pytorch")
