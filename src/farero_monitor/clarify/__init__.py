@@ -19,9 +19,10 @@ named `dataset` (/opt/ml/processing/input/data) and writes to the first output (
 | `metric_time`, `publish_cloudwatch_metrics` | as for data quality |
 | `sagemaker_endpoint_name`, `sagemaker_monitoring_schedule_name` | dimensions of the metrics |
 | `monitoring_input_type` | `ENDPOINT_INPUT` (default) or `BATCH_TRANSFORM_INPUT` |
-| `inference_attribute`, `probability_attribute`, `probability_threshold_attribute`, `features_attribute` | EndpointInput's |
+| `inference_attribute`, `probability_attribute`, `probability_threshold_attribute` | EndpointInput's |
+| `features_attribute` | EndpointInput's, for JSON |
 
 Always: `SAGEMAKER_BASE_DIR` (default /opt/ml), `AWS_ENDPOINT_URL`, `AWS_REGION` and the credentials `AWS_…`, with which
-models are asked; `shap_method` = `auto` (default), `kernel` or `tree`. The answer is a message in `output/message`, exit
-code 0 or 255, and metrics in `output/metrics/cloudwatch/cloudwatch_metrics.jsonl`.
+models are asked; `shap_method` = `auto` (default), `kernel` or `tree`. The answer is a message in `output/message`,
+exit code 0 or 255, and metrics in `output/metrics/cloudwatch/cloudwatch_metrics.jsonl`.
 """
