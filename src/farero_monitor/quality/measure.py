@@ -1,0 +1,128 @@
+"""The metrics of labelled predictions, each with SageMaker's standard deviation and a confidence band of its own.
+
+`standard_deviation` is SageMaker's: over five random samples of 80 % of the rows, from 200 rows on ("Model Quality
+Metrics"). As such samples overlap it is about half of the true sampling error, so it is only reported. The band is the
+percentile bootstrap's (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13), and it decides.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from farero_monitor.quality.metrics import Floats
+    from farero_monitor.quality.tallies import Tally
+
+#: Rows from which on there is a standard deviation.
+DEVIATION_ROWS = 200
+DEVIATION_RUNS = 5
+#: Samples of the bootstrap.
+SAMPLES = 1_000
+#: Level of the band that people see, and of the one that a verdict needs.
+SHOWN, SURE = 0.95, 0.99
+#: Fewer rows say nothing.
+LEAST_ROWS = 50
+#: How much worse matters: absolute, of a share; a part of the baseline's, of an error in the label's own unit.
+LEAST_SHARE, LEAST_ERROR = 0.01, 0.05
+SEED = 20_240
+
+State = Literal["worse", "better", "same", "not enough data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """An interval that holds the true value with some certainty."""
+
+    low: float
+    high: float
+
+    @property
+    def known(self) -> bool:
+        """Whether it could be computed."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+@dataclass(slots=True)
+class Measured:
+    """One metric."""
+
+    name: str
+    value: float
+    #: SageMaker's; NaN below 200 rows.
+    deviation: float = math.nan
+    #: At 95 % for people, at 99 % for the verdict.
+    shown: Band = field(default_factory=lambda: Band(math.nan, math.nan))
+    sure: Band = field(default_factory=lambda: Band(math.nan, math.nan))
+
+
+def measure(tally: Tally, seed: int = SEED) -> dict[str, Measured]:
+    """Return each metric of a tally's rows; the same rows in the same order give the same figures."""
+    found = {name: Measured(name, float(value)) for name, value in tally.metrics().items()}
+    if tally.rows < 2:
+        return found
+    rng = np.random.default_rng(seed)
+    if tally.rows >= DEVIATION_ROWS:
+        for name, values in tally.resample(rng, DEVIATION_RUNS, "part").items():
+            found[name].deviation = float(np.std(values))
+    for name, values in tally.resample(rng, SAMPLES, "bootstrap").items():
+        found[name].shown, found[name].sure = _band(values, SHOWN), _band(values, SURE)
+    return found
+
+
+def _band(values: Floats, level: float) -> Band:
+    known = values[np.isfinite(values)]
+    # a label so rare that one sample in ten misses it: the others say too little
+    if len(known) < 0.9 * len(values):
+        return Band(math.nan, math.nan)
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return Band(float(low), float(high))
+
+
+def difference(value: float, band: Band, than: float, its: Band | None) -> Band:
+    """Return the band of `value - than`, of two independent estimates.
+
+    its: the band of `than`; None if that is known exactly.
+
+    Source: Zou and Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 27 (2008),
+    their method of variance estimates recovery: L = d - √((v - l₁)² + (u₂ - t)²), U = d + √((u₁ - v)² + (t - l₂)²).
+    """
+    below, above = (0.0, 0.0) if its is None or not its.known else (than - its.low, its.high - than)
+    moved = value - than
+    return Band(
+        moved - math.hypot(value - band.low, above), moved + math.hypot(band.high - value, below)
+    )
+
+
+def compare(
+    found: Measured, rows: int, threshold: float, operator: str, its: Band | None = None
+) -> tuple[State, Band]:
+    """Tell whether a metric is worse than a threshold beyond chance and by enough to matter; and the difference's band.
+
+    its: the band of the threshold, where that was measured on a baseline.
+    """
+    if rows < LEAST_ROWS or not found.sure.known:
+        return "not enough data", Band(math.nan, math.nan)
+    gap = difference(found.value, found.sure, threshold, its)
+    less_is_better = operator == "GreaterThanThreshold"
+    matters = least(found.name, threshold)
+    moved = found.value - threshold
+    worse, better = (gap.low > 0, gap.high < 0) if less_is_better else (gap.high < 0, gap.low > 0)
+    if abs(moved) < matters:
+        return "same", gap
+    return ("worse" if worse else "better" if better else "same"), gap
+
+
+def least(name: str, threshold: float) -> float:
+    """Return from when on a change of a metric matters."""
+    return LEAST_ERROR * abs(threshold) if name in {"mae", "mse", "rmse"} else LEAST_SHARE
+
+
+def values(found: Mapping[str, Measured]) -> dict[str, float]:
+    """Return the values alone."""
+    return {name: one.value for name, one in found.items()}
