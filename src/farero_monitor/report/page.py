@@ -1,156 +1,230 @@
-"""The report of one window as one HTML page."""
+"""The report of one window as one HTML page: no script, no outside request, readable on a phone.
+
+The page has a budget of bytes, whatever the number of columns: those that changed most are drawn first, and what is
+left out is said. Every text that comes from data is escaped.
+"""
 
 from __future__ import annotations
 
-from html import escape
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from farero_monitor.report import drawings
+from farero_monitor.drift.verdict import ORDER, sentence
+from farero_monitor.report import lines, model_quality
+from farero_monitor.report.cards import cards
+from farero_monitor.report.history import of_content
+from farero_monitor.report.style import STYLE
+from farero_monitor.report.view import View, name, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from farero_monitor.drift.verdict import ColumnVerdict, Finding
     from farero_monitor.monitor import Baseline, Result
+    from farero_monitor.report.history import Window
+    from farero_monitor.words import Language
 
-#: Columns that are drawn; the others stand in the table alone.
-DRAWN = 400
-_STYLE = """
-:root{--ink:#1c2733;--dim:#5b6875;--paper:#fff;--card:#f5f7f9;--base:#b9c4cf;--now:#0b6bcb;--bad:#b3261e;--warn:#a15c00;--line:#dde3e9}
-@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9aa7b4;--paper:#12181f;--card:#1b232c;--base:#4a5866;--now:#6cb2ff;--bad:#ff8a80;--warn:#ffbf5e;--line:#2b3640}}
-*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:74rem;margin:auto;padding:1.2rem}h1{font-size:1.5rem;margin:.2rem 0}h2{font-size:1.15rem;margin:2rem 0 .6rem}h3{font-size:1rem;margin:0}
-.verdict{padding:1rem;border-left:6px solid var(--now);background:var(--card);font-size:1.15rem}.verdict.critical{border-color:var(--bad)}.verdict.warning{border-color:var(--warn)}
-.dim{color:var(--dim);font-size:.9rem}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{text-align:left;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line)}
-td.n{text-align:right;font-variant-numeric:tabular-nums}.critical b{color:var(--bad)}.warning b{color:var(--warn)}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:1rem}.card{background:var(--card);border-radius:.6rem;padding:.9rem}
-svg{width:100%;height:auto;display:block;margin-top:.5rem}svg text{fill:var(--dim);font-size:10px}.b{fill:var(--base)}.bl{fill:none;stroke:var(--base);stroke-width:3}.c{fill:none;stroke:var(--now);stroke-width:2}.cf{fill:var(--now)}.g{stroke:var(--bad);stroke-width:2}
-.key i{display:inline-block;width:.8rem;height:.8rem;margin:0 .3rem 0 .8rem;vertical-align:-1px}
-""".strip()
+#: Bytes of a page: 300 KB at 20 columns, 2 MB at 1,000, and never more.
+LEAST, A_COLUMN, LARGEST = 200_000, 4_500, 1_950_000
+#: Rows of tables; what stands in them is at most a quarter of the page.
+FINDINGS, VIOLATIONS, LISTED = 200, 200, 1_000
+#: Smaller ones are not told apart.
+SMALLEST = 1e-12
+#: Share of changed columns from which they are a warning.
+MANY = 0.3
 
 
-def write(result: Result, baseline: Baseline, path: Path, title: str = "Drift report") -> None:
-    """Write the page of a judged window."""
+def write(  # noqa: PLR0913 - all but the first three have defaults
+    result: Result, baseline: Baseline, path: Path, title: str = "",
+    *, history: Sequence[Window] = (), language: Language = "en",
+) -> None:  # fmt: skip
+    """Write the page of a judged window. history: the windows before it, the oldest first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(result, baseline, title), encoding="utf-8")
+    path.write_text(
+        page(result, baseline, title, history=history, language=language), encoding="utf-8"
+    )
 
 
-def page(result: Result, baseline: Baseline, title: str = "Drift report") -> str:
+def page(
+    result: Result, baseline: Baseline, title: str = "",
+    *, history: Sequence[Window] = (), language: Language = "en",
+) -> str:  # fmt: skip
     """Return the page of a judged window."""
     judged = result.verdict
-    when = f"{judged.first} to {judged.last} · " if judged.first else ""
-    columns = sorted(
-        judged.columns, key=lambda column: (column.state != "changed", column.adjusted)
-    )
-    parts = [
-        "<!doctype html><html lang=en><head><meta charset=utf-8>",
+    view = View(result, baseline, [*history, of_content(result.report())], language)
+    title = safe(title) if title else view.say("title")
+    columns = sorted(judged.columns, key=lambda c: (c.state != "changed", -c.score, c.adjusted))
+    answers = result.profile.answers
+    told = [column for column in columns if column.name in answers]
+    others = [column for column in columns if column.name not in answers]
+    head = [
+        f"<!doctype html><html lang={language}><head><meta charset=utf-8>",
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">",
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>",
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="dim">{escape(when)}{judged.rows:,} records</p>',
-        f'<p class="verdict {judged.severity}">{escape(judged.sentence)}</p>',
-        _findings(judged.findings),
-        _unread(result),
-        _violations(result),
-        _table(result, columns),
-        (
-            '<h2>Columns</h2><p class="key dim"><i class="b" style="background:var(--base)"></i>baseline'
-            '<i style="background:var(--now)"></i>this window</p><div class="cards">'
-        ),
-        *(_card(result, baseline, column) for column in columns[:DRAWN]),
-        "</div>",
-        f'<p class="dim">The first {DRAWN} columns are drawn.</p>' if len(columns) > DRAWN else "",
-        _notes(columns),
+        f"<title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>",
+        f'<p class="dim">{_when(view)}{view.say("records", rows=judged.rows)}</p>',
+        f'<p class="verdict {judged.severity}">{_sentence(view)}</p>',
+        _findings(view, judged.findings),
+        _unread(view),
+    ]
+    middle = [model_quality.section(view), _over_time(view)]
+    tail = [
+        _table(view, columns),
+        _violations(view),
+        _notes(view, columns),
         "</main></body></html>",
+    ]
+    room = min(LARGEST, LEAST + A_COLUMN * len(columns))
+    room -= sum(len(part.encode()) + 1 for part in (*head, *middle, *tail))
+    drawn_first, left = cards(view, told, room)
+    drawn, left_others = cards(view, others, room - len(drawn_first.encode()))
+    parts = [
+        *head,
+        _cards(view, "predictions", drawn_first, view.say("predictions_why")),
+        *middle,
+        _cards(view, "columns", drawn, ""),
+        _dim(view.say("not_drawn", count=left + left_others)) if left + left_others else "",
+        *tail,
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _findings(findings: Sequence[Finding]) -> str:
+def _when(view: View) -> str:
+    start, end = (time[:16].replace("T", " ") for time in (view.result.start, view.result.end))
+    return f"{view.say('span', start=start, end=end)} · " if start and end else ""
+
+
+def _sentence(view: View) -> str:
+    return safe(sentence(view.result.verdict, view.language))
+
+
+def _dim(text: str) -> str:
+    return f'<p class="dim">{text}</p>'
+
+
+def _heading(text: str) -> str:
+    return f"<h2>{text}</h2>"
+
+
+def _rows(kind: str, heads: Sequence[str], rows: Sequence[str]) -> str:
+    cells = "".join(f"<th scope=col>{head}</th>" for head in heads)
+    return (
+        f'<div class="scroll"><table class="{kind}"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _findings(view: View, findings: Sequence[Finding]) -> str:
     if not findings:
         return ""
-    rows = "".join(
-        f'<tr class="{f.severity}"><td><b>{f.severity}</b></td><td>{escape(f.column)}</td>'
-        f"<td>{escape(f.text)}</td></tr>"
-        for f in findings
+    counts = Counter(finding.severity for finding in findings)
+    chips = "".join(
+        f'<span class="{severity}">{counts[severity]} {view.say(severity)}</span>'
+        for severity in reversed(ORDER)
+        if counts[severity]
     )
+    rows = [
+        f'<tr class="{f.severity}"><td>{view.say(f.severity)}</td><td>{name(f.column) if f.column else ""}</td>'
+        f"<td>{safe(f.text_in(view.language))}</td></tr>"
+        for f in findings[:FINDINGS]
+    ]
+    more = len(findings) - FINDINGS
     return (
-        "<h2>What to look at</h2><div class=scroll><table><thead><tr><th scope=col>severity</th>"
-        f"<th scope=col>column</th><th scope=col>what</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f'{_heading(view.say("what"))}<p class="counts">{chips}</p>'
+        + _rows("stack", [view.say(key) for key in ("severity", "column", "finding")], rows)
+        + (_dim(view.say("more_findings", count=more)) if more > 0 else "")
     )
 
 
-def _unread(result: Result) -> str:
-    unread = result.profile.unread
+def _unread(view: View) -> str:
+    unread = view.result.profile.unread
     if not unread.count:
         return ""
     places = "".join(
-        f"<li>{escape(file)}, {escape(place)}: {escape(reason)}</li>"
+        f"<li>{name(file)}, {name(place)}: {safe(reason)}</li>"
         for file, place, reason in unread.places
     )
-    return f"<h2>{unread.count} lines could not be read</h2><ul>{places}</ul>"
+    return f"{_heading(view.say('unread', count=unread.count))}<ul>{places}</ul>"
 
 
-def _violations(result: Result) -> str:
-    if not result.violations:
+def _cards(view: View, key: str, drawn: str, why: str) -> str:
+    if not drawn:
         return ""
-    rows = "".join(
-        f"<tr><td>{escape(v.feature_name)}</td><td>{v.constraint_check_type}</td>"
-        f"<td>{escape(v.description)}</td></tr>"
-        for v in result.violations
+    legend = (
+        f'<p class="key dim"><i style="background:var(--base)"></i>{view.say("baseline")}'
+        f'<i style="background:var(--now)"></i>{view.say("window")}</p>'
     )
+    return f'{_heading(view.say(key))}{_dim(why) if why else ""}{legend}<div class="cards">{drawn}</div>'
+
+
+def _over_time(view: View) -> str:
+    windows = view.windows
+    if len(windows) < 2:
+        return ""
+    figures = [
+        ("rows", lines.Series(values=[float(window.rows) for window in windows], form=",.0f")),
+        ("missing", lines.Series(values=[window.missing for window in windows], form=".1%")),
+        (
+            "share_changed",
+            lines.Series(values=[w.share_changed for w in windows], form=".1%", limits=[MANY]),
+        ),
+    ]
+    drawn = "".join(
+        f'<section class="card"><h3>{view.say(key)}</h3>{lines.draw(series, view.say(key), view.ends)}</section>'
+        for key, series in figures
+    )
+    said = f"{view.say('windows', count=len(windows))} {view.say('limit')}"
+    return f'{_heading(view.say("over_time"))}{_dim(said)}<div class="cards">{drawn}</div>'
+
+
+def _table(view: View, columns: Sequence[ColumnVerdict]) -> str:
+    heads = ("column", "verdict", "score", "p", "missing", "detectable", "effects")
+    more = len(columns) - LISTED
     return (
-        "<h2>Violations as SageMaker words them</h2><div class=scroll><table><thead><tr>"
-        "<th scope=col>feature</th><th scope=col>check</th><th scope=col>description</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>"
+        f"<details class=card{' open' if len(columns) <= 50 else ''}><summary><b>{view.say('every')}</b></summary>"
+        + _rows("wide", [view.say(key) for key in heads], [_row(view, c) for c in columns[:LISTED]])
+        + "</details>"
+        + (_dim(view.say("not_listed", count=more)) if more > 0 else "")
     )
 
 
-def _table(result: Result, columns: Sequence[ColumnVerdict]) -> str:
-    rows = ""
-    for column in columns:
-        missing = 1.0 - result.profile.columns[column.name].completeness
-        effects = ", ".join(f"{name} {value:+.3f}" for name, value in column.effects.items())
-        p = "" if column.state == "not enough data" else f"{column.adjusted:.2g}"
-        rows += (
-            f"<tr><td>{escape(column.name)}</td><td>{column.state}</td><td class=n>{p}</td>"
-            f"<td>{effects}</td><td class=n>{missing:.2%}</td></tr>"
-        )
+def _row(view: View, column: ColumnVerdict) -> str:
+    write_effect: Callable[[str, float], str] = lambda key, value: (  # noqa: E731
+        f"{view.say('new_values' if key == 'new' else key)} {value:+.3g}"
+    )
+    effects = ", ".join(write_effect(key, value) for key, value in column.effects.items())
+    enough = column.state != "not enough data"
+    p = _p(column.adjusted) if enough else ""
+    score = f"{column.score:.2f}" if enough else ""
+    found = f"{column.detectable:.2f}" if column.detectable is not None else ""
     return (
-        "<h2>Every column</h2><div class=scroll><table><thead><tr><th scope=col>column</th>"
-        "<th scope=col>verdict</th><th scope=col>adjusted p</th><th scope=col>effects</th>"
-        f"<th scope=col>missing</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<tr><td>{name(column.name)}</td><td>{view.say(column.state)}</td><td class=n>{score}</td><td class=n>{p}</td>"
+        f"<td class=n>{column.missing:.2%}</td><td class=n>{found}</td><td>{effects}</td></tr>"
     )
 
 
-def _card(result: Result, baseline: Baseline, column: ColumnVerdict) -> str:
-    now, then = result.profile.columns[column.name], baseline.references[column.name]
-    if column.kind == "numbers" and then.steps is not None and now.quantiles.count:
-        steps = now.quantiles.steps()
-        drawn = drawings.histogram(steps, then.steps) + drawings.ecdf(steps, then.steps)
-        mean = f"mean {drawings.short(then.mean)} → {drawings.short(now.moments.mean)}"
-    else:
-        counts = now.categories.counts if now.categories else {}
-        drawn = drawings.bars(counts, then.counts, now.present, then.present)
-        mean = f"{len(then.counts)} → {now.categories.distinct if now.categories else 0} different values"
-    gone = f"missing {1 - then.present / max(1, then.rows):.1%} → {1 - now.completeness:.1%}"
+def _p(p: float) -> str:
+    return f"{p:.2g}" if p >= SMALLEST else f"&lt; {SMALLEST:.0g}"
+
+
+def _violations(view: View) -> str:
+    violations = view.result.violations
+    if not violations:
+        return ""
+    rows = [
+        f"<tr><td>{v.constraint_check_type}</td><td>{name(v.feature_name)}</td><td>{safe(v.description)}</td></tr>"
+        for v in violations[:VIOLATIONS]
+    ]
+    more = len(violations) - VIOLATIONS
     return (
-        f'<section class="card"><h3>{escape(column.name)}</h3>'
-        f'<p class="dim">{column.state} · {mean} · {gone}</p>{drawn}</section>'
+        _heading(view.say("sagemaker"))
+        + _rows("stack", [view.say(key) for key in ("check", "feature", "description")], rows)
+        + (_dim(view.say("more_violations", count=more)) if more > 0 else "")
     )
 
 
-def _notes(columns: Sequence[ColumnVerdict]) -> str:
+def _notes(view: View, columns: Sequence[ColumnVerdict]) -> str:
     found = [column.detectable for column in columns if column.detectable is not None]
-    sure = (
-        f"A shift of the mean of {max(found):.2f} standard deviations or more would have been found in any column of"
-        " numbers, 95 times of 100. " if found else ""
-    )  # fmt: skip
-    return (
-        f'<h2>How to read this</h2><p class="dim">{sure}A column counts as changed when its tests together are'
-        " significant, with at most 1 % false ones among all columns (Benjamini and Hochberg), and the change is large"
-        " enough to matter. “Not enough data” is not “no drift”. Drift by itself is a notice: the model may still"
-        " be right.</p>"
-    )
+    sure = f"{view.say('sure', shift=max(found))} " if found else ""
+    return _heading(view.say("how")) + _dim(sure + view.say("explain"))
