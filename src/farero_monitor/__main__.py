@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
-# before numpy comes: its BLAS threads cost more than they bring on small blocks
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
 from farero_monitor.dataset import Format, Source, UnreadableDataError
 from farero_monitor.drift.verdict import largest
 from farero_monitor.monitor import Baseline, BaselineError, Result, judge, take_baseline

@@ -7,16 +7,13 @@ window. A message goes to `output/message` below /opt/ml (SAGEMAKER_BASE_DIR, wh
 from __future__ import annotations
 
 import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
 from farero_monitor.aws import metrics
 from farero_monitor.aws.content import section
 from farero_monitor.dataset import Source, UnreadableDataError

@@ -124,7 +124,7 @@ def _profiles(
             yield profile_part(source, part, sample)
         return
     with Workers(workers) as pool:
-        yield from map(Profile.from_bytes, pool.map([(source, part, sample) for part in parts]))
+        yield from pool.map([(source, part, sample) for part in parts])
 
 
 def profile_part(source: Source, part: Part, sample: int) -> Profile:

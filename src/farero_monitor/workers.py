@@ -1,4 +1,4 @@
-"""Processes that profile parts of a data set: fresh interpreters, whatever threads the caller has, fed over pipes.
+"""Processes that profile parts of a data set: this one, and fresh interpreters that are fed over pipes.
 
 Not `multiprocessing`: forking is not safe beside the threads of pyarrow and BLAS, and spawning runs the caller's main
 module again, which a notebook or a script without a guard does not survive.
@@ -18,6 +18,12 @@ from typing import IO, TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from farero_monitor.dataset import Part, Source
+    from farero_monitor.profile.dataset import Profile
+
+    #: What to profile, and the rows of its sample.
+    Task = tuple[Source, Part, int]
+
 _LENGTH = struct.Struct(">Q")
 
 
@@ -26,7 +32,7 @@ class WorkerDiedError(Exception):
 
 
 class Workers:
-    """A few processes, each with one thread of libraries; a context manager."""
+    """So many processes at work, the caller's among them; a context manager."""
 
     def __init__(self, count: int) -> None:
         environ = os.environ | {
@@ -36,15 +42,15 @@ class Workers:
         }
         environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self._threads = ThreadPoolExecutor(count)
-        self._free: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        self._free: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
         self._all = [
             subprocess.Popen(
                 [sys.executable, "-m", "farero_monitor.workers"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ,
             )
-            for _ in range(count)
+            for _ in range(count - 1)
         ]  # fmt: skip
-        for process in self._all:
+        for process in (None, *self._all):
             self._free.put(process)
 
     def __enter__(self) -> Self:
@@ -56,28 +62,39 @@ class Workers:
             process.kill()
             process.communicate()
 
-    def map(self, tasks: Sequence[Any]) -> Iterator[bytes]:
+    def map(self, tasks: Sequence[Task]) -> Iterator[Profile]:
         """Yield the profile of each task in their order; an error of a task is raised here."""
         return self._threads.map(self._one, tasks)
 
-    def _one(self, task: Any) -> bytes:
+    def _one(self, task: Task) -> Profile:
+        from farero_monitor.dataset import profile_part
+        from farero_monitor.profile.dataset import Profile
+
         process = self._free.get()
         try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            send(process.stdin, pickle.dumps(task))
-            answer = receive(process.stdout)
-        except OSError as error:
-            raise WorkerDiedError(str(error)) from error
+            if process is None:
+                return profile_part(*task)
+            answer = ask(process, pickle.dumps(task))
         finally:
             self._free.put(process)
-        if answer is None:
-            code = process.wait()
-            raise WorkerDiedError(f"a process that read the data ended with code {code}")
         ok, result = pickle.loads(answer)  # noqa: S301 - our own child wrote it
         if not ok:
             raise result
-        return result
+        return Profile.from_bytes(result)
+
+
+def ask(process: subprocess.Popen[bytes], task: bytes) -> bytes:
+    """Give a process a task and return its answer; raises WorkerDiedError."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        send(process.stdin, task)
+        answer = receive(process.stdout)
+    except OSError as error:
+        raise WorkerDiedError(str(error)) from error
+    if answer is None:
+        raise WorkerDiedError(f"a process that read the data ended with code {process.wait()}")
+    return answer
 
 
 def send(stream: IO[bytes], content: bytes) -> None:
@@ -101,6 +118,7 @@ def main() -> None:
     """Work until the pipe ends. What a script prints must not get between the messages."""
     answers, tasks = os.fdopen(os.dup(1), "wb"), sys.stdin.buffer
     os.dup2(2, 1)
+    import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
     from farero_monitor.dataset import profile_part
 
     while (content := receive(tasks)) is not None:

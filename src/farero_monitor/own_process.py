@@ -1,0 +1,46 @@
+"""Imported first by programs whose process belongs to the analyzer alone: libraries start quickly, in one thread.
+
+BLAS threads cost more than they bring on small blocks. And pyarrow imports pandas, where it is installed, with the
+first array it makes, to know a Series when it sees one: half a second for what nobody here passes to it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+
+def _prepare() -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if "pandas" in sys.modules or "pyarrow" in sys.modules:
+        return
+    blocked = _WithoutPandas()
+    sys.meta_path.insert(0, blocked)
+    try:
+        from farero_monitor.untyped import pa
+
+        pa.array([1])  # looks for pandas this once; `to_pandas` of a script looks again
+    finally:
+        sys.meta_path.remove(blocked)
+
+
+class _WithoutPandas:
+    """Finds no pandas."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        _ = path, target
+        if name == "pandas":
+            raise ModuleNotFoundError("not wanted here", name=name)
+        return None
+
+
+_prepare()
