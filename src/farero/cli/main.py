@@ -16,7 +16,7 @@ from farero.cli import (
     deploying,
     environment,
     looking,
-    monitor_schedules,
+    monitor,
     opening,
     server,
     story,
@@ -69,7 +69,7 @@ app = typer.Typer(
 app.add_typer(capturing.app, name="capture")
 app.add_typer(alarms.app, name="alarm")
 app.add_typer(dashboards.app, name="dashboard")
-app.add_typer(monitor_schedules.app, name="monitor")
+app.add_typer(monitor.app, name="monitor")
 for command in (
     server.up, server.down, server.status, server.doctor,
     environment.env, deploying.deploy, deploying.invoke,

@@ -1,0 +1,70 @@
+"""`farero monitor baseline`: say what is normal, from the training data."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from farero.cli.monitor.analyzer import analyze, needs_analyzer
+from farero.cli.monitor.places import FILES, download, files_of, place, split_uri
+from farero.cli.output import WRONG_USAGE, fail, result, say
+from farero.cli.session import client, guarded
+
+
+def baseline(
+    endpoint: str,
+    data: Annotated[str, typer.Argument(help="Training data: a file, a folder, or s3://…")],
+    *,
+    name: Annotated[str, typer.Option(help="Of this baseline, beside others there are.")] = "",
+    kind: Annotated[str, typer.Option("--format", help="csv, parquet, json; by the name.")] = "",
+    no_header: Annotated[bool, typer.Option("--no-header", help="CSV without names.")] = False,
+    missing: Annotated[
+        list[str] | None, typer.Option(help="A text for a missing value, as NA; repeatable.")
+    ] = None,
+) -> None:
+    """Say what is normal: farero monitor baseline price train.csv. The target is the first column."""
+    needs_analyzer()
+    where = place(endpoint)
+    prefix = where.baseline(name)
+    with tempfile.TemporaryDirectory(prefix="farero-") as folder:
+        output = Path(folder) / "baseline"
+        asked = ["baseline", str(_local(data, Path(folder) / "data")), "-o", str(output)]
+        asked += ["--format", kind] if kind else []
+        asked += ["--no-header"] if no_header else []
+        asked += [word for text in missing or () for word in ("--missing", text)]
+        code, printed = analyze(asked)
+        if code:
+            fail("E-BASELINE", printed, where=data, fix="farero monitor baseline --help")
+        s3 = client("s3")
+        for file in FILES:
+            guarded(
+                lambda file=file: s3.upload_file(str(output / file), where.bucket, prefix + file)
+            )
+        rows = json.loads((output / "statistics.json").read_bytes())["dataset"]["item_count"]
+    uri = where.uri(prefix)
+    result({"baseline": uri, "rows": rows}, escape(printed.rsplit("\n\n", 1)[0]))
+    say(escape(f"\n{rows:,} rows are the baseline of {endpoint}, in {uri}"))
+    flag = f" --baseline {name}" if name else ""
+    say(escape(f"next: farero monitor run {endpoint}{flag}"))
+
+
+def _local(data: str, folder: Path) -> Path:
+    """Return data as a local path; what lies in S3 is fetched."""
+    if not data.startswith("s3://"):
+        path = Path(data)
+        if not path.exists():
+            fail("E-NO-DATA", f"there is no {path}", where=str(Path.cwd()),
+                 fix="farero monitor baseline --help", status=WRONG_USAGE)  # fmt: skip
+        return path
+    bucket, key = split_uri(data)
+    found = files_of(bucket, key)
+    if not found:
+        fail("E-NO-DATA", f"there is nothing under {data}", where="S3", fix=f"aws s3 ls {data}")
+    for one in found:
+        download(bucket, one["Key"], folder / one["Key"].replace("/", "_"))
+    return folder
