@@ -152,3 +152,32 @@ def test_the_sample_of_merged_parts_is_uniform(written):
     for part, rows in enumerate((500, 5000, 20_000)):
         expected = 2000 * rows / 25_500
         assert abs(kept.count(str(part)) - expected) < 5 * math.sqrt(expected)
+
+
+@pytest.mark.parametrize(
+    "rows", [8191, 8192, 8193, 16_383, 16_384, 32_767, 62_500, 65_536, 1_000_001]
+)
+def test_a_block_added_at_once_keeps_its_count_its_ends_and_its_ranks(rows):
+    values = np.random.default_rng(rows).normal(size=rows)
+    sketch, others = Quantiles(), Quantiles()
+    sketch.update(values)
+    others.update(np.array([-9.0, 9.0]))
+    others.merge(sketch)
+    back = Quantiles.from_bytes(others.to_bytes())
+    assert back.count == rows + 2 == sum(len(x) << i for i, x in enumerate(back.levels()))
+    steps, at = sketch.steps(), np.linspace(-3, 3, 301)
+    assert np.abs(steps.cdf(at) - Steps.of_values(values).cdf(at)).max() < 0.0015
+    assert back.steps().quantile([0.0, 1.0]).tolist() == [-9.0, 9.0]
+
+
+def test_ranks_of_many_blocks_are_not_off_to_one_side():
+    at, off = np.linspace(0.05, 0.95, 19), []
+    for seed in range(60):
+        values = np.random.default_rng(seed).random(100_000)
+        sketch = Quantiles()
+        for block in np.split(values, 4):
+            sketch.update(block)
+        off.append(sketch.steps().cdf(at) - Steps.of_values(values).cdf(at))
+    mean, deviation = np.mean(off, axis=0), np.std(off, axis=0)
+    assert np.abs(off).max() < 0.002
+    assert (np.abs(mean) < 4.5 * deviation / np.sqrt(60)).all()

@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 K = 2048
-#: Of a sketch with more than one value, after its first eight bytes: values seen, least k, levels.
-_PREAMBLE = struct.Struct("<QHB")
+#: DataSketches' binary form: ints of preamble, version, family, flags, k, least values of a level; then, of a sketch
+#: with more than one value, values seen, k, levels.
+_HEAD = struct.Struct("<BBBBHBx")
+_PREAMBLE = struct.Struct("<QHBx")
+_LEAST_OF_A_LEVEL = 8
+#: A larger block is sorted and thinned out before it is added: about four times as fast as value by value.
+BLOCK = 4 * K
 #: Shrinking factor of the levels, as SageMaker's files state it.
 C = 0.64
 
@@ -43,7 +48,27 @@ class Quantiles:
             # the binding takes writable, contiguous arrays only
             if not (values.flags.writeable and values.flags.c_contiguous):
                 values = np.array(values)
-            self._kll.update(values)
+            if len(values) < BLOCK:
+                self._kll.update(values)
+            else:
+                self._update_block(values)
+
+    def _update_block(self, values: Floats) -> None:
+        """Add many values at once, as a sketch of their own.
+
+        A compactor of KLL sorts what it holds and passes every second value on, beginning at random with the first or
+        the second. Doing that `level` times to a whole sorted block is to take every 2**level-th value; of the ranks
+        in the block none is off by more than 2**level, at most a two-thousandth of it.
+        """
+        level = (len(values) // (2 * K)).bit_length()  # leaves 2,048 to 4,095 values
+        left = len(values) % (1 << level)
+        if left:
+            self._kll.update(values[:left].copy())
+        ordered = np.sort(values[left:])
+        thinned = ordered[int(_random.integers(1 << level)) :: 1 << level]
+        self._kll.merge(
+            datasketches.kll_doubles_sketch.deserialize(_written(ordered, thinned, level))
+        )
 
     def merge(self, other: Quantiles) -> None:
         """Add what another sketch has seen."""
@@ -63,7 +88,7 @@ class Quantiles:
         content, count = self.to_bytes(), self.count
         if count < 2:
             return [list(np.frombuffer(content, "<f8", count, 8))]
-        _, _, levels = _PREAMBLE.unpack_from(content, 8)
+        _, _, levels = _PREAMBLE.unpack_from(content, _HEAD.size)
         starts = np.frombuffer(content, "<u4", levels, 20)
         items = np.frombuffer(content, "<f8", -1, 20 + 4 * levels)[
             2:
@@ -86,6 +111,31 @@ class Quantiles:
             return cls(datasketches.kll_doubles_sketch.deserialize(data))
         except RuntimeError as error:
             raise ValueError(f"not a KLL sketch: {error}") from error
+
+
+_random = np.random.default_rng()
+
+
+def _written(ordered: Floats, thinned: Floats, level: int) -> bytes:
+    """Return the binary form of a sketch that holds some of `ordered`'s values, all in one level."""
+    end = _capacity(level + 1)
+    start = end - len(thinned)
+    return b"".join(
+        [
+            _HEAD.pack(5, 1, 15, 0, K, _LEAST_OF_A_LEVEL),
+            _PREAMBLE.pack(len(ordered), K, level + 1),
+            np.full(level + 1, start, "<u4").tobytes(),
+            ordered[[0, -1]].astype("<f8").tobytes(),
+            thinned.astype("<f8").tobytes(),
+        ]
+    )
+
+
+def _capacity(levels: int) -> int:
+    """Return how many values a sketch of so many levels has room for: k on top, below it two thirds of that each."""
+    return sum(
+        max(_LEAST_OF_A_LEVEL, (((2 * K) << depth) // 3**depth + 1) >> 1) for depth in range(levels)
+    )
 
 
 @dataclass(frozen=True, slots=True)
