@@ -10,7 +10,7 @@ from farero_monitor.report.view import name, safe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from farero_monitor.report.history import Figure, Quality
+    from farero_monitor.history import Figure, Quality
     from farero_monitor.report.view import View
 
 #: Metrics that are drawn and listed, of each kind.

@@ -10,9 +10,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from farero_monitor.drift.verdict import ORDER, sentence
+from farero_monitor.history import of_content
 from farero_monitor.report import lines, model_quality
 from farero_monitor.report.cards import cards
-from farero_monitor.report.history import of_content
 from farero_monitor.report.style import STYLE
 from farero_monitor.report.view import View, name, safe
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from farero_monitor.drift.verdict import ColumnVerdict, Finding
     from farero_monitor.monitor import Baseline, Result
-    from farero_monitor.report.history import Window
     from farero_monitor.words import Language
 
 #: Bytes of a page: 300 KB at 20 columns, 2 MB at 1,000, and never more.
@@ -35,24 +34,18 @@ SMALLEST = 1e-12
 MANY = 0.3
 
 
-def write(  # noqa: PLR0913 - all but the first three have defaults
-    result: Result, baseline: Baseline, path: Path, title: str = "",
-    *, history: Sequence[Window] = (), language: Language = "en",
-) -> None:  # fmt: skip
-    """Write the page of a judged window. history: the windows before it, the oldest first."""
+def write(
+    result: Result, baseline: Baseline, path: Path, title: str = "", *, language: Language = "en"
+) -> None:
+    """Write the page of a judged window."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        page(result, baseline, title, history=history, language=language), encoding="utf-8"
-    )
+    path.write_text(page(result, baseline, title, language=language), encoding="utf-8")
 
 
-def page(
-    result: Result, baseline: Baseline, title: str = "",
-    *, history: Sequence[Window] = (), language: Language = "en",
-) -> str:  # fmt: skip
-    """Return the page of a judged window."""
+def page(result: Result, baseline: Baseline, title: str = "", *, language: Language = "en") -> str:
+    """Return the page of a judged window; the windows before it are drawn along with it."""
     judged = result.verdict
-    view = View(result, baseline, [*history, of_content(result.report())], language)
+    view = View(result, baseline, [*result.earlier, of_content(result.report())], language)
     title = safe(title) if title else view.say("title")
     columns = sorted(judged.columns, key=lambda c: (c.state != "changed", -c.score, c.adjusted))
     answers = result.profile.answers

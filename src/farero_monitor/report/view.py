@@ -13,8 +13,8 @@ from farero_monitor.report.texts import TABLES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from farero_monitor.history import Point, Window
     from farero_monitor.monitor import Baseline, Result
-    from farero_monitor.report.history import Point, Window
     from farero_monitor.words import Language
 
 #: Characters of a name or a text that are shown.

@@ -110,15 +110,12 @@ class History:
     #: (file, reason)
     left_out: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
-    def before(self, window: Window) -> list[Window]:
-        """Return the windows earlier than this one; one that is judged again is not its own past."""
-        if not window.begin:
-            return self.windows
-        mine = (window.begin, window.until)
+    def before(self, start: str, end: str) -> list[Window]:
+        """Return the windows earlier than one; a window that is judged again is not its own past."""
         return [
-            one
-            for one in self.windows
-            if one.begin <= window.begin and (one.begin, one.until) != mine
+            window
+            for window in self.windows
+            if not start or (window.begin <= start and (window.begin, window.until) != (start, end))
         ]
 
 
