@@ -67,7 +67,8 @@ class Finding:
     """Something to tell, in plain words."""
 
     severity: Severity
-    #: drift, completeness, type, missing column, extra column, new values, pair, prediction, many columns
+    #: drift, completeness, type, missing column, extra column, new values, pair, prediction, many columns,
+    #: estimated quality
     kind: str
     column: str
     text: str
@@ -265,6 +266,12 @@ def _tell(
         )
         for pair in made.pairs[:10]
     ]  # fmt: skip
+    add(made, [])
+
+
+def add(made: Verdict, findings: Sequence[Finding]) -> None:
+    """Add what another analysis has found, and say the whole again."""
+    made.findings += findings
     made.findings.sort(key=lambda found: -ORDER.index(found.severity))
     worst = max((ORDER.index(found.severity) for found in made.findings), default=0)
     made.severity = ORDER[worst]
@@ -288,8 +295,11 @@ def sentence(made: Verdict, language: words.Language = "en") -> str:
         return words.say("nothing", language, rows=made.rows)
     drifted = made.drifted
     parts: list[str] = []
-    if broken := [f for f in made.findings if f.severity == "critical"]:
-        columns = list(dict.fromkeys(f.column for f in broken))
+    critical = [found for found in made.findings if found.severity == "critical"]
+    if any(found.kind == "estimated quality" for found in critical):
+        parts.append(words.say("quality_left", language))
+    if broken := [found.column for found in critical if found.column]:
+        columns = list(dict.fromkeys(broken))
         parts.append(words.say("broken_in", language, columns=_some(columns, language)))
     if drifted:
         parts.append(
