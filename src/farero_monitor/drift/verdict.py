@@ -68,7 +68,7 @@ class Finding:
 
     severity: Severity
     #: drift, completeness, type, missing column, extra column, new values, pair, prediction, many columns,
-    #: estimated quality
+    #: estimated quality, measured quality, few labels
     kind: str
     column: str
     text: str
@@ -291,6 +291,8 @@ def sentence(made: Verdict, language: words.Language = "en") -> str:
         return words.say("no_records", language)
     if made.columns and len(unsure) == len(made.columns):
         return words.say("not_enough", language, rows=made.rows)
+    if any(found.kind == "few labels" for found in made.findings):
+        return words.say("few_labels", language, rows=made.rows)
     if made.severity == "none":
         return words.say("nothing", language, rows=made.rows)
     drifted = made.drifted
@@ -298,6 +300,8 @@ def sentence(made: Verdict, language: words.Language = "en") -> str:
     critical = [found for found in made.findings if found.severity == "critical"]
     if any(found.kind == "estimated quality" for found in critical):
         parts.append(words.say("quality_left", language))
+    if any(found.kind == "measured quality" for found in critical):
+        parts.append(words.say("measured_left", language))
     if broken := [found.column for found in critical if found.column]:
         columns = list(dict.fromkeys(broken))
         parts.append(words.say("broken_in", language, columns=_some(columns, language)))
