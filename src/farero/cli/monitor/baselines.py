@@ -39,7 +39,10 @@ def baseline(
         asked += [word for text in missing or () for word in ("--missing", text)]
         code, printed = analyze(asked)
         if code:
-            fail("E-BASELINE", printed, where=data, fix="farero monitor baseline --help")
+            again = f"farero monitor baseline {endpoint} {data} --no-header"
+            headless = "has no header" in printed
+            fail("E-BASELINE", printed.partition(" Read it without one")[0], where=data,
+                 fix=again if headless else "farero monitor baseline --help")  # fmt: skip
         s3 = client("s3")
         for file in FILES:
             guarded(

@@ -82,11 +82,6 @@ def compare(
     seen: of answer and request together, under the names that the analyzer gave them; request: how many of them the
     request has; by_name: whether the request's values have names of their own.
     """
-    if known and all(_is_number(column.name) for column in known):
-        return Mistake(
-            f"the baseline's columns are called {_some(known)}: the first row of values was taken for names",
-            f"{fix} --no-header",
-        )
     if by_name:
         return _by_name(known, seen, request, fix)
     return _by_position(known, seen, request, fix)
@@ -204,14 +199,6 @@ def _request(line: str) -> dict[str, Any]:
         half: value for half, value in record["captureData"].items() if half != "endpointOutput"
     }
     return record
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _some(columns: Sequence[Column], most: int = 4) -> str:

@@ -79,6 +79,15 @@ def rm(endpoint: str) -> None:
     """Judge an endpoint no more; baseline, labels and reports stay."""
     sagemaker, name = client("sagemaker"), _needed(endpoint)
     guarded(lambda: sagemaker.delete_monitoring_schedule(MonitoringScheduleName=name))
+    # the console's "Run now" leaves a schedule that ran once; a definition goes when no schedule uses it
+    listed = guarded(
+        lambda: sagemaker.list_monitoring_schedules(
+            MonitoringJobDefinitionName=name, MaxResults=100
+        )
+    )
+    for one in listed["MonitoringScheduleSummaries"]:
+        left = one["MonitoringScheduleName"]
+        guarded(lambda left=left: sagemaker.delete_monitoring_schedule(MonitoringScheduleName=left))
     guarded(lambda: sagemaker.delete_data_quality_job_definition(JobDefinitionName=name))
     result({"removed": name}, escape(f"removed {name}"))
 
