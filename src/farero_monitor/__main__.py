@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,15 @@ from typing import TYPE_CHECKING
 import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
 from farero_monitor.dataset import Format, Source, UnreadableDataError
 from farero_monitor.drift.verdict import largest
+from farero_monitor.estimate.figures import TITLES
+from farero_monitor.estimate.labelled import Labelled, LabelsError
+from farero_monitor.history import read as read_history
 from farero_monitor.monitor import Baseline, BaselineError, Result, judge, take_baseline
 from farero_monitor.readers.files import NoDataError
 from farero_monitor.readers.options import Options
 from farero_monitor.readers.scripts import ScriptError
 from farero_monitor.report.page import write as write_report
+from farero_monitor.words import of_environment
 from farero_monitor.workers import WorkerDiedError
 
 if TYPE_CHECKING:
@@ -32,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         return asked.do(asked)
-    except (NoDataError, UnreadableDataError, ScriptError, BaselineError, WorkerDiedError) as error:
+    except (
+        NoDataError, UnreadableDataError, ScriptError, BaselineError, LabelsError, WorkerDiedError,
+    ) as error:  # fmt: skip
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
@@ -58,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--script", type=Path, help="with a preprocess_handler")
         command.add_argument("--output", "-o", type=Path, help="folder for the files")
         command.add_argument("--workers", type=int, help="processes; by default one a core")
+    baseline.add_argument("--target", metavar="COLUMN", help="with the true class or number")
+    baseline.add_argument("--prediction", default="", metavar="COLUMN", help="told by the model")
+    baseline.add_argument(
+        "--probability", action="append", default=[], metavar="[CLASS=]COLUMN",
+        help="told by the model; of more than two classes one for each, with its class",
+    )  # fmt: skip
     baseline.set_defaults(do=_baseline)
     run.add_argument("--baseline", "-b", type=Path, required=True, help="folder with its files")
     run.add_argument("--since", default="", metavar="TIME", help="ISO 8601 in UTC, of captures")
@@ -65,13 +78,22 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--output-last", action="store_true", help="the target is the last column")
     run.add_argument("--keep", action="store_true", help="keep a profile beside each file")
     run.add_argument("--report", type=Path, help="write one HTML page")
+    run.add_argument(
+        "--history", type=Path, metavar="FOLDER",
+        help="outputs of earlier windows: the report draws them, and a notice needs two of three",
+    )  # fmt: skip
+    run.add_argument(
+        "--language", choices=["en", "es"], default=of_environment(os.environ),
+        help="of the report; by default that of LANG",
+    )  # fmt: skip
     run.set_defaults(do=_run)
     return parser
 
 
 def _baseline(asked: argparse.Namespace) -> int:
     output = asked.output or Path("baseline")
-    found = take_baseline(_source(asked, ()), output, workers=asked.workers)
+    labelled = _labelled(asked)
+    found = take_baseline(_source(asked, ()), output, workers=asked.workers, labelled=labelled)
     width = max((len(name) for name in found.columns), default=6)
     print(f"{'column':{width}}  {'type':10}  {'missing':>8}  mean ± deviation, or values")
     for column in found.columns.values():
@@ -85,16 +107,37 @@ def _baseline(asked: argparse.Namespace) -> int:
         print(f"{column.name:{width}}  {column.inferred_type:10}  {missing:>8}  {what}")
     _unread(found)
     print(f"\n{found.rows:,} rows. The baseline is in {output}.")
+    if labelled is not None:
+        print("Runs against it estimate the model's quality, without labels.")
     return 0
+
+
+def _labelled(asked: argparse.Namespace) -> Labelled | None:
+    if not asked.target:
+        if asked.prediction or asked.probability:
+            raise LabelsError("--prediction and --probability need --target, the true one.")
+        return None
+    columns = dict(_named(text) for text in asked.probability)
+    return Labelled(asked.target, asked.prediction, columns)
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, _, column = text.rpartition("=")
+    return name, column
 
 
 def _run(asked: argparse.Namespace) -> int:
     baseline = Baseline.of_folder(asked.baseline)
     source = _source(asked, tuple(baseline.constraints.names))
-    result = judge(source, baseline, asked.output, workers=asked.workers, keep=asked.keep)
+    past = None if asked.history is None else read_history(asked.history)
+    for file, reason in past.left_out if past else ():
+        print(f"{file} is no report of an earlier window and left out: {reason}", file=sys.stderr)
+    result = judge(
+        source, baseline, asked.output, workers=asked.workers, keep=asked.keep, history=past
+    )
     _show(result)
     if asked.report is not None:
-        write_report(result, baseline, asked.report)
+        write_report(result, baseline, asked.report, language=asked.language)
         print(f"The report is in {asked.report}.")
     return 1 if result.verdict.severity == "critical" else 0
 
@@ -110,10 +153,27 @@ def _show(result: Result) -> None:
         p = "" if column.state == "not enough data" else f"{column.adjusted:.1e}"
         print(f"{column.name:{width}}  {column.state:15}  {p:>10}  {effect}")
     _unread(result.profile)
+    _estimates(result)
     print(f"\n{judged.sentence}")
     for finding in judged.findings:
         print(f"  {finding.severity:8}  {finding.column or 'all'}: {finding.text}")
     print(result.message)
+
+
+def _estimates(result: Result) -> None:
+    estimated = result.more.get("estimated")
+    if not estimated:
+        return
+    if estimated["reason"]:
+        print(f"\nQuality could not be estimated: {estimated['reason']}")
+        return
+    print(f"\n{'estimated':10}  {'value':>8}  {'band of 95 %':>19}  {'baseline':>8}")
+    for name, found in estimated["figures"].items():
+        band = f"{found['low']:.4g} to {found['high']:.4g}"
+        state = "" if found["state"] == "same" else found["state"]
+        print(
+            f"{TITLES[name]:10}  {found['value']:8.4g}  {band:>19}  {found['reference']:8.4g}  {state}"
+        )
 
 
 def _unread(found: Profile) -> None:

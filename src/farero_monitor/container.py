@@ -17,11 +17,14 @@ import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedI
 from farero_monitor.aws import metrics
 from farero_monitor.aws.content import section
 from farero_monitor.dataset import Source, UnreadableDataError
-from farero_monitor.monitor import SAMPLE, Baseline, BaselineError, judge, take_baseline
+from farero_monitor.estimate.labelled import Labelled, LabelsError
+from farero_monitor.history import read as read_history
+from farero_monitor.monitor import ESTIMATE, SAMPLE, Baseline, BaselineError, judge, take_baseline
 from farero_monitor.readers.files import NoDataError
 from farero_monitor.readers.options import Options
 from farero_monitor.readers.scripts import ScriptError, load
 from farero_monitor.report.page import write as write_report
+from farero_monitor.words import of_environment
 from farero_monitor.workers import WorkerDiedError
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ def main() -> int:
         message = run(os.environ)
         code = 0
     except (
-        SettingError, NoDataError, UnreadableDataError, ScriptError, BaselineError, WorkerDiedError, OSError,
+        SettingError, NoDataError, UnreadableDataError, ScriptError, BaselineError, LabelsError,
+        WorkerDiedError, OSError,
     ) as error:  # fmt: skip
         message, code = str(error), 255
     print(message, file=sys.stderr if code else sys.stdout)
@@ -58,19 +62,24 @@ def run(environ: Mapping[str, str]) -> str:
     if constraints:
         statistics = environ.get("baseline_statistics")
         file = _file(constraints)
-        sample = environ.get("baseline_sample")
+        sample, learned = environ.get("baseline_sample"), environ.get("baseline_estimate")
         baseline = Baseline.read(
             file,
             _file(statistics) if statistics else None,
             _file(sample) if sample else file.parent / SAMPLE,
+            _file(learned) if learned else file.parent / ESTIMATE,
         )
     source = _source(environ, tuple(baseline.constraints.names) if baseline else ())
     if baseline is None:
-        take_baseline(source, output)
+        take_baseline(source, output, labelled=_labelled(environ))
         message = "Completed: Job completed successfully with no violations."
     else:
-        result = judge(source, baseline, output)
-        write_report(result, baseline, output / "report.html")
+        past = environ.get("history_source")
+        history = read_history(Path(past)) if past else None
+        for file, reason in history.left_out if history else ():
+            print(f"{file} is no report of an earlier window and left out: {reason}")
+        result = judge(source, baseline, output, history=history)
+        write_report(result, baseline, output / "report.html", language=of_environment(environ))
         if environ.get("publish_cloudwatch_metrics") == "Enabled":
             _publish(environ, metrics.lines(
                 result, baseline, environ.get("sagemaker_endpoint_name", ""),
@@ -122,6 +131,19 @@ def _source(environ: Mapping[str, str], names: tuple[str, ...]) -> Source:
         header=bool(details.get("header", True)),
         options=options,
         script=_file(script) if script else None,
+    )
+
+
+def _labelled(environ: Mapping[str, str]) -> Labelled | None:
+    """Return the columns of a labelled baseline, in the variables that SageMaker has for model quality."""
+    target = environ.get("ground_truth_attribute")
+    if not target:
+        return None
+    probability = environ.get("probability_attribute")
+    return Labelled(
+        target,
+        environ.get("inference_attribute", ""),
+        {"": probability} if probability else {},
     )
 
 

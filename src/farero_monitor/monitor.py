@@ -10,18 +10,24 @@ import msgspec
 from farero_monitor.aws import checks, constraints, statistics
 from farero_monitor.dataset import Source, profile
 from farero_monitor.drift import verdict
+from farero_monitor.estimate import estimator
+from farero_monitor.estimate.estimator import Estimator
+from farero_monitor.history import drifted
 from farero_monitor.profile.sample import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
+    from farero_monitor.estimate.labelled import Labelled
+    from farero_monitor.history import History, Window
     from farero_monitor.profile.dataset import Profile
 
 STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
 VIOLATIONS, REPORT = "constraint_violations.json", "drift_report.json"
 #: Rows of the baseline, beside its statistics, for what concerns several columns.
 SAMPLE = "baseline.sample"
+#: What was learned of a labelled baseline, so that the quality of a window without labels can be estimated.
+ESTIMATE = "baseline.estimate"
 
 
 class BaselineError(Exception):
@@ -38,11 +44,14 @@ class Baseline:
     )
     #: Rows as a table of texts; None of a baseline that was made elsewhere.
     sample: Any = None
+    #: None of a baseline without labels.
+    estimator: Estimator | None = None
 
     @classmethod
     def read(
-        cls, constraints_file: Path, statistics_file: Path | None, sample_file: Path | None = None
-    ) -> Baseline:
+        cls, constraints_file: Path, statistics_file: Path | None, sample_file: Path | None = None,
+        estimate_file: Path | None = None,
+    ) -> Baseline:  # fmt: skip
         """Read a baseline, ours or SageMaker's; raises BaselineError."""
         try:
             found = cls(constraints.Constraints(_object(constraints_file)))
@@ -50,6 +59,8 @@ class Baseline:
                 found.references = statistics.references(_object(statistics_file))
             if sample_file is not None and sample_file.is_file():
                 found.sample = Sample.from_bytes(sample_file.read_bytes()).table()
+            if estimate_file is not None and estimate_file.is_file():
+                found.estimator = Estimator.from_bytes(estimate_file.read_bytes())
         except (OSError, ValueError) as error:
             raise BaselineError(str(error)) from error
         return found
@@ -57,7 +68,9 @@ class Baseline:
     @classmethod
     def of_folder(cls, folder: Path) -> Baseline:
         """Read the files that `take_baseline` wrote."""
-        return cls.read(folder / CONSTRAINTS, folder / STATISTICS, folder / SAMPLE)
+        return cls.read(
+            folder / CONSTRAINTS, folder / STATISTICS, folder / SAMPLE, folder / ESTIMATE
+        )
 
 
 @dataclass(slots=True)
@@ -72,6 +85,8 @@ class Result:
     end: str = ""
     #: What other analyses add to the report, each under a key of its own: estimated, quality, together.
     more: dict[str, Any] = field(default_factory=dict[str, Any])
+    #: The windows before it, the oldest first, as far as they are known.
+    earlier: list[Window] = field(default_factory=list["Window"])
 
     def report(self) -> dict[str, Any]:
         """Return the content of `drift_report.json`: all that a page over many windows needs of this one."""
@@ -89,10 +104,27 @@ class Result:
         return f"CompletedWithViolations: Job completed successfully with {count} violations."
 
 
-def take_baseline(source: Source, output: Path, *, workers: int | None = None) -> Profile:
-    """Profile a data set and write its statistics, suggested constraints and sample; raises as `profile` does."""
+def take_baseline(
+    source: Source, output: Path, *, workers: int | None = None, labelled: Labelled | None = None
+) -> Profile:
+    """Profile a data set and write its statistics, suggested constraints and sample; raises as `profile` does.
+
+    labelled: the columns with the truth and the model's answer; what is learned of them is written, too, and raises
+    LabelsError. Nothing is promised of the truth then, as it does not come with requests; the answer's columns come
+    first, as in captures.
+    """
     found = profile(source, workers=workers)
+    learned = None
+    if labelled is not None:
+        learned = estimator.learn(found.sample.table(), labelled)
+        del found.columns[labelled.target]
+        if source.header:
+            rest = {name: c for name, c in found.columns.items() if name not in labelled.answers}
+            found.columns = {name: found.columns[name] for name in labelled.answers} | rest
     output.mkdir(parents=True, exist_ok=True)
+    (output / ESTIMATE).unlink(missing_ok=True)
+    if learned is not None:
+        (output / ESTIMATE).write_bytes(learned.to_bytes())
     _write(output / STATISTICS, statistics.statistics(found))
     _write(output / CONSTRAINTS, constraints.suggest(found))
     (output / SAMPLE).write_bytes(found.sample.to_bytes())
@@ -101,28 +133,27 @@ def take_baseline(source: Source, output: Path, *, workers: int | None = None) -
 
 def judge(  # noqa: PLR0913 - all but the first two have defaults
     source: Source, baseline: Baseline, output: Path | None = None, *, workers: int | None = None,
-    keep: bool = False, settings: verdict.Settings | None = None,
-    before: Sequence[Sequence[str]] = (),
+    keep: bool = False, settings: verdict.Settings | None = None, history: History | None = None,
 ) -> Result:  # fmt: skip
     """Profile a window, check it against a baseline, and write the four files if `output` says where to.
 
-    before: columns that drifted in each of the last windows, the newest first. Raises as `profile` does.
+    history: earlier windows; with them a notice needs two of three. Raises as `profile` does.
     """
     found = profile(source, workers=workers, keep=keep)
+    start, end = source.options.start or found.first, source.options.end or found.last
+    earlier = history.before(start, end) if history else []
     judged = verdict.judge(
         found, baseline.constraints, baseline.references, baseline.sample,
-        settings=settings, before=before,
+        settings=settings, before=drifted(earlier),
     )  # fmt: skip
+    more = _estimated(found, judged, baseline.estimator)
     calibrated = baseline.constraints.method == "Calibrated"
     violations = checks.check(
         found, baseline.constraints, baseline.references, drift=not calibrated
     )
     if calibrated:
         violations = [*(v for v in violations if not _tolerated(v, judged)), *_drifted(judged)]
-    made = Result(
-        found, violations, judged,
-        source.options.start or found.first, source.options.end or found.last,
-    )  # fmt: skip
+    made = Result(found, violations, judged, start, end, more, earlier)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         _write(output / STATISTICS, statistics.statistics(found))
@@ -130,6 +161,21 @@ def judge(  # noqa: PLR0913 - all but the first two have defaults
         _write(output / VIOLATIONS, checks.content(violations))
         _write(output / REPORT, made.report())
     return made
+
+
+def _estimated(
+    found: Profile, judged: verdict.Verdict, learned: Estimator | None
+) -> dict[str, Any]:
+    """Estimate the quality of a window, where the baseline had labels; add what there is to tell to the verdict."""
+    if learned is None or not found.rows:
+        return {}
+    made = learned.estimate(found.sample.table(), found.rows)
+    # labels that came along are nothing the data has too much
+    judged.findings = [
+        one for one in judged.findings if (one.kind, one.column) != ("extra column", learned.target)
+    ]
+    verdict.add(judged, made.findings())
+    return {"estimated": made.content()}
 
 
 def _drifted(judged: verdict.Verdict) -> list[checks.Violation]:
