@@ -24,6 +24,8 @@ Format = Literal["csv", "parquet", "json", "capture"]
 PART = 32 << 20
 #: Below this starting processes costs more than it gains.
 WORTH_PROCESSES = 24 << 20
+#: Rows of a sample that every part gives, however small it is.
+FEW = 500
 #: Share of lines that may be unreadable before a run counts as failed.
 UNREAD_LIMIT = 0.1
 
@@ -95,7 +97,7 @@ def _kept(
     ]  # fmt: skip
     # a kept profile is one of a whole file
     parts = [Part(path, names=_header(path, source)) for path in left]
-    fresh, new = _profiles(source, parts, workers, rows), {*left}
+    fresh, new = _profiles(source, parts, workers, rows, alike=True), {*left}
     for folder, paths in folders.items():
         if (known := cache.read(whole[folder])) is not None:
             yield known
@@ -115,16 +117,26 @@ def _kept(
 
 
 def _profiles(
-    source: Source, parts: list[Part], workers: int | None, sample: int
+    source: Source, parts: list[Part], workers: int | None, sample: int, *, alike: bool = False
 ) -> Iterator[Profile]:
-    size = sum((part.end or part.path.stat().st_size) - part.start for part in parts)
+    """Yield the profile of each part in their order; alike: with a sample that does not depend on the others."""
+    sizes = [(part.end or part.path.stat().st_size) - part.start for part in parts]
     workers = min(workers or len(os.sched_getaffinity(0)), len(parts))
-    if workers < 2 or size < WORTH_PROCESSES:
-        for part in parts:
-            yield profile_part(source, part, sample)
+    # of a part about twice the rows that will be among those of the whole
+    tasks = [
+        (
+            source,
+            part,
+            sample if alike else min(sample, FEW + 2 * sample * size // max(1, sum(sizes))),
+        )
+        for part, size in zip(parts, sizes, strict=True)
+    ]
+    if workers < 2 or sum(sizes) < WORTH_PROCESSES:
+        for task in tasks:
+            yield profile_part(*task)
         return
     with Workers(workers) as pool:
-        yield from pool.map([(source, part, sample) for part in parts])
+        yield from pool.map(tasks)
 
 
 def profile_part(source: Source, part: Part, sample: int) -> Profile:

@@ -26,7 +26,7 @@ def read(block: bytes, options: Options, *, exact: bool) -> tuple[list[list[obje
     if exact:
         tables = list(records.tables_of_records(block, options, profile, "f", 0))
     else:
-        made = capture._fast(block, options, profile, "f")
+        made = capture._fast(block, block.count(b"\n"), options, profile, "f")
         assert made is not None, "the fast way refused"
         tables = [made]
     rows = [[row.get(name) for name in NAMES] for table in tables for row in table.to_pylist()]
@@ -48,7 +48,7 @@ def test_both_ways_give_the_same_rows(line, pairs, start):
     block = "".join(text + "\n" for text in lines).encode()
     options = Options(names=NAMES, start=start)
     profile = Profile()
-    fast = capture._fast(block, options, profile, "f")
+    fast = capture._fast(block, block.count(b"\n"), options, profile, "f")
     if fast is None:
         assert b"\\" in block or any(not got for _, got in pairs)
         return
@@ -71,7 +71,7 @@ def test_both_ways_give_the_same_rows(line, pairs, start):
 def test_any_mix_of_lines_gives_the_rows_of_the_exact_way_and_loses_none(line, pairs):
     block = "".join(line(sent, got) + "\n" for sent, got in pairs).encode()
     options = Options(names=NAMES)
-    fast = capture._fast(block, options, fast_profile := Profile(), "f")
+    fast = capture._fast(block, block.count(b"\n"), options, fast_profile := Profile(), "f")
     if fast is not None:
         exact, profile = read(block, options, exact=True)
         assert [[row.get(name) for name in NAMES] for row in fast.to_pylist()] == exact

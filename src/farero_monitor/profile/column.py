@@ -27,6 +27,10 @@ TEXT_LENGTH = 256
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(inf|infinity)$"
 _INTEGER = r"^[+-]?\d+$"
 _NAN = r"^[+-]?nan$"
+#: By its first byte: may a text be one of these, with white space (and what is not ASCII) around it?
+_BEGINS_A_NUMBER = np.array(
+    [chr(code) in "+-.0123456789iInN" or chr(code).isspace() or code > 127 for code in range(256)]
+)
 
 
 class Column:
@@ -95,8 +99,7 @@ class Column:
         self.integral += whole
         self.fractional += len(array) - whole
         self._add(numbers)
-        if self.categories is not None:
-            self._count(array)
+        self._count_unless_many(array, numbers)
 
     def update_numbers(self, array: Any) -> None:
         """Add a pyarrow array of integers or floating-point numbers; NaN is missing."""
@@ -111,9 +114,9 @@ class Column:
             self.integral += len(array)
         else:
             self.fractional += len(array)
-        self._add(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
-        if self.categories is not None:
-            self._count(array)
+        numbers = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        self._add(numbers)
+        self._count_unless_many(array, numbers)
 
     def merge(self, other: Column) -> None:
         """Add what another profile of the same column has seen."""
@@ -143,6 +146,12 @@ class Column:
     def _mixed(self, array: Any) -> None:
         """Add present texts of which some are no numbers; each different text is looked at once."""
         values, counts = _counted(array)
+        if not _may_hold_numbers(values):
+            self.text += len(array)
+            if self.categories is None:
+                self.categories = Categories(LIMIT)
+            self._take(values, counts)
+            return
         plain = pc.utf8_trim_whitespace(values)
         is_nan = pc.match_substring_regex(plain, _NAN, ignore_case=True).to_numpy(
             zero_copy_only=False
@@ -164,8 +173,14 @@ class Column:
         if self.categories is not None:
             self._take(values.filter(pa.array(~is_nan)), counts[~is_nan])
 
-    def _count(self, array: Any) -> None:
-        self._take(*_counted(array))
+    def _count_unless_many(self, array: Any, numbers: Floats) -> None:
+        """Count numbers one by one while there are few different ones; a look at the first ones saves most the work."""
+        if self.categories is None:
+            return
+        if not self.text and len(np.unique(numbers[: 2 * NUMBER_LIMIT])) > NUMBER_LIMIT:
+            self.categories = None
+        else:
+            self._take(*_counted(array))
 
     def _take(self, values: Any, counts: NDArray[np.int64]) -> None:
         """Count different values."""
@@ -215,13 +230,28 @@ class Column:
 
 def _counted(array: Any) -> tuple[Any, NDArray[np.int64]]:
     """Return the different values of an array and how often each occurs."""
-    if (
-        pa.types.is_string(array.type)
-        and (pc.max(pc.binary_length(array)).as_py() or 0) > TEXT_LENGTH
-    ):
-        array = pc.utf8_slice_codeunits(array, 0, TEXT_LENGTH)
+    if pa.types.is_string(array.type):
+        starts, _ = _bytes(array)
+        if np.diff(starts).max(initial=0) > TEXT_LENGTH:
+            array = pc.utf8_slice_codeunits(array, 0, TEXT_LENGTH)
     counted = pc.value_counts(array)
     return counted.field(0), counted.field(1).to_numpy(zero_copy_only=False)
+
+
+def _bytes(array: Any) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Return where each text of a pyarrow string array starts, and the bytes of all of them; no copy."""
+    _, starts, content = array.buffers()
+    if not len(array) or content is None:
+        return np.zeros(len(array) + 1, np.int32), np.zeros(0, np.uint8)
+    places = np.frombuffer(starts, np.int32)[array.offset : array.offset + len(array) + 1]
+    return places - places[0], np.frombuffer(content, np.uint8)[places[0] : places[-1]]
+
+
+def _may_hold_numbers(array: Any) -> bool:
+    """Tell whether any text begins as a number may: a digit, a sign, a point, white space, inf, nan."""
+    starts, content = _bytes(array)
+    first = starts[:-1][np.diff(starts) > 0]
+    return bool(_BEGINS_A_NUMBER[content[first]].any())
 
 
 def _numbers(array: Any) -> tuple[Floats | None, int]:
@@ -233,21 +263,22 @@ def _numbers(array: Any) -> tuple[Floats | None, int]:
         _cast(array.slice(0, 16))
     except pa.ArrowInvalid:
         return None, 0
-    dotted = pc.sum(pc.match_substring(array, ".")).as_py()
+    _, content = _bytes(array)
+    dotted = np.count_nonzero(content == ord("."))
     if not dotted:
         try:
             whole = pc.cast(array, pa.int64()).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid:
             pass
         else:
-            if pc.any(pc.match_substring(array, "x", ignore_case=True)).as_py():
+            if (content | 0x20 == ord("x")).any():
                 return None, 0  # Arrow reads 0x1F as a number; nobody's CSV means that
             return whole.astype(np.float64), len(array)
     try:
         numbers = _cast(array).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         return None, 0
-    if dotted == len(array):
+    if dotted == len(array):  # a number has one at most
         return numbers, 0
     return numbers, pc.sum(pc.match_substring_regex(array, _INTEGER)).as_py()
 

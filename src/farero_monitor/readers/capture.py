@@ -13,8 +13,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from farero_monitor.readers import table
 from farero_monitor.readers.files import blocks
 from farero_monitor.readers.records import FIRST, tables_of_records
@@ -41,12 +39,13 @@ def capture_tables(
     """Yield the rows of a capture file between two bytes; times go into `profile`, bad lines into its `unread`."""
     line = 0
     for block in blocks(path, start, end, profile.unread):
-        fast = None if options.script else _fast(block, options, profile, path.name)
+        lines = block.count(b"\n")
+        fast = None if options.script else _fast(block, lines, options, profile, path.name)
         if fast is None:
             yield from tables_of_records(block, options, profile, path.name, line)
         else:
             yield fast
-        line += block.count(b"\n")
+        line += lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,9 @@ class _Shape:
     pieces: int
     halves: tuple[int, ...]
     time: int
+    #: What stands before the first half, and between the two.
+    before: bytes
+    between: bytes
 
 
 def _shape(line: bytes) -> _Shape | None:
@@ -64,26 +66,32 @@ def _shape(line: bytes) -> _Shape | None:
     times = [index + 2 for index, piece in enumerate(pieces) if piece == b"inferenceTime"]
     if not places or len(places) > 2 or len(times) != 1:
         return None
-    return _Shape(len(pieces), tuple(places), times[0])
+    before = b'"'.join(pieces[: places[0]]) + b'"'
+    between = b'"' + b'"'.join(pieces[places[0] + 1 : places[-1]]) + b'"'
+    return _Shape(len(pieces), tuple(places), times[0], before, between)
 
 
-def _alike(block: bytes, lines: int, halves: int) -> bool:
+def _alike(block: bytes, lines: int, shape: _Shape) -> bool:
     """Tell whether every line has the keys of a capture record in their usual order and CSV in it."""
     if block.count(_END) != lines or block.count(_TIME) != lines or b"\\" in block:
         return False
-    if halves == 2:
-        return block.count(_SENT) == block.count(_GOT) == block.count(_BETWEEN) == lines and (
-            block.count(_INPUT) == lines
-        )
-    # answers alone are rare: they are read record by record
-    return block.count(_INPUT) == block.count(_SENT) == lines
+    if len(shape.halves) == 1:
+        # answers alone are rare: they are read record by record
+        return block.count(_INPUT) == block.count(_SENT) == lines
+    if (
+        shape.before.startswith(_INPUT) and shape.before.endswith(_SENT)
+        and shape.between.startswith(_BETWEEN) and shape.between.endswith(_GOT)
+        and block.count(shape.before) == block.count(shape.between) == lines
+    ):  # fmt: skip
+        return True  # all are of the first one's content types
+    counts = {block.count(part) for part in (_INPUT, _SENT, _BETWEEN, _GOT)}
+    return counts == {lines}
 
 
-def _fast(block: bytes, options: Options, profile: Profile, file: str) -> Any | None:
+def _fast(block: bytes, lines: int, options: Options, profile: Profile, file: str) -> Any | None:
     """Return a block's rows as a table of texts, or None if it has to be read record by record."""
-    lines = block.count(b"\n")
     shape = _shape(block[: block.index(b"\n")])
-    if shape is None or not _alike(block, lines, len(shape.halves)):
+    if shape is None or not _alike(block, lines, shape):
         return None
     wanted = [f"f{place}" for place in (*shape.halves, shape.time)]
     try:
@@ -137,9 +145,8 @@ def _rows(halves: list[Any], options: Options, profile: Profile, file: str) -> A
     )
     outputs = counts[0] if len(halves) == 2 else 0
     joined = pc.binary_join_element_wise(*halves, ",")
-    text = pc.binary_join_element_wise(joined, "", "\n")
-    end = int(np.frombuffer(text.buffers()[1], np.int32)[len(text)])
-    buffer = text.buffers()[2].slice(0, end)
+    lines = pa.ListArray.from_arrays(pa.array([0, len(joined)], pa.int32()), joined)
+    buffer = pc.binary_join(lines, "\n")[0].as_buffer()
     names = options.columns(outputs, most - outputs)
     profile.answers.update(names[:outputs])
     try:
