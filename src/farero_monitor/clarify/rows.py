@@ -11,7 +11,7 @@ from farero_monitor.clarify.config import ConfigError
 from farero_monitor.untyped import pa, pc
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from farero_monitor.clarify.infinite import Array
 
@@ -33,7 +33,7 @@ class Rows:
     table: Any
 
     @classmethod
-    def of(cls, columns: dict[str, Sequence[str | None]]) -> Rows:
+    def of(cls, columns: Mapping[str, Sequence[str | None]]) -> Rows:
         """Return the table of given columns."""
         return cls(pa.table({name: pa.array(held, pa.string()) for name, held in columns.items()}))
 
