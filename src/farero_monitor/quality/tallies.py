@@ -152,6 +152,10 @@ class Binary:
             self._bits = SCORE_BITS
             self._scores, self._cells = _sum_by(_coarse(self._scores, SCORE_BITS), self._cells)
 
+    def turn(self, *, answers: bool) -> None:
+        """Take label 0 for 1 and 1 for 0; predictions likewise, if they are labels."""
+        self._cells = self._cells[:, [3, 2, 1, 0] if answers else [2, 3, 0, 1]]
+
     @property
     def confusion(self) -> Ints:
         """The four counts over all scores."""
