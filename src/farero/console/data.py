@@ -50,6 +50,11 @@ class Cloud:
         self._kept.clear()
         return await asyncio.to_thread(self._call, service, operation, params)
 
+    async def read(self, uri: str, most_bytes: int) -> bytes:
+        """Return an object of S3, which nobody here has any reason to trust. Raises UnavailableError."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return await asyncio.to_thread(self._object, bucket, key, most_bytes)
+
     async def page(self, name: str, query: str = "") -> Any:
         """Read one of the platform's own pages. Raises UnavailableError."""
         return await self._shared(("page", name, query), lambda: self._page(name, query))
@@ -76,6 +81,16 @@ class Cloud:
             raise UnavailableError(str(error)) from error
         found.pop("ResponseMetadata", None)  # new each time, though nothing has changed
         return found
+
+    def _object(self, bucket: str, key: str, most_bytes: int) -> bytes:
+        found = self._call("s3", "get_object", {"Bucket": bucket, "Key": key})
+        with found["Body"] as body:
+            if found["ContentLength"] > most_bytes:
+                raise UnavailableError(f"s3://{bucket}/{key}: > {most_bytes:,} B")
+            try:
+                return body.read()
+            except (BotoCoreError, OSError) as error:
+                raise UnavailableError(str(error)) from error
 
     def warm(self, *services: str) -> None:
         """Make clients before they are needed; for a thread that has nothing else to do."""

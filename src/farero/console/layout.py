@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 #: Address, key of its text, and the key pressed after `g`.
 NAV = [
-    ("/", "home", "h"), ("/jobs", "jobs", "j"), ("/logs", "logs", "l"), ("/storage", "storage", "s"),
-    ("/dashboards", "dashboards", "b"), ("/alarms", "alarms", "a"), ("/access", "access", "k"),
-    ("/doctor", "doctor", "d"),
+    ("/", "home", "h"), ("/monitor", "monitor", "m"), ("/jobs", "jobs", "j"), ("/logs", "logs", "l"),
+    ("/storage", "storage", "s"), ("/dashboards", "dashboards", "b"), ("/alarms", "alarms", "a"),
+    ("/access", "access", "k"), ("/doctor", "doctor", "d"),
 ]  # fmt: skip
 _COOKIE = ";path=/;SameSite=Strict;max-age=31536000"
 
@@ -101,7 +101,7 @@ def button(text: str, act: Any, *, quiet: bool = False) -> ui.element:
 def pill(state: str) -> None:
     """Add a state, in the colour that it has everywhere."""
     kind = {
-        "InService": "ok", "Completed": "ok", "OK": "ok", "Active": "ok",
+        "InService": "ok", "Completed": "ok", "OK": "ok", "Active": "ok", "Scheduled": "ok",
         "Failed": "bad", "ALARM": "bad", "OutOfService": "bad",
         "Stopped": "idle", "INSUFFICIENT_DATA": "idle",
     }.get(state, "busy")  # fmt: skip

@@ -2,10 +2,10 @@
 
 CSS = """
 :root{--bg:#f7f7f5;--card:#fff;--ink:#1d2329;--dim:#5d6873;--line:#e3e5e4;--accent:#a6480b;--soft:#fbeee2;
---ok:#1b7146;--busy:#8a5a00;--bad:#b3261e;
+--ok:#1b7146;--busy:#8a5a00;--bad:#b3261e;--note:#0b6aa6;
 --c1:#0b6aa6;--c2:#c2560c;--c3:#1b7f5c;--c4:#8b3fa8;--c5:#a87c00;--c6:#c0334d;--c7:#5a6b7b;--c8:#0f8a96}
 body.body--dark{--bg:#14171a;--card:#1c2024;--ink:#e8eaec;--dim:#9aa5b0;--line:#2d3339;--accent:#f2a25c;
---soft:#33271c;--ok:#5fc995;--busy:#e5b04b;--bad:#ff8f86;
+--soft:#33271c;--ok:#5fc995;--busy:#e5b04b;--bad:#ff8f86;--note:#63b5f0;
 --c1:#63b5f0;--c2:#f59a58;--c3:#56cba0;--c4:#cf95e8;--c5:#e3c04e;--c6:#ff8ba0;--c7:#a3b3c2;--c8:#5fd0da}
 body{background:var(--bg)!important;color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
 .q-page-container,.q-page,.nicegui-content{padding:0!important;gap:0!important;align-items:stretch!important}
@@ -70,6 +70,10 @@ box-shadow:none!important;width:100%}
 .f-drop .q-uploader__header{background:transparent!important;color:var(--dim)!important}
 .f-tail{display:flex;flex-direction:column-reverse;max-height:70vh;overflow:auto;width:100%}
 .f-tail .f-pre{max-height:none;overflow:visible}
+.f-verdict{border-left:4px solid var(--ok)}.f-verdict-notice{border-left-color:var(--note)}
+.f-verdict-warning{border-left-color:var(--busy)}.f-verdict-critical{border-left-color:var(--bad)}
+.f-sentence{font-size:1.2rem;line-height:1.4;font-weight:560;margin-top:.35rem;overflow-wrap:anywhere}
+.f-note{color:var(--note)}.f-when{white-space:nowrap}.f-table .f-reason{min-width:9rem}.f-after{margin-top:.8rem}
 .f-nothing{padding:1.6rem 0;text-align:center}
 .f-button{background:var(--accent);color:var(--card);border:0;border-radius:8px;padding:.42rem 1rem;font:inherit;
 font-weight:560;cursor:pointer}

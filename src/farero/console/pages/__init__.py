@@ -12,6 +12,7 @@ from farero.console.pages import (
     home,
     jobs,
     logs,
+    monitor,
     platform,
     storage,
 )
@@ -28,6 +29,7 @@ def register(cloud: Cloud, outer: FastAPI) -> None:
     endpoint.register(cloud)
     jobs.register(cloud)
     logs.register(cloud)
+    monitor.register(cloud)
     alarms.register(cloud)
     dashboards.register(cloud)
     access.register(cloud)

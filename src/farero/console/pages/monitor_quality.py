@@ -1,0 +1,147 @@
+"""How good the model is, as reports tell it: measured with labels, estimated without; each with its band."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from farero.console.charts import Series, chart, lines, told
+from farero.console.layout import card, heading, table, words
+from farero.console.units import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farero.console.reports import Report
+
+_MOST = 12
+_MOST_CHARTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One metric of one run; low and high: where the truth lies 95 times of 100."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    reference: float | None = None
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What one run says of the model; reason: why it says nothing."""
+
+    figures: dict[str, Figure]
+    rows: float | None = None
+    method: str = ""
+    reason: str = ""
+
+
+def read(content: Any) -> Quality | None:
+    """Read what stands under `quality` or `estimated` of a report; None if nothing does."""
+    held = _object(content)
+    if not held:
+        return None
+    figures: dict[str, Figure] = {}
+    for name, one in _object(held.get("figures") or held.get("metrics")).items():
+        made = _figure(one)
+        if made is not None:
+            figures[str(name)] = made
+    return Quality(
+        figures,
+        rows=_number(held.get("rows")),
+        method=_text(held.get("method")),
+        reason=_text(held.get("reason")),
+    )
+
+
+def draw_quality(t: dict[str, str], past: Sequence[tuple[float, Report]]) -> None:
+    """Draw the newest report's figures beside the baseline's, and over time; past: (milliseconds, report)."""
+    if not past:
+        return
+    for key, title in (("quality", "quality_measured"), ("estimated", "quality_estimated")):
+        newest = read(getattr(past[-1][1], key))
+        if newest is None:
+            continue
+        with card():
+            heading(t[title])
+            parts = [newest.method, f"{newest.rows:,.0f} {t['records_low']}" if newest.rows else ""]
+            words(" · ".join(filter(None, [*parts, t[f"{title}_what"]]))).classes("f-dim f-small")
+            if newest.reason:
+                words(newest.reason).classes("f-reason")
+            _table(t, newest)
+        _over_time(t, [(at, read(getattr(one, key))) for at, one in past], newest)
+
+
+def _table(t: dict[str, str], found: Quality) -> None:
+    if not found.figures:
+        return
+    rows = [
+        [
+            name,
+            number(one.value),
+            f"{number(one.low)} … {number(one.high)}" if one.low is not None else "",
+            number(one.reference) if one.reference is not None else "",
+            lambda state=one.state: _state(t, state),
+        ]
+        for name, one in [*found.figures.items()][:_MOST]
+    ]
+    table([t["metric"], t["value"], t["band"], t["baseline"], ""], rows, t["empty"])
+
+
+def _state(t: dict[str, str], state: str) -> None:
+    if state:
+        kind = {"worse": "bad", "better": "ok", "same": "ok"}.get(state, "idle")
+        words(t.get(f"quality_{state}", state)).classes(f"f-pill f-{kind}")
+
+
+def _over_time(
+    t: dict[str, str], past: Sequence[tuple[float, Quality | None]], newest: Quality
+) -> None:
+    """Draw each metric over time between the ends of its band."""
+    for name in [*newest.figures][:_MOST_CHARTS]:
+        known = [(at, one.figures[name]) for at, one in past if one and name in one.figures]
+        if len(known) < 2:
+            continue
+        series = [
+            Series(t["value"], [(at, one.value) for at, one in known], colour="var(--c1)"),
+            Series(t["band_low"], [(at, one.low) for at, one in known], colour="var(--c7)"),
+            Series(t["band_high"], [(at, one.high) for at, one in known], colour="var(--c7)"),
+            Series(t["baseline"], [(at, one.reference) for at, one in known], colour="var(--c3)"),
+        ]
+        option = lines([one for one in series if one.values])
+        option["yAxis"][0]["scale"] = True
+        with card():
+            heading(f"{name}: {t['over_time_of']}")
+            chart(option, f"{name}. {told(series)}")
+
+
+def _figure(content: Any) -> Figure | None:
+    held = _object(content)
+    value = _number(held.get("value")) if held else _number(content)
+    if value is None:
+        return None
+    low, high = _number(held.get("low")), _number(held.get("high"))
+    deviation = _number(held.get("standard_deviation"))
+    if low is None and deviation is not None:
+        low, high = value - 1.96 * deviation, value + 1.96 * deviation
+    return Figure(
+        value, low, high, reference=_number(held.get("reference")), state=_text(held.get("state"))
+    )
+
+
+def _object(content: Any) -> dict[Any, Any]:
+    return cast("dict[Any, Any]", content) if isinstance(content, dict) else {}
+
+
+def _number(content: Any) -> float | None:
+    if isinstance(content, bool) or not isinstance(content, int | float):
+        return None
+    return float(content) if math.isfinite(content) else None
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else ""
