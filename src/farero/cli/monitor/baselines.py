@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from farero.cli.monitor.analyzer import analyze, needs_analyzer
-from farero.cli.monitor.places import FILES, download, files_of, place, split_uri
+from farero.cli.monitor.places import ESTIMATE, FILES, download, files_of, place, split_uri
 from farero.cli.output import WRONG_USAGE, fail, result, say
 from farero.cli.session import client, guarded
 
@@ -26,6 +26,13 @@ def baseline(
     missing: Annotated[
         list[str] | None, typer.Option(help="A text for a missing value, as NA; repeatable.")
     ] = None,
+    target: Annotated[
+        str, typer.Option(help="Column with the truth: runs then estimate the model's quality.")
+    ] = "",
+    prediction: Annotated[str, typer.Option(help="With it: what the model told.")] = "",
+    probability: Annotated[
+        list[str] | None, typer.Option(help="With it: COLUMN, or CLASS=COLUMN for each class.")
+    ] = None,
 ) -> None:
     """Say what is normal: farero monitor baseline price train.csv. The target is the first column."""
     needs_analyzer()
@@ -37,6 +44,9 @@ def baseline(
         asked += ["--format", kind] if kind else []
         asked += ["--no-header"] if no_header else []
         asked += [word for text in missing or () for word in ("--missing", text)]
+        asked += ["--target", target] if target else []
+        asked += ["--prediction", prediction] if prediction else []
+        asked += [word for text in probability or () for word in ("--probability", text)]
         code, printed = analyze(asked)
         if code:
             again = f"farero monitor baseline {endpoint} {data} --no-header"
@@ -44,10 +54,13 @@ def baseline(
             fail("E-BASELINE", printed.partition(" Read it without one")[0], where=data,
                  fix=again if headless else "farero monitor baseline --help")  # fmt: skip
         s3 = client("s3")
-        for file in FILES:
+        for file in (*FILES, *([ESTIMATE] if target else [])):
             guarded(
                 lambda file=file: s3.upload_file(str(output / file), where.bucket, prefix + file)
             )
+        if not target:  # of the baseline before
+            key = prefix + ESTIMATE
+            guarded(lambda: s3.delete_object(Bucket=where.bucket, Key=key))
         rows = json.loads((output / "statistics.json").read_bytes())["dataset"]["item_count"]
     uri = where.uri(prefix)
     result({"baseline": uri, "rows": rows}, escape(printed.rsplit("\n\n", 1)[0]))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: What a baseline consists of; the last one is for what concerns several columns.
 FILES = ("statistics.json", "constraints.json", "baseline.sample")
+#: Of a baseline with labels, too.
+ESTIMATE = "baseline.estimate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
