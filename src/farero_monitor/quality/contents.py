@@ -117,7 +117,7 @@ class Constraints:
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self.content = content
-        held = [
+        held: list[Problem] = [
             problem for problem in _KEYS if isinstance(content.get(constraints_key(problem)), dict)
         ]
         if len(held) != 1:

@@ -66,7 +66,7 @@ def measure(tally: Tally, seed: int = SEED) -> dict[str, Measured]:
     found = {name: Measured(name, float(value)) for name, value in tally.metrics().items()}
     if tally.rows < 2:
         return found
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, tally.rows])
     if tally.rows >= DEVIATION_ROWS:
         for name, values in tally.resample(rng, DEVIATION_RUNS, "part").items():
             found[name].deviation = float(np.std(values))

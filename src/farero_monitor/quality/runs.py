@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from farero_monitor.quality.sources import Attributes, Source
     from farero_monitor.words import Language
 
+#: Metrics that say what another one says.
+_TWINS = {
+    "true_positive_rate": "recall", "false_negative_rate": "recall",
+    "true_negative_rate": "false_positive_rate",
+}  # fmt: skip
 STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
 VIOLATIONS, REPORT, PAGE = "constraint_violations.json", "drift_report.json", "report.html"
 
@@ -148,6 +153,7 @@ def _findings(judged: Mapping[str, Judged], rows: int) -> list[Finding]:
     ]  # fmt: skip
     for state, severity, key in kinds:
         names = [name for name, one in judged.items() if one.state == state]
+        names = [name for name in names if _TWINS.get(name) not in names]
         if names:
             what = ", ".join(
                 f"{name} {judged[name].constraint.threshold:.4g} → {judged[name].measured.value:.4g}"
