@@ -42,7 +42,11 @@ def _quality(view: View, kind: str, windows: Sequence[Quality | None]) -> str:
     if not names:
         return made
     heads = ("metric", "value", "band", "in_baseline", "usual", "state")
-    cells = "".join(f"<th scope=col>{view.say(head)}</th>" for head in heads)
+    numeric = {"value", "band", "in_baseline", "usual"}
+    cells = "".join(
+        f"<th scope=col{' class=n' if head in numeric else ''}>{view.say(head)}</th>"
+        for head in heads
+    )
     rows = "".join(_row(view, metric, now.figures[metric]) for metric in names)
     made += f'<div class="scroll"><table class="wide"><thead><tr>{cells}</tr></thead>'
     made += f"<tbody>{rows}</tbody></table></div>"

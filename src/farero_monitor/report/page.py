@@ -113,7 +113,7 @@ def _findings(view: View, findings: Sequence[Finding]) -> str:
         return ""
     counts = Counter(finding.severity for finding in findings)
     chips = "".join(
-        f'<span class="{severity}">{counts[severity]} {view.say(severity)}</span>'
+        f'<span class="{severity}">{view.say(severity)}: {counts[severity]}</span>'
         for severity in reversed(ORDER)
         if counts[severity]
     )
