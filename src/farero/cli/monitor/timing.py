@@ -44,6 +44,20 @@ def span_of(described: dict[str, Any], now: dt.datetime) -> dt.timedelta | None:
     return end - start
 
 
+def next_window(
+    described: dict[str, Any], offsets: dict[str, Any]
+) -> tuple[dt.datetime, dt.datetime] | None:
+    """Return what the next run of a schedule looks at; None if there will be none.
+
+    offsets: of its input, StartTimeOffset and EndTimeOffset, for labels that come later than their records.
+    """
+    at = next_run(described)
+    if at is None:
+        return None
+    plain = windows.window(expression_of(described), at, at, None, None)
+    return windows.shifted(at, plain, offsets.get("StartTimeOffset"), offsets.get("EndTimeOffset"))
+
+
 def missed(
     described: dict[str, Any], executions: Sequence[dict[str, Any]], now: dt.datetime
 ) -> list[dt.datetime]:
