@@ -9,17 +9,22 @@ from farero.base.config import Settings
 from farero.base.context import Context, Principal
 from farero.base.errors import Invalid
 from farero.jobs.commands import ProcessingCommands
-from farero.monitoring.runs import Runs, job_name
+from farero.monitoring.checks import Checks
+from farero.monitoring.definitions import Definitions
+from farero.monitoring.requests import job_name
+from farero.monitoring.runs import Runs
 from farero.monitoring.schedules import KIND, Schedules
 from farero.objects.local import LocalObjects
 from farero.records.endpoint import Endpoint, EndpointStatus, Fleet
 from farero.records.job import JobStatus, Phase
-from farero.records.monitoring import ExecutionStatus
+from farero.records.monitoring import ExecutionStatus, MonitoringType
 from farero.store import endpoints as endpoint_rows
 from farero.store import jobs as job_rows
 from farero.store import monitoring as rows
+from farero.telemetry.logs import Logs
 from farero.work.worker import Worker
 
+DATA = MonitoringType.DATA_QUALITY
 ROLE = "arn:aws:iam::123456789012:role/monitor"
 IMAGE = "156813124566.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer"
 GIVEN = {
@@ -44,8 +49,10 @@ class Watch:
         self.settings = Settings(data_dir=folder)
         self.objects = LocalObjects(store, folder / "objects", clock)
         self.objects.ensure_bucket("data")
-        self.schedules = Schedules(store, lambda: None)
-        self.schedules.define(self.ctx(), "d", GIVEN, ())
+        self.definitions = Definitions(store)
+        checks = Checks(store, self.objects, Logs(store, clock), "us-east-1")
+        self.schedules = Schedules(store, checks, lambda: None)
+        self.definitions.create(self.ctx(), DATA, "d", GIVEN)
         fleet = Fleet(
             generation=1,
             config_name="c",
@@ -225,7 +232,7 @@ def test_a_stopped_schedule_rests_and_a_running_one_cannot_be_deleted(watch):
     with pytest.raises(Invalid, match="in-progress execution"):
         watch.schedules.delete("s")
     with pytest.raises(Invalid, match="monitoring schedule s uses it"):
-        watch.schedules.forget("d")
+        watch.definitions.delete(DATA, "d")
     watch.settle()
     before = watch.executions()
     watch.schedules.stop(watch.ctx(), "s")
@@ -237,7 +244,7 @@ def test_a_stopped_schedule_rests_and_a_running_one_cannot_be_deleted(watch):
     watch.settle()
     assert len(watch.executions()) == len(before) + 1
     watch.schedules.delete("s")
-    watch.schedules.forget("d")
+    watch.definitions.delete(DATA, "d")
 
 
 def test_a_week_of_minutes_after_downtime_is_bounded(watch):

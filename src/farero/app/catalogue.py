@@ -19,6 +19,7 @@ from farero.aws.services.sagemaker.endpoint_configs import EndpointConfigs
 from farero.aws.services.sagemaker.endpoints import Endpoints
 from farero.aws.services.sagemaker.models import Models
 from farero.aws.services.sagemaker.monitoring import Monitoring
+from farero.aws.services.sagemaker.monitoring_definitions import JobDefinitions
 from farero.aws.services.sagemaker.processing import Processing as ProcessingRoom
 from farero.aws.services.sagemaker.search import Search
 from farero.aws.services.sagemaker.tags import Tags
@@ -48,6 +49,7 @@ SAGEMAKER_FAMILIES = (
     Search,
     TrainingRoom,
     ProcessingRoom,
+    JobDefinitions,
     Monitoring,
 )
 CLOUDWATCH_FAMILIES = (MetricFamily, AlarmFamily, AnomalyFamily, DashboardFamily)

@@ -19,6 +19,7 @@ from farero.aws.services.sagemaker.endpoint_configs import EndpointConfigs
 from farero.aws.services.sagemaker.endpoints import Endpoints
 from farero.aws.services.sagemaker.models import Models
 from farero.aws.services.sagemaker.monitoring import Monitoring
+from farero.aws.services.sagemaker.monitoring_definitions import JobDefinitions
 from farero.aws.services.sagemaker.processing import Processing as ProcessingRoom
 from farero.aws.services.sagemaker.search import Search
 from farero.aws.services.sagemaker.tags import Tags
@@ -42,6 +43,9 @@ from farero.gateway.metrics import MetricsPage
 from farero.identity.bootstrap import METRICS_TOKEN
 from farero.identity.directory import Directory
 from farero.jobs.commands import JobCommands, ProcessingCommands
+from farero.monitoring.alerts import Alerts as MonitoringAlerts
+from farero.monitoring.checks import Checks as MonitoringChecks
+from farero.monitoring.definitions import Definitions as MonitoringDefinitions
 from farero.monitoring.schedules import Schedules as MonitoringSchedules
 from farero.telemetry.alarms.anomaly import Detectors
 from farero.telemetry.totals import Totals
@@ -65,6 +69,8 @@ class GatewayApp:
         self.directory = Directory(app.store, clock)
         commands = EndpointCommands(app.store, app.objects, app.poke, app.stamp)
         definitions = Definitions(app.store, app.objects)
+        checks = MonitoringChecks(app.store, app.objects, app.logs, settings.region)
+        schedules = MonitoringSchedules(app.store, checks, app.poke)
         families = (
             Models(definitions, app.store),
             EndpointConfigs(definitions, app.store),
@@ -73,7 +79,8 @@ class GatewayApp:
             Search(app.store),
             TrainingRoom(JobCommands(app.store, app.objects, app.poke), app.store),
             ProcessingRoom(ProcessingCommands(app.store, app.objects, app.poke), app.store),
-            Monitoring(MonitoringSchedules(app.store, app.poke), app.store),
+            JobDefinitions(MonitoringDefinitions(app.store), app.store),
+            Monitoring(schedules, MonitoringAlerts(app.store), app.store),
         )
         self.rooms: dict[str, object] = {
             "s3": S3(app.objects, FormCheck(self.directory.find, clock)),

@@ -1,4 +1,4 @@
-"""What a caller can ask of schedules and job definitions. Each writes its rows and work items in one transaction."""
+"""What a caller can ask of schedules. Each call writes its rows and work items in one transaction."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from farero.base.arns import sagemaker_arn
 from farero.base.errors import Invalid
 from farero.monitoring import windows
-from farero.records.monitoring import Definition, Schedule, ScheduleStatus
+from farero.monitoring.definitions import given_of, kind_of, plan_of
+from farero.records.monitoring import Schedule, ScheduleStatus
 from farero.store import monitoring as rows
+from farero.store import monitoring_alerts as alert_rows
 from farero.store import tags as tag_rows
 from farero.work import items
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from farero.base.context import Context
+    from farero.monitoring.checks import Checks
+    from farero.monitoring.plans import Plan
+    from farero.records.monitoring import MonitoringType
     from farero.records.tag import Tag
     from farero.store.engine import Store
 
@@ -28,61 +33,49 @@ Json = dict[str, Any]
 class Schedules:
     """Creates, changes and ends them."""
 
-    def __init__(self, store: Store, poke: Callable[[], None]) -> None:
+    def __init__(self, store: Store, checks: Checks, poke: Callable[[], None]) -> None:
         self._store = store
+        self._checks = checks
         self._poke = poke
-
-    def define(self, ctx: Context, name: str, given: Json, tags: Sequence[Tag]) -> Definition:
-        """Keep a data quality job definition. Raises Conflict, Invalid."""
-        endpoint_of(given)
-        arn = sagemaker_arn(ctx.region, ctx.account, "data-quality-job-definition", name)
-        made = Definition(name=name, arn=arn, kind="DataQuality", given=given, created_at=ctx.now)
-        with self._store.begin() as db:
-            rows.insert_definition(db, made)
-            tag_rows.put(db, arn, tags)
-        return made
-
-    def forget(self, name: str) -> None:
-        """Delete a job definition. Raises NotFound, or Invalid while a schedule uses it."""
-        with self._store.begin() as db:
-            if used := rows.list_schedules(db, rows.Query(definition=name, limit=1)):
-                raise Invalid(
-                    f"Cannot delete job definition {name}: monitoring schedule {used[0].name} uses it."
-                )
-            rows.delete_definition(db, name)
 
     def create(self, ctx: Context, name: str, config: Json, tags: Sequence[Tag]) -> Schedule:
         """Begin to run a definition. Raises Conflict, NotFound for the definition, Invalid."""
+        kind, plan, expression = self._read(config)
+        self._checks.certain(plan)
         arn = sagemaker_arn(ctx.region, ctx.account, "monitoring-schedule", name)
+        made = Schedule(
+            name=name, arn=arn, kind=kind, config=config,
+            definition=config.get("MonitoringJobDefinitionName", ""),
+            endpoint=plan.endpoint, expression=expression,
+            created_at=ctx.now, modified_at=ctx.now, began_at=ctx.now,
+            next_at=_first(expression, ctx.now),
+        )  # fmt: skip
         with self._store.begin() as db:
-            definition = rows.get_definition(db, _definition_name(config))
-            expression = _expression(config)
-            made = Schedule(
-                name=name, arn=arn, config=config, definition=definition.name,
-                endpoint=endpoint_of(definition.given), expression=expression,
-                created_at=ctx.now, modified_at=ctx.now, began_at=ctx.now,
-                next_at=_first(expression, ctx.now),
-            )  # fmt: skip
             rows.insert_schedule(db, made)
             tag_rows.put(db, arn, tags)
             self._wake(made, db)
+        self._checks.tell_likely(name, plan, ctx.now)
         self._poke()
         return made
 
     def update(self, ctx: Context, name: str, config: Json) -> Schedule:
         """Change what runs and when; runs under way end as they began. Raises NotFound, Invalid."""
+        with self._store.read() as db:
+            rows.get_schedule(db, name)
+        kind, plan, expression = self._read(config)
+        self._checks.certain(plan)
         with self._store.begin() as db:
             before = rows.get_schedule(db, name, lock=True)
-            definition = rows.get_definition(db, _definition_name(config))
-            expression = _expression(config)
             made = dataclasses.replace(
-                before, config=config, definition=definition.name,
-                endpoint=endpoint_of(definition.given), expression=expression,
+                before, kind=kind, config=config,
+                definition=config.get("MonitoringJobDefinitionName", ""),
+                endpoint=plan.endpoint, expression=expression,
                 status=ScheduleStatus.SCHEDULED, modified_at=ctx.now, began_at=ctx.now,
                 next_at=_first(expression, ctx.now),
             )  # fmt: skip
             rows.update_schedule(db, made)
             self._wake(made, db)
+        self._checks.tell_likely(name, plan, ctx.now)
         self._poke()
         return made
 
@@ -118,34 +111,18 @@ class Schedules:
                     f"Cannot delete monitoring schedule {name} while it has an in-progress execution. Stop or wait."
                 )
             rows.delete_schedule(db, name)
+            alert_rows.forget(db, name)
             tag_rows.remove_all(db, found.arn)
+
+    def _read(self, config: Json) -> tuple[MonitoringType, Plan, str]:
+        kind = kind_of(config)
+        with self._store.read() as db:
+            plan = plan_of(kind, given_of(db, kind, config))
+        return kind, plan, _expression(config)
 
     def _wake(self, schedule: Schedule, db: Any) -> None:
         if schedule.next_at is not None:
             items.put(db, KIND, schedule.name, due=schedule.next_at)
-
-
-def endpoint_of(given: Json) -> str:
-    """Return the endpoint that a definition watches. Raises Invalid for other inputs."""
-    found: Json | None = given["DataQualityJobInput"].get("EndpointInput")
-    if found is None:
-        raise Invalid(
-            "Only EndpointInput can be monitored here; BatchTransformInput is not there yet."
-        )
-    return str(found["EndpointName"])
-
-
-def _definition_name(config: Json) -> str:
-    name = config.get("MonitoringJobDefinitionName")
-    if name is None:
-        raise Invalid(
-            "MonitoringScheduleConfig needs MonitoringJobDefinitionName; a MonitoringJobDefinition inside the "
-            "schedule is not there yet."
-        )
-    kind = config.get("MonitoringType", "DataQuality")
-    if kind != "DataQuality":
-        raise Invalid(f"MonitoringType {kind} is not there yet; DataQuality is.")
-    return str(name)
 
 
 def _expression(config: Json) -> str:

@@ -38,6 +38,36 @@ def check(expression: str, start: str | None, end: str | None) -> None:
     cron.parse(expression)
 
 
+def check_offsets(start: str | None, end: str | None) -> None:
+    """Raise Invalid for a StartTimeOffset and EndTimeOffset that leave no window."""
+    if start is not None and end is not None and _back(start) <= _back(end):
+        raise Invalid(
+            f"StartTimeOffset {start} must lie further back than EndTimeOffset {end}: both are subtracted."
+        )
+    for text in (start, end):
+        if text is not None:
+            offset(text)
+
+
+def shifted(
+    at: dt.datetime, plain: tuple[dt.datetime, dt.datetime], start: str | None, end: str | None
+) -> tuple[dt.datetime, dt.datetime]:
+    """Return the window of a definition with offsets, for labels that come late.
+
+    Both are subtracted from the moment of the run, whatever their sign: at 2020-01-09T13:00, -P8D and -P1D look at
+    2020-01-01T13:00 to 2020-01-08T13:00 ("Schedule model quality monitoring jobs"). With EndTimeOffset alone the
+    window keeps its length, so that windows still follow one another.
+    """
+    if start is None and end is None:
+        return plain
+    until = plain[1] if end is None else at - _back(end)
+    return until - (plain[1] - plain[0]) if start is None else at - _back(start), until
+
+
+def _back(text: str) -> dt.timedelta:
+    return abs(offset(text))
+
+
 def following(expression: str, moment: dt.datetime, began: dt.datetime) -> dt.datetime | None:
     """Return the first moment of a schedule after another one; None if there is none."""
     if expression == NOW:

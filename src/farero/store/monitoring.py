@@ -15,6 +15,7 @@ from farero.records.monitoring import (
     Definition,
     Execution,
     ExecutionStatus,
+    MonitoringType,
     Schedule,
     ScheduleStatus,
 )
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 class Query:
     """Filters, order and page of a listing; every filter that is None lets all pass."""
 
+    kind: str | None = None
     schedule: str | None = None
     endpoint: str | None = None
     definition: str | None = None
@@ -37,6 +39,8 @@ class Query:
     status: str | None = None
     created_after: dt.datetime | None = None
     created_before: dt.datetime | None = None
+    modified_after: dt.datetime | None = None
+    modified_before: dt.datetime | None = None
     scheduled_after: dt.datetime | None = None
     scheduled_before: dt.datetime | None = None
     #: A column's name.
@@ -54,7 +58,8 @@ def insert_definition(db: Connection, definition: Definition) -> None:
             sa.insert(definitions).values(
                 name=definition.name,
                 arn=definition.arn,
-                kind=definition.kind,
+                kind=definition.kind.value,
+                endpoint=definition.endpoint,
                 given=given,
                 created_at=definition.created_at,
             )
@@ -65,18 +70,18 @@ def insert_definition(db: Connection, definition: Definition) -> None:
         ) from error
 
 
-def get_definition(db: Connection, name: str) -> Definition:
-    """Return a job definition. Raises NotFound."""
-    row = db.execute(sa.select(definitions).where(definitions.c.name == name)).first()
+def get_definition(db: Connection, kind: MonitoringType, name: str) -> Definition:
+    """Return a job definition of a family. Raises NotFound."""
+    row = db.execute(sa.select(definitions).where(_is(kind, name))).first()
     if row is None:
         raise NotFound("job definition", name, f"Could not find job definition {name}.")
     return _definition(row)
 
 
-def delete_definition(db: Connection, name: str) -> None:
+def delete_definition(db: Connection, kind: MonitoringType, name: str) -> None:
     """Remove a job definition. Raises NotFound."""
-    get_definition(db, name)
-    db.execute(sa.delete(definitions).where(definitions.c.name == name))
+    get_definition(db, kind, name)
+    db.execute(sa.delete(definitions).where(_is(kind, name)))
 
 
 def list_definitions(db: Connection, query: Query) -> list[Definition]:
@@ -149,7 +154,11 @@ def put_execution(db: Connection, execution: Execution) -> None:
     columns = {
         name: getattr(execution, name)
         for name in executions.c.keys()  # noqa: SIM118 - a collection of columns, not a dict
-    } | {"status": execution.status.value}
+    } | {
+        "status": execution.status.value,
+        "kind": execution.kind.value,
+        "given": msgspec.json.encode(execution.given).decode(),
+    }
     if db.execute(sa.update(executions).where(key).values(**columns)).rowcount == 0:
         db.execute(sa.insert(executions).values(**columns))
 
@@ -166,16 +175,35 @@ def oldest_open(db: Connection, schedule: str) -> Execution | None:
     return None if row is None else _execution(row)
 
 
+def last_judged(
+    db: Connection, schedule: str, *, since: dt.datetime, limit: int
+) -> list[ExecutionStatus]:
+    """Return how a schedule's last executions that judged anything ended, the newest first."""
+    judged = (ExecutionStatus.COMPLETED.value, ExecutionStatus.WITH_VIOLATIONS.value)
+    table = executions.c
+    statement = (
+        sa.select(table.status)
+        .where(table.schedule == schedule, table.status.in_(judged), table.created_at >= since)
+        .order_by(table.scheduled_at.desc())
+        .limit(limit)
+    )
+    return [ExecutionStatus(row[0]) for row in db.execute(statement)]
+
+
 def list_executions(db: Connection, query: Query) -> list[Execution]:
     """Return one page of executions."""
     return [_execution(row) for row in _page(db, executions, query)]
+
+
+def _is(kind: MonitoringType, name: str) -> sa.ColumnElement[bool]:
+    return (definitions.c.kind == kind.value) & (definitions.c.name == name)
 
 
 def _page(db: Connection, table: sa.Table, query: Query) -> list[Row[Any]]:
     column = table.c
     found: list[sa.ColumnElement[bool]] = [
         column[name] == getattr(query, name)
-        for name in ("schedule", "endpoint", "definition", "status")
+        for name in ("kind", "schedule", "endpoint", "definition", "status")
         if getattr(query, name) is not None
     ]
     if query.name_contains is not None:
@@ -184,17 +212,19 @@ def _page(db: Connection, table: sa.Table, query: Query) -> list[Row[Any]]:
         )
     for name, after, before in (
         ("created_at", query.created_after, query.created_before),
+        ("modified_at", query.modified_after, query.modified_before),
         ("scheduled_at", query.scheduled_after, query.scheduled_before),
     ):
         if after is not None:
             found.append(column[name] > after)
         if before is not None:
             found.append(column[name] < before)
-    order = column[query.sort_by]
+    # Rows of one moment keep their order from page to page.
+    order = (column[query.sort_by], *table.primary_key.columns)
     statement = (
         sa.select(table)
         .where(*found)
-        .order_by(sa.desc(order) if query.descending else sa.asc(order))
+        .order_by(*(sa.desc(one) if query.descending else sa.asc(one) for one in order))
         .limit(query.limit)
         .offset(query.offset)
     )
@@ -203,6 +233,7 @@ def _page(db: Connection, table: sa.Table, query: Query) -> list[Row[Any]]:
 
 def _schedule_columns(schedule: Schedule) -> dict[str, Any]:
     return {
+        "kind": schedule.kind.value,
         "config": msgspec.json.encode(schedule.config).decode(),
         "definition": schedule.definition,
         "endpoint": schedule.endpoint,
@@ -219,7 +250,8 @@ def _definition(row: Row[Any]) -> Definition:
     return Definition(
         name=row.name,
         arn=row.arn,
-        kind=row.kind,
+        kind=MonitoringType(row.kind),
+        endpoint=row.endpoint,
         given=msgspec.json.decode(row.given),
         created_at=row.created_at,
     )
@@ -229,6 +261,7 @@ def _schedule(row: Row[Any]) -> Schedule:
     return Schedule(
         name=row.name,
         arn=row.arn,
+        kind=MonitoringType(row.kind),
         config=msgspec.json.decode(row.config),
         definition=row.definition,
         endpoint=row.endpoint,
@@ -247,8 +280,11 @@ def _execution(row: Row[Any]) -> Execution:
         scheduled_at=row.scheduled_at,
         start=row.start,
         end=row.end,
+        kind=MonitoringType(row.kind),
         definition=row.definition,
         endpoint=row.endpoint,
+        given=msgspec.json.decode(row.given),
+        merge_job=row.merge_job,
         job=row.job,
         job_arn=row.job_arn,
         status=ExecutionStatus(row.status),

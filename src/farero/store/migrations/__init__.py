@@ -8,13 +8,23 @@ import sqlalchemy as sa
 
 from farero.base.errors import Conflict
 from farero.store import versions
-from farero.store.migrations import m0001_initial, m0002_observability, m0003_processing
+from farero.store.migrations import (
+    m0001_initial,
+    m0002_observability,
+    m0003_processing,
+    m0004_monitoring,
+)
 from farero.store.tables.base import versions as versions_table
 
 if TYPE_CHECKING:
     from farero.store.engine import Store
 
-STEPS = (m0001_initial.upgrade, m0002_observability.upgrade, m0003_processing.upgrade)
+STEPS = (
+    m0001_initial.upgrade,
+    m0002_observability.upgrade,
+    m0003_processing.upgrade,
+    m0004_monitoring.upgrade,
+)
 
 
 def upgrade(store: Store) -> int:

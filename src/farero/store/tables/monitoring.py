@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, String, Table, Text
+from sqlalchemy import Column, Index, Integer, String, Table, Text
 
 from farero.store.tables.base import UtcTime, metadata
 
 definitions = Table(
     "monitoring_definitions",
     metadata,
+    Column("kind", String(32), primary_key=True),
     Column("name", String(63), primary_key=True),
     Column("arn", String(256), nullable=False, unique=True),
-    Column("kind", String(32), nullable=False),
+    Column("endpoint", String(63), nullable=False),
     Column("given", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )
@@ -21,6 +22,7 @@ schedules = Table(
     metadata,
     Column("name", String(63), primary_key=True),
     Column("arn", String(256), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
     Column("config", Text, nullable=False),
     Column("definition", String(63), nullable=False),
     Column("endpoint", String(63), nullable=False),
@@ -39,8 +41,11 @@ executions = Table(
     Column("scheduled_at", UtcTime, primary_key=True),
     Column("start", UtcTime, nullable=False),
     Column("end", UtcTime, nullable=False),
+    Column("kind", String(32), nullable=False),
     Column("definition", String(63), nullable=False),
     Column("endpoint", String(63), nullable=False),
+    Column("given", Text, nullable=False),
+    Column("merge_job", String(63), nullable=False),
     Column("job", String(63), nullable=False),
     Column("job_arn", String(256), nullable=False),
     Column("status", String(32), nullable=False),
@@ -49,3 +54,24 @@ executions = Table(
     Column("modified_at", UtcTime, nullable=False),
 )
 Index("monitoring_executions_endpoint", executions.c.endpoint, executions.c.scheduled_at)
+
+alerts = Table(
+    "monitoring_alerts",
+    metadata,
+    Column("schedule", String(63), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("datapoints", Integer, nullable=False),
+    Column("period", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("modified_at", UtcTime, nullable=False),
+)
+
+alert_changes = Table(
+    "monitoring_alert_changes",
+    metadata,
+    Column("schedule", String(63), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("at", UtcTime, primary_key=True),
+    Column("status", String(16), nullable=False),
+)

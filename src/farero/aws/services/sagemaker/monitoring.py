@@ -1,4 +1,4 @@
-"""Monitoring: data quality job definitions, schedules, executions."""
+"""Monitoring: schedules, executions, alerts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from farero.aws.wire.messages import AwsError
 from farero.base.errors import Conflict, NotFound
 from farero.records.tag import Tag
 from farero.store import monitoring as rows
+from farero.store import monitoring_alerts as alert_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from farero.base.context import Context
+    from farero.monitoring.alerts import Alerts
     from farero.monitoring.schedules import Schedules
-    from farero.records.monitoring import Definition, Execution, Schedule
+    from farero.records.monitoring import Alert, AlertChange, Execution, Schedule
     from farero.store.engine import Store
 
     #: A wire dict with AWS's member names.
     Value = dict[str, Any]
 
-_DEFINITION = (
-    "DataQualityBaselineConfig", "DataQualityAppSpecification", "DataQualityJobInput",
-    "DataQualityJobOutputConfig", "JobResources", "NetworkConfig", "RoleArn", "StoppingCondition",
-)  # fmt: skip
+#: Rows of the history without MaxResults (ListMonitoringAlertHistory).
+_HISTORY_PAGE = 100
 _SORT = {
     "Name": "name", "CreationTime": "created_at", "Status": "status", "ScheduledTime": "scheduled_at",
 }  # fmt: skip
@@ -34,54 +34,23 @@ _SORT = {
 class Monitoring:
     """The operations on monitoring of the service `sagemaker`."""
 
-    def __init__(self, schedules: Schedules, store: Store) -> None:
+    def __init__(self, schedules: Schedules, alerts: Alerts, store: Store) -> None:
         self._schedules = schedules
+        self._alerts = alerts
         self._store = store
-
-    def create_data_quality_job_definition(self, ctx: Context, req: Value) -> Value:
-        """Keep what is to be analyzed and how."""
-        given = {name: req[name] for name in _DEFINITION if req.get(name) not in (None, {}, [])}
-        made = _asked(
-            lambda: self._schedules.define(ctx, req["JobDefinitionName"], given, _tags(req))
-        )
-        return {"JobDefinitionArn": made.arn}
-
-    def describe_data_quality_job_definition(self, ctx: Context, req: Value) -> Value:
-        """Return a job definition."""
-        _ = ctx
-        with self._store.read() as db:
-            found = _asked(lambda: rows.get_definition(db, req["JobDefinitionName"]))
-        return found.given | {
-            "JobDefinitionName": found.name,
-            "JobDefinitionArn": found.arn,
-            "CreationTime": found.created_at,
-        }
-
-    def list_data_quality_job_definitions(self, ctx: Context, req: Value) -> Value:
-        """Return one page of job definitions."""
-        _ = ctx
-        with self._store.read() as db:
-            found = rows.list_definitions(db, _query(req))
-        return page(req, "JobDefinitionSummaries", found, _definition_summary)
-
-    def delete_data_quality_job_definition(self, ctx: Context, req: Value) -> Value:
-        """Forget a job definition that no schedule uses."""
-        _ = ctx
-        _asked(lambda: self._schedules.forget(req["JobDefinitionName"]))
-        return {}
 
     def create_monitoring_schedule(self, ctx: Context, req: Value) -> Value:
         """Run a job definition again and again."""
-        made = _asked(
+        made = asked(
             lambda: self._schedules.create(
-                ctx, req["MonitoringScheduleName"], req["MonitoringScheduleConfig"], _tags(req)
+                ctx, req["MonitoringScheduleName"], req["MonitoringScheduleConfig"], tags_of(req)
             )
         )
         return {"MonitoringScheduleArn": made.arn}
 
     def update_monitoring_schedule(self, ctx: Context, req: Value) -> Value:
         """Change what runs and when."""
-        made = _asked(
+        made = asked(
             lambda: self._schedules.update(
                 ctx, req["MonitoringScheduleName"], req["MonitoringScheduleConfig"]
             )
@@ -92,48 +61,87 @@ class Monitoring:
         """Return a schedule, with its last execution."""
         _ = ctx
         with self._store.read() as db:
-            found = _asked(lambda: rows.get_schedule(db, req["MonitoringScheduleName"]))
+            found = asked(lambda: rows.get_schedule(db, req["MonitoringScheduleName"]))
             query = rows.Query(schedule=found.name, sort_by="scheduled_at", limit=1)
             last = rows.list_executions(db, query)
         answer = _schedule_summary(found) | {"MonitoringScheduleConfig": found.config}
         if last:
             answer["LastMonitoringExecutionSummary"] = _execution_summary(last[0])
-        del answer["MonitoringJobDefinitionName"]
+        answer.pop("MonitoringJobDefinitionName", None)
         return answer
 
     def list_monitoring_schedules(self, ctx: Context, req: Value) -> Value:
         """Return one page of schedules."""
         _ = ctx
         with self._store.read() as db:
-            found = rows.list_schedules(db, _query(req))
+            found = rows.list_schedules(db, query_of(req))
         return page(req, "MonitoringScheduleSummaries", found, _schedule_summary)
 
     def start_monitoring_schedule(self, ctx: Context, req: Value) -> Value:
         """Run a stopped schedule again."""
-        _asked(lambda: self._schedules.start(ctx, req["MonitoringScheduleName"]))
+        asked(lambda: self._schedules.start(ctx, req["MonitoringScheduleName"]))
         return {}
 
     def stop_monitoring_schedule(self, ctx: Context, req: Value) -> Value:
         """Let a schedule run no more."""
-        _asked(lambda: self._schedules.stop(ctx, req["MonitoringScheduleName"]))
+        asked(lambda: self._schedules.stop(ctx, req["MonitoringScheduleName"]))
         return {}
 
     def delete_monitoring_schedule(self, ctx: Context, req: Value) -> Value:
         """Remove a schedule without an execution under way."""
         _ = ctx
-        _asked(lambda: self._schedules.delete(req["MonitoringScheduleName"]))
+        asked(lambda: self._schedules.delete(req["MonitoringScheduleName"]))
         return {}
 
     def list_monitoring_executions(self, ctx: Context, req: Value) -> Value:
         """Return one page of executions, newest first."""
         _ = ctx
         with self._store.read() as db:
-            found = rows.list_executions(db, _query(req, sort_by="CreationTime"))
+            found = rows.list_executions(db, query_of(req))
         return page(req, "MonitoringExecutionSummaries", found, _execution_summary)
 
+    def update_monitoring_alert(self, ctx: Context, req: Value) -> Value:
+        """Change when a schedule's alert is raised."""
+        name = req["MonitoringAlertName"]
+        found = asked(
+            lambda: self._alerts.update(
+                ctx, req["MonitoringScheduleName"], name,
+                datapoints=req["DatapointsToAlert"], period=req["EvaluationPeriod"],
+            )
+        )  # fmt: skip
+        return {"MonitoringScheduleArn": found.arn, "MonitoringAlertName": name}
 
-def _query(req: Value, *, sort_by: str = "CreationTime") -> rows.Query:
+    def list_monitoring_alerts(self, ctx: Context, req: Value) -> Value:
+        """Return the alert of a schedule."""
+        _ = ctx
+        with self._store.read() as db:
+            schedule = asked(lambda: rows.get_schedule(db, req["MonitoringScheduleName"]))
+            found = alert_rows.of_schedule(db, schedule)
+        first = [found] if read_token(req.get("NextToken")) == 0 else []
+        return page(req, "MonitoringAlertSummaries", first, _alert_summary)
+
+    def list_monitoring_alert_history(self, ctx: Context, req: Value) -> Value:
+        """Return one page of changes of alerts' statuses, newest first."""
+        _ = ctx
+        asked_for: Value = {"MaxResults": _HISTORY_PAGE} | req
+        with self._store.read() as db:
+            if "MonitoringScheduleName" in req:
+                asked(lambda: rows.get_schedule(db, req["MonitoringScheduleName"]))
+            found = alert_rows.list_changes(
+                db, schedule=req.get("MonitoringScheduleName"), name=req.get("MonitoringAlertName"),
+                status=req.get("StatusEquals"), after=req.get("CreationTimeAfter"),
+                before=req.get("CreationTimeBefore"),
+                sort_by="status" if req.get("SortBy") == "Status" else "at",
+                descending=req.get("SortOrder", "Descending") == "Descending",
+                limit=page_size(asked_for) + 1, offset=read_token(req.get("NextToken")),
+            )  # fmt: skip
+        return page(asked_for, "MonitoringAlertHistory", found, _change)
+
+
+def query_of(req: Value) -> rows.Query:
+    """Return what a List… request asks for, with one row more than the page so that its end is seen."""
     return rows.Query(
+        kind=req.get("MonitoringTypeEquals"),
         schedule=req.get("MonitoringScheduleName"),
         endpoint=req.get("EndpointName"),
         definition=req.get("MonitoringJobDefinitionName"),
@@ -141,16 +149,18 @@ def _query(req: Value, *, sort_by: str = "CreationTime") -> rows.Query:
         status=req.get("StatusEquals"),
         created_after=req.get("CreationTimeAfter"),
         created_before=req.get("CreationTimeBefore"),
+        modified_after=req.get("LastModifiedTimeAfter"),
+        modified_before=req.get("LastModifiedTimeBefore"),
         scheduled_after=req.get("ScheduledTimeAfter"),
         scheduled_before=req.get("ScheduledTimeBefore"),
-        sort_by=_SORT[req.get("SortBy", sort_by)],
+        sort_by=_SORT[req.get("SortBy", "CreationTime")],
         descending=req.get("SortOrder", "Descending") == "Descending",
         limit=page_size(req) + 1,
         offset=read_token(req.get("NextToken")),
     )
 
 
-def _asked(call: Callable[[], Any]) -> Any:
+def asked(call: Callable[[], Any]) -> Any:
     """Give what is missing or taken the codes that these operations have, other than SageMaker's elder ones."""
     try:
         return call()
@@ -160,29 +170,43 @@ def _asked(call: Callable[[], Any]) -> Any:
         raise AwsError("ResourceInUse", str(error)) from error
 
 
-def _tags(req: Value) -> list[Tag]:
+def tags_of(req: Value) -> list[Tag]:
+    """Return the tags of a request."""
     return [Tag(key=tag["Key"], value=tag["Value"]) for tag in req.get("Tags", ())]
 
 
-def _definition_summary(found: Definition) -> Value:
-    return {
-        "MonitoringJobDefinitionName": found.name,
-        "MonitoringJobDefinitionArn": found.arn,
-        "CreationTime": found.created_at,
-        "EndpointName": found.given["DataQualityJobInput"]["EndpointInput"]["EndpointName"],
-    }
-
-
 def _schedule_summary(found: Schedule) -> Value:
-    return {
+    members: Value = {
         "MonitoringScheduleName": found.name,
         "MonitoringScheduleArn": found.arn,
         "CreationTime": found.created_at,
         "LastModifiedTime": found.modified_at,
         "MonitoringScheduleStatus": found.status.value,
-        "EndpointName": found.endpoint,
-        "MonitoringJobDefinitionName": found.definition,
-        "MonitoringType": "DataQuality",
+        "EndpointName": found.endpoint or None,
+        "MonitoringJobDefinitionName": found.definition or None,
+        "MonitoringType": found.kind.value,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _alert_summary(found: Alert) -> Value:
+    return {
+        "MonitoringAlertName": found.name,
+        "CreationTime": found.created_at,
+        "LastModifiedTime": found.modified_at,
+        "AlertStatus": found.status.value,
+        "DatapointsToAlert": found.datapoints,
+        "EvaluationPeriod": found.period,
+        "Actions": {"ModelDashboardIndicator": {"Enabled": True}},
+    }
+
+
+def _change(found: AlertChange) -> Value:
+    return {
+        "MonitoringScheduleName": found.schedule,
+        "MonitoringAlertName": found.name,
+        "CreationTime": found.at,
+        "AlertStatus": found.status.value,
     }
 
 
@@ -194,9 +218,9 @@ def _execution_summary(found: Execution) -> Value:
         "LastModifiedTime": found.modified_at,
         "MonitoringExecutionStatus": found.status.value,
         "ProcessingJobArn": found.job_arn or None,
-        "EndpointName": found.endpoint,
+        "EndpointName": found.endpoint or None,
         "FailureReason": found.failure_reason,
-        "MonitoringJobDefinitionName": found.definition,
-        "MonitoringType": "DataQuality",
+        "MonitoringJobDefinitionName": found.definition or None,
+        "MonitoringType": found.kind.value,
     }
     return {name: value for name, value in members.items() if value is not None}
