@@ -98,14 +98,14 @@ def button(text: str, act: Any, *, quiet: bool = False) -> ui.element:
     return made
 
 
-def pill(state: str) -> None:
-    """Add a state, in the colour that it has everywhere."""
+def pill(state: str, text: str = "") -> None:
+    """Add a state, in the colour that it has everywhere; text: what it says, if not its own name."""
     kind = {
         "InService": "ok", "Completed": "ok", "OK": "ok", "Active": "ok", "Scheduled": "ok",
         "Failed": "bad", "ALARM": "bad", "OutOfService": "bad",
         "Stopped": "idle", "INSUFFICIENT_DATA": "idle",
     }.get(state, "busy")  # fmt: skip
-    words(state).classes(f"f-pill f-{kind}")
+    words(text or state).classes(f"f-pill f-{kind}")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:

@@ -181,6 +181,12 @@ def once(schedule: str, now: datetime) -> str:
     return f"{beside(schedule)}{now.astimezone(UTC):%Y%m%d%H%M%S}"
 
 
+def asked_beside(schedule: str) -> str:
+    """Return the schedule on whose page a run was asked for, as far as its name tells; else its own name."""
+    stem = schedule.rpartition(ONCE)[0]
+    return stem if 0 < len(stem) < _LONGEST_OWN else schedule
+
+
 def _run(summary: Json) -> Run:
     arn = summary.get("ProcessingJobArn", "")
     return Run(

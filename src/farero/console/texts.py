@@ -96,7 +96,8 @@ EN = {
     "quality_estimated_what": "The band holds the truth 95 times of 100, where the relation to the target is the same.",
     "quality_worse": "worse", "quality_better": "better", "quality_same": "as usual", "band": "Band of 95 %",
     "band_low": "lower end", "band_high": "upper end", "over_time_of": "over time", "monitored": "Drift",
-    "not_monitored": "Nobody watches its data.",
+    "not_monitored": "Nobody watches its data.", "run_Completed": "fine", "run_CompletedWithViolations": "violations",
+    "run_Failed": "failed", "run_Stopped": "stopped",
 }  # fmt: skip
 ES = {
     "access": "Acceso", "alarms": "Alarmas", "all_good": "Todo en orden.", "apply": "Aplicar pesos",
@@ -200,7 +201,8 @@ ES = {
     "quality_estimated_what": "La banda contiene la verdad 95 veces de 100 si la relación con el objetivo no cambia.",
     "quality_worse": "peor", "quality_better": "mejor", "quality_same": "como siempre", "band": "Banda del 95 %",
     "band_low": "extremo inferior", "band_high": "extremo superior", "over_time_of": "en el tiempo",
-    "monitored": "Deriva", "not_monitored": "Nadie vigila sus datos.",
+    "monitored": "Deriva", "not_monitored": "Nadie vigila sus datos.", "run_Completed": "bien",
+    "run_CompletedWithViolations": "infracciones", "run_Failed": "falló", "run_Stopped": "parada",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from nicegui import ui
 from farero.console import time_range
 from farero.console.data import Cloud, UnavailableError
 from farero.console.layout import button, card, frame, heading, pill, popup, table, words
-from farero.console.pages import endpoint_figures, endpoint_requests
+from farero.console.pages import endpoint_figures, endpoint_requests, monitor
 from farero.console.pages.asking import attempt
 from farero.console.pages.live import live
 
@@ -37,6 +37,7 @@ def register(cloud: Cloud) -> None:
             variants = await _variants(cloud, name)
             await endpoint_figures.figures_of(cloud, t, name, variants, shown)
             await endpoint_figures.errors_of(cloud, t, name, shown)
+            await monitor.of_endpoint(cloud, t, name)
             await endpoint_figures.timeline(cloud, t, name)
             trial = endpoint_requests.Trial(cloud, t, name, await _samples(cloud, name))
             await endpoint_requests.captured(cloud, t, name, trial)

@@ -15,6 +15,7 @@ from farero.console.layout import card, frame, heading, pill, table, words
 from farero.console.metrics import by_id, figures, stat
 from farero.console.pages.live import live
 from farero.console.plots import sparkline
+from farero.console.runs import asked_beside
 from farero.console.units import measured, number
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Now(NamedTuple):
     glances: dict[str, Glance]
     alarms: list[Json]
     jobs: list[Json]
+    #: Endpoint → its newest run that looked for drift.
+    drift: dict[str, Json]
 
 
 def register(cloud: Cloud) -> None:
@@ -92,8 +95,8 @@ def register(cloud: Cloud) -> None:
 
 
 async def _read(cloud: Cloud) -> Now:
-    endpoints, status, alarms, jobs = await asyncio.gather(
-        _endpoints(cloud), cloud.page("status"), _alarms(cloud), _jobs(cloud)
+    endpoints, status, alarms, jobs, drift = await asyncio.gather(
+        _endpoints(cloud), cloud.page("status"), _alarms(cloud), _jobs(cloud), _drift(cloud)
     )
     rows = {row["name"]: row for row in status.get("endpoints", [])}
     variants = {
@@ -104,7 +107,7 @@ async def _read(cloud: Cloud) -> Now:
         ]
         for one in endpoints[:_MOST_ENDPOINTS]
     }
-    return Now(endpoints, status, await glances(cloud, variants), alarms, jobs)
+    return Now(endpoints, status, await glances(cloud, variants), alarms, jobs, drift)
 
 
 async def _endpoints(cloud: Cloud) -> list[Json]:
@@ -138,6 +141,18 @@ async def _jobs(cloud: Cloud) -> list[Json]:
     except UnavailableError:
         return []
     return answer.get("TrainingJobSummaries", [])
+
+
+async def _drift(cloud: Cloud) -> dict[str, Json]:
+    try:
+        answer = await cloud.ask("sagemaker", "list_monitoring_executions", MaxResults=100)
+    except UnavailableError:
+        return {}
+    found: dict[str, Json] = {}
+    for one in answer["MonitoringExecutionSummaries"]:  # newest first
+        if one["MonitoringExecutionStatus"] not in ("Pending", "InProgress"):
+            found.setdefault(one.get("EndpointName", ""), one)
+    return found
 
 
 async def glances(cloud: Cloud, variants: dict[str, list[str]]) -> dict[str, Glance]:
@@ -194,7 +209,7 @@ def together(series: Sequence[Series], fold: Callable[[list[float]], float]) -> 
 
 
 def _draw(t: dict[str, str], now: Now) -> None:
-    found, status, seen, alarms, jobs = now
+    found, status, seen, alarms, jobs, drift = now
     if alarms:
         _ringing(t, alarms)
     states = [one["EndpointStatus"] for one in found]
@@ -219,8 +234,12 @@ def _draw(t: dict[str, str], now: Now) -> None:
             t["errors"],
             t["variants"],
             t["captured"],
+            *([t["monitor"]] if drift else []),
         ]
-        table(heads, [_row(t, one, rows, seen) for one in found], f"{t['empty']}  farero try")
+        drawn = [
+            _row(t, one, rows, seen) + ([_watched(t, one, drift)] if drift else []) for one in found
+        ]
+        table(heads, drawn, f"{t['empty']}  farero try")
     for job in jobs[:5]:
         with card():
             ui.link(job["TrainingJobName"], f"/jobs/{quote(job['TrainingJobName'], safe='')}")
@@ -259,6 +278,20 @@ def _row(t: dict[str, str], one: Json, rows: dict[str, Json], seen: dict[str, Gl
         row.get("variants", ""),
         row.get("capture", ""),
     ]
+
+
+def _watched(t: dict[str, str], one: Json, drift: dict[str, Json]) -> Any:
+    """Return what draws the newest run that looked for drift, with the way to it."""
+    run = drift.get(one["EndpointName"])
+
+    def draw() -> None:
+        if run is not None:
+            state = str(run["MonitoringExecutionStatus"])
+            name = asked_beside(run["MonitoringScheduleName"])
+            with ui.link(target=f"/monitor/{quote(name, safe='')}").classes("f-plain"):
+                pill(state, t.get(f"run_{state}", state))
+
+    return draw
 
 
 def _ringing(t: dict[str, str], alarms: list[Json]) -> None:

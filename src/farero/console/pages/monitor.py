@@ -72,6 +72,29 @@ def register(cloud: Cloud) -> None:
                 ui.run_javascript("document.getElementById('feature')?.scrollIntoView()")
 
 
+async def of_endpoint(cloud: Cloud, t: dict[str, str], endpoint: str) -> None:
+    """Draw who watches an endpoint's data, and what was found last."""
+    runs = Runs(cloud)
+
+    async def read() -> Any:
+        found = [
+            one["MonitoringScheduleName"] for one in await schedules(cloud, EndpointName=endpoint)
+        ]
+        return found, await newest_of(runs, found) if found else {}
+
+    def draw(found: tuple[list[str], dict[str, list[Run]]]) -> None:
+        with card():
+            heading(t["monitored"])
+            rows = [[(name, address(name)), _last(t, found[1].get(name, []))] for name in found[0]]
+            table(
+                [t["name"], t["verdict"]],
+                rows,
+                f"{t['not_monitored']}  farero monitor add {endpoint}",
+            )
+
+    await live(read, draw, _EVERY_S)
+
+
 async def schedules(cloud: Cloud, **which: str) -> list[Json]:
     """Return schedules, without the runs that were asked for beside another one. Raises UnavailableError."""
     found: list[Json] = []

@@ -1,0 +1,116 @@
+"""Drift in the console, over a real platform: run, looked at, stopped and started, in both languages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.console import drift
+
+if TYPE_CHECKING:
+    from tests.console.conftest import Person, Stage
+
+NAME = "console-drift"
+
+
+@pytest.fixture(scope="module")
+def watched(stage: Stage) -> Stage:
+    drift.watch(stage, NAME)
+    return stage
+
+
+def test_a_run_is_asked_for_and_its_verdict_appears(watched: Stage, told_by: Any) -> None:
+    async def story(person: Person) -> None:
+        await person.open(f"/monitor/{NAME}")
+        await person.sees("data quality")
+        before = len(drift.ran(watched, NAME))
+        person.press("Run now")
+        await person.until(lambda: len(drift.ran(watched, NAME)) > before, 60)
+        await person.sees("2 of 3 columns changed: height, colour, in 500 records.")
+        await person.sees("The mean moved by +0.")
+        await person.sees("asked for")
+        charts = [one for one in person.elements if one.tag == "nicegui-echart"]
+        labels = [str(one.props.get("aria-label")) for one in charts]
+        assert any("violet: 0 % → 3" in one for one in labels), labels
+        await person.open(f"/monitor/{NAME}?feature=height")
+        await person.sees("Feature: height")
+        links = [str(one.props.get("href")) for one in person.elements]
+        assert any(one.startswith("/download?bucket=") and "report.html" in one for one in links)
+        await person.open("/monitor", language="es")
+        await person.sees("Deriva")
+        await person.sees("2 of 3 columns changed")
+        assert not any("-now-" in one for one in person.texts), (
+            "runs asked for stand beside their schedule"
+        )
+
+    told_by(story)
+
+
+def test_a_schedule_is_stopped_and_started(watched: Stage, told_by: Any) -> None:
+    def status() -> str:
+        found = watched.client("sagemaker").describe_monitoring_schedule(
+            MonitoringScheduleName=NAME
+        )
+        return found["MonitoringScheduleStatus"]
+
+    async def story(person: Person) -> None:
+        await person.open(f"/monitor/{NAME}")
+        await person.sees("Scheduled")
+        person.press("Stop")
+        await person.until(lambda: status() == "Stopped")
+        await person.sees("Stopped")
+        person.press("Start")
+        await person.until(lambda: status() == "Scheduled")
+
+    told_by(story)
+
+
+def test_an_endpoint_and_home_lead_to_its_drift(watched: Stage, told_by: Any) -> None:
+    del watched
+
+    async def story(person: Person) -> None:
+        for page in ("/", f"/endpoints/{NAME}"):
+            await person.open(page)
+            await person.until(
+                lambda: f"/monitor/{NAME}" in [one.props.get("href") for one in person.elements]
+            )
+        await person.open("/endpoints/echo")
+        await person.sees("Nobody watches its data.")
+
+    told_by(story)
+
+
+def test_a_schedule_that_is_not_there_is_told(told_by: Any) -> None:
+    async def story(person: Person) -> None:
+        await person.open("/monitor/no-such")
+        await person.sees("no-such")
+        await person.sees("ResourceNotFound")
+
+    told_by(story)
+
+
+def test_a_report_that_somebody_broke_is_told_and_harms_nothing(stage: Stage, told_by: Any) -> None:
+    name = "console-broken"
+    drift.watch(stage, name)
+    bucket = stage.platform.bucket
+
+    async def story(person: Person) -> None:
+        await person.open(f"/monitor/{name}")
+        await person.sees("It has not run yet.")
+        config = {
+            "ScheduleConfig": {"ScheduleExpression": "NOW", "DataAnalysisStartTime": "-PT1H", "DataAnalysisEndTime": "-PT0H"},
+            "MonitoringJobDefinitionName": name, "MonitoringType": "DataQuality",
+        }  # fmt: skip
+        stage.client("sagemaker").create_monitoring_schedule(
+            MonitoringScheduleName=f"{name}-now-1", MonitoringScheduleConfig=config
+        )
+        (done,) = await person.until(lambda: drift.ran(stage, name), 60)
+        _, prefix = drift.place(stage, done)
+        stage.client("s3").put_object(
+            Bucket=bucket, Key=f"{prefix}/drift_report.json", Body=b'{"rows": []}'
+        )
+        await person.open(f"/monitor/{name}")
+        await person.sees("drift_report.json: Expected")
+        await person.sees("CompletedWithViolations")
+
+    told_by(story)
