@@ -1,7 +1,8 @@
 """The analyzer as SageMaker's processing container: told by environment variables, answers with files and a message.
 
-`python -m farero_monitor.container`. Without `baseline_constraints` it suggests a baseline; with it, it judges a
-window. A message goes to `output/message` below /opt/ml (SAGEMAKER_BASE_DIR, where that is set), as on SageMaker.
+`python -m farero_monitor.container`. `analysis_type` says what: DATA_QUALITY (the default) or MODEL_QUALITY
+(`quality/job.py`). Without `baseline_constraints` it suggests a baseline; with it, it judges a window. A message goes
+to `output/message` below /opt/ml (SAGEMAKER_BASE_DIR, where that is set), as on SageMaker.
 """
 
 from __future__ import annotations
@@ -9,17 +10,25 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
 from farero_monitor.aws import metrics
-from farero_monitor.aws.content import section
 from farero_monitor.dataset import Source, UnreadableDataError
+from farero_monitor.environment import (
+    SettingError,
+    base_of,
+    dataset_format,
+    file_of,
+    needed,
+    publish,
+)
 from farero_monitor.estimate.labelled import Labelled, LabelsError
 from farero_monitor.history import read as read_history
 from farero_monitor.monitor import ESTIMATE, SAMPLE, Baseline, BaselineError, judge, take_baseline
+from farero_monitor.quality.gather import QualityError
+from farero_monitor.quality.job import run as model_quality
+from farero_monitor.quality.sources import AttributeMissingError
 from farero_monitor.readers.files import NoDataError
 from farero_monitor.readers.options import Options
 from farero_monitor.readers.scripts import ScriptError, load
@@ -33,10 +42,6 @@ if TYPE_CHECKING:
     from farero_monitor.dataset import Format
 
 
-class SettingError(Exception):
-    """An environment variable is missing or wrong; the text names it."""
-
-
 def main() -> int:
     """Do what the environment says; 0 if it could be done."""
     try:
@@ -44,30 +49,42 @@ def main() -> int:
         code = 0
     except (
         SettingError, NoDataError, UnreadableDataError, ScriptError, BaselineError, LabelsError,
-        WorkerDiedError, OSError,
+        AttributeMissingError, QualityError, WorkerDiedError, OSError,
     ) as error:  # fmt: skip
         message, code = str(error), 255
     print(message, file=sys.stderr if code else sys.stdout)
-    target = _base(os.environ) / "output" / "message"
+    target = base_of(os.environ) / "output" / "message"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(message[:1024], encoding="utf-8")
     return code
 
 
 def run(environ: Mapping[str, str]) -> str:
-    """Take a baseline or judge a window; return the exit message. Raises what `main` turns into a message."""
-    output = Path(_needed(environ, "output_path"))
+    """Do the analysis that is asked for; return the exit message. Raises what `main` turns into a message."""
+    kind = environ.get("analysis_type") or "DATA_QUALITY"
+    if kind not in ANALYSES:
+        raise SettingError(f"analysis_type is '{kind}', but must be one of {', '.join(ANALYSES)}.")
+    message = ANALYSES[kind](environ)
+    after = environ.get("post_analytics_processor_script")
+    if after:
+        load(file_of(after), "postprocess_handler")()
+    return message
+
+
+def data_quality(environ: Mapping[str, str]) -> str:
+    """Take a baseline or judge a window; return the exit message."""
+    output = Path(needed(environ, "output_path"))
     constraints = environ.get("baseline_constraints")
     baseline = None
     if constraints:
         statistics = environ.get("baseline_statistics")
-        file = _file(constraints)
+        file = file_of(constraints)
         sample, learned = environ.get("baseline_sample"), environ.get("baseline_estimate")
         baseline = Baseline.read(
             file,
-            _file(statistics) if statistics else None,
-            _file(sample) if sample else file.parent / SAMPLE,
-            _file(learned) if learned else file.parent / ESTIMATE,
+            file_of(statistics) if statistics else None,
+            file_of(sample) if sample else file.parent / SAMPLE,
+            file_of(learned) if learned else file.parent / ESTIMATE,
         )
     source = _source(environ, tuple(baseline.constraints.names) if baseline else ())
     if baseline is None:
@@ -81,56 +98,36 @@ def run(environ: Mapping[str, str]) -> str:
         result = judge(source, baseline, output, history=history)
         write_report(result, baseline, output / "report.html", language=of_environment(environ))
         if environ.get("publish_cloudwatch_metrics") == "Enabled":
-            _publish(environ, metrics.lines(
+            publish(environ, metrics.lines(
                 result, baseline, environ.get("sagemaker_endpoint_name", ""),
                 environ.get("sagemaker_monitoring_schedule_name", ""), environ.get("metric_time", ""),
             ))  # fmt: skip
         print(result.verdict.sentence)
         message = result.message
-    after = environ.get("post_analytics_processor_script")
-    if after:
-        load(_file(after), "postprocess_handler")()
     return message
 
 
-def _publish(environ: Mapping[str, str], lines: list[dict[str, Any]]) -> None:
-    """Leave metrics where the platform takes them from."""
-    folder = _base(environ) / "output" / "metrics" / "cloudwatch"
-    folder.mkdir(parents=True, exist_ok=True)
-    content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-    (folder / "cloudwatch_metrics.jsonl").write_bytes(content)
-
-
-def _base(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+ANALYSES = {"DATA_QUALITY": data_quality, "MODEL_QUALITY": model_quality}
 
 
 def _source(environ: Mapping[str, str], names: tuple[str, ...]) -> Source:
-    text = _needed(environ, "dataset_format")
-    try:
-        told = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise SettingError(f"dataset_format is not a JSON object: {text}") from error
     formats: dict[str, Format] = {
         "csv": "csv", "json": "json", "parquet": "parquet", "sagemakerCaptureJson": "capture",
     }  # fmt: skip
-    known = [name for name in told if name in formats]
-    if len(known) != 1:
-        raise SettingError(f"dataset_format names none of {', '.join(formats)}: {text}")
-    details = section(told, known[0])
+    known, details = dataset_format(environ, formats)
     script = environ.get("record_preprocessor_script")
     options = Options(
         names=names,
-        start=environ.get("start_time", "") if known[0] == "sagemakerCaptureJson" else "",
-        end=environ.get("end_time", "") if known[0] == "sagemakerCaptureJson" else "",
+        start=environ.get("start_time", "") if known == "sagemakerCaptureJson" else "",
+        end=environ.get("end_time", "") if known == "sagemakerCaptureJson" else "",
         output_first=details.get("output_columns_position", "START") != "END",
     )
     return Source(
-        Path(_needed(environ, "dataset_source")),
-        formats[known[0]],
+        Path(needed(environ, "dataset_source")),
+        formats[known],
         header=bool(details.get("header", True)),
         options=options,
-        script=_file(script) if script else None,
+        script=file_of(script) if script else None,
     )
 
 
@@ -145,22 +142,6 @@ def _labelled(environ: Mapping[str, str]) -> Labelled | None:
         environ.get("inference_attribute", ""),
         {"": probability} if probability else {},
     )
-
-
-def _needed(environ: Mapping[str, str], name: str) -> str:
-    if not environ.get(name):
-        raise SettingError(f"The environment variable {name} is missing.")
-    return environ[name]
-
-
-def _file(text: str) -> Path:
-    """Return a file; a folder stands for the one file in it."""
-    path = Path(text)
-    if path.is_dir():
-        found = [entry for entry in sorted(path.iterdir()) if entry.is_file()]
-        if len(found) == 1:
-            return found[0]
-    return path
 
 
 if __name__ == "__main__":

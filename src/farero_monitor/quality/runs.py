@@ -118,9 +118,9 @@ def _write_all(
     _write(output / STATISTICS, contents.statistics(problem, made.gathered, made.found, moment))
     if constraints is None:
         _write(output / CONSTRAINTS, contents.suggest(problem, made.gathered, made.found))
-    else:
-        _write(output / CONSTRAINTS, constraints.content)
-        _write(output / VIOLATIONS, {"violations": made.violations})
+        return
+    _write(output / CONSTRAINTS, constraints.content)
+    _write(output / VIOLATIONS, {"violations": made.violations})
     _write(output / REPORT, made.result.report())
     nothing = Baseline(DataConstraints({"features": []}))
     write_page(made.result, nothing, output / PAGE, language=language)
