@@ -17,7 +17,7 @@ from farero.telemetry.totals import Totals
 totals = Totals(pathlib.Path(sys.argv[1]))
 labels = (("endpoint", "iris"), ("variant", "AllTraffic"))
 totals.add("farero_invocations_total", labels, 5)
-totals.observe("farero_model_latency_seconds", labels, [0.02])
+totals.observe("farero_model_latency_seconds", labels, {20_000: 1})
 totals.set_levels({("farero_concurrent_requests", labels): 3})
 totals.save()
 print("ready", flush=True)
@@ -55,7 +55,7 @@ def test_processes_are_added_up(tmp_path, process):
     process()
     mine = Totals(tmp_path)
     mine.add(NAME, IRIS, 2)
-    mine.observe("farero_model_latency_seconds", IRIS, [100.0])
+    mine.observe("farero_model_latency_seconds", IRIS, {100_000_000: 1})
     mine.set_levels({("farero_concurrent_requests", IRIS): 1})
     mine.save()
 
@@ -163,7 +163,7 @@ def test_what_no_longer_exists_is_dropped_everywhere(tmp_path, process):
     owners = {IRIS, GONE}
     first = Totals(tmp_path, lambda: owners)
     first.add(NAME, GONE, 7)
-    first.observe("farero_model_latency_seconds", GONE, [1.0])
+    first.observe("farero_model_latency_seconds", GONE, {1_000_000: 1})
     first.add("farero_metrics_lost_total", ())
     first.close()
     mine = Totals(tmp_path, lambda: owners)  # joins the first

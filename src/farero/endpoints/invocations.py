@@ -1,4 +1,4 @@
-"""Counts invocations: the hot path appends a tuple, a tick folds them once a second and stores the metrics.
+"""Counts invocations: the hot path appends two numbers, a tick folds them once a second and stores the metrics.
 
 What is counted follows CloudWatch's "Endpoint invocation metrics": one sample a request for each metric, 0 where an
 error did not happen, so that the average of an error metric is its rate and no traffic means no data. A request that
@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections import Counter, deque
+from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,20 +29,23 @@ log = logging.getLogger(__name__)
 NAMESPACE = "AWS/SageMaker"
 #: Statuses that no container gave: none came in time, none came at all, the request was refused as one too many.
 TIMED_OUT, DIED, THROTTLED = -1, -2, -3
-#: Requests that wait for the next fold; more are counted as lost.
+#: Requests of one variant and status that wait for the next fold; more are counted as lost.
 MOST_WAITING = 200_000
 #: Minutes of variants that wait for a database that cannot be written; the oldest are given up first.
 MOST_PENDING = 2_000
+#: A wall clock that has moved further against the monotonic one begins another minute.
+CLOCK_MOVED_S = 0.5
 #: Seconds after which the totals of deleted endpoints are let go.
 FORGET_EVERY_S = 60
 #: Different values of one minute that are kept exactly; beyond them three digits are (an error of at most 0.5 %).
 MOST_EXACT = 1_000
 
 
-#: One request as the hot path leaves it; a plain tuple is made in a fifth of a named one's time. Endpoint, variant, the
-#: container's status or one of the negative ones above (503: no replica could be reached), seconds of the model (None
-#: where no answer came), seconds in all, and the monotonic time of its end.
-_Seen = tuple[str, "VariantRoute", int, float | None, float, float]
+#: What requests of one minute have in common: endpoint, identity of the variant's route (to hash all of it would take
+#: long), the container's status or one of the negative ones above (503: no replica could be reached).
+_Alike = tuple[str, int, int]
+#: In place of the seconds of a model that gave no answer.
+_NO_ANSWER = -1.0
 
 
 class _Key(NamedTuple):
@@ -52,16 +56,18 @@ class _Key(NamedTuple):
     minute: int
 
 
-class _Group(NamedTuple):
-    """Requests that differ in nothing but their times."""
+@dataclass(slots=True)
+class _Minute:
+    """Requests that ended in one minute and wait to be folded.
 
-    endpoint: str
-    variant: VariantRoute
-    status: int
+    Two numbers a request, seconds of its model and in all, in arrays: thousands of small objects that live for a second
+    would keep the garbage collector busy.
+    """
+
     #: Minutes since 1970.
-    minute: int
-    model_s: list[float | None]
-    total_s: list[float]
+    number: int
+    seconds: dict[_Alike, array[float]] = field(default_factory=dict[_Alike, "array[float]"])
+    variants: dict[_Alike, VariantRoute] = field(default_factory=dict[_Alike, "VariantRoute"])
 
 
 @dataclass(slots=True)
@@ -110,7 +116,10 @@ class Invocations:
         self._totals = totals
         self._put = put
         self._peaks = peaks
-        self._waiting: deque[_Seen] = deque()
+        self._offset = self._read_offset()
+        self._minute, self._closed = _Minute(0), list[_Minute]()
+        #: The monotonic time at which the minute ends.
+        self._minute_ends = float("-inf")
         self._pending: dict[_Key, _Sums] = {}
         self._levels: list[Datum] = []
         self._configs: dict[tuple[str, str], str] = {}
@@ -127,21 +136,43 @@ class Invocations:
         model_s: float | None,
         received: float,
     ) -> None:
-        """Remember one request that has ended now; received: the monotonic time at which it came."""
-        waiting = self._waiting
-        if len(waiting) >= MOST_WAITING:
+        """Remember one request that has ended now; received: the monotonic time at which it came. For one thread."""
+        ended = self._monotonic()
+        if ended >= self._minute_ends:
+            self._begin_minute(ended)
+        alike = (endpoint, id(variant), status)
+        seconds = self._minute.seconds.get(alike)
+        if seconds is None:
+            self._minute.variants[alike] = variant
+            seconds = self._minute.seconds[alike] = array("d")
+        elif len(seconds) >= 2 * MOST_WAITING:
             self._lose(1)
             return
-        ended = self._monotonic()
-        waiting.append((endpoint, variant, status, model_s, ended - received, ended))
+        seconds.append(_NO_ANSWER if model_s is None else model_s)
+        seconds.append(ended - received)
+
+    def _begin_minute(self, ended: float) -> None:
+        """Put the minute that is over aside."""
+        offset = self._offset
+        number = int((ended + offset) // 60)
+        self._closed.append(self._minute)
+        self._minute = _Minute(number)
+        self._minute_ends = (number + 1) * 60 - offset
+
+    def _read_offset(self) -> float:
+        """Return the seconds from the monotonic clock's zero to 1970."""
+        return self._clock.now().timestamp() - self._clock.monotonic()
 
     def fold(self) -> None:
         """Add what was noted to the sums and to the totals; quick, any thread may call."""
         with self._folding:
+            offset = self._read_offset()
+            if abs(offset - self._offset) > CLOCK_MOVED_S:
+                self._offset, self._minute_ends = offset, float("-inf")
+            while len(self._closed) > 0:
+                self._fold_minute(self._closed.pop(0))
+            self._fold_minute(self._minute)
             now = self._clock.now()
-            offset = now.timestamp() - self._clock.monotonic()
-            for group in self._take_groups(offset):
-                self._fold_group(group)
             self._fold_levels(now)
             self._totals.save()
 
@@ -165,30 +196,19 @@ class Invocations:
                 self._is_failing = False
                 log.info("metrics are stored again")
 
-    def _take_groups(self, offset: float) -> list[_Group]:
-        """Take what was noted, put together by all that is alike; few instructions a request.
+    def _fold_minute(self, minute: _Minute) -> None:
+        """Take what waits of a minute; the hot path may go on appending meanwhile."""
+        for alike, seconds in minute.seconds.copy().items():
+            count = len(seconds) // 2
+            if count:
+                taken = seconds[: 2 * count]
+                del seconds[: 2 * count]
+                self._fold_group(minute, alike, taken)
 
-        offset: seconds from the monotonic clock's zero to 1970.
-        """
-        groups: dict[tuple[str, int, int, int], _Group] = {}
-        take = self._waiting.popleft
-        minute, next_minute = 0, float("-inf")
-        for _ in range(len(self._waiting)):
-            endpoint, variant, status, model_s, total_s, ended = take()
-            if ended >= next_minute:
-                minute = int((ended + offset) // 60)
-                next_minute = (minute + 1) * 60 - offset
-            # A variant's route is the same object until routes change; to hash all of it would take long.
-            alike = (endpoint, id(variant), status, minute)
-            group = groups.get(alike)
-            if group is None:
-                group = groups[alike] = _Group(endpoint, variant, status, minute, [], [])
-            group.model_s.append(model_s)
-            group.total_s.append(total_s)
-        return list(groups.values())
-
-    def _fold_group(self, group: _Group) -> None:
-        endpoint, variant, status, minute, answers, spans = group
+    def _fold_group(self, minute: _Minute, alike: _Alike, seconds: array[float]) -> None:
+        endpoint, _, status = alike
+        variant = minute.variants[alike]
+        answers, spans = seconds[::2], seconds[1::2]
         count = len(spans)
         labels = (("endpoint", endpoint), ("variant", variant.name))
         totals = self._totals
@@ -196,14 +216,20 @@ class Invocations:
             totals.add("farero_invocations_throttled_total", labels, count)
             return
         self._configs[endpoint, variant.name] = variant.config_name
-        key = _Key(endpoint, variant.name, variant.config_name, minute)
+        key = _Key(endpoint, variant.name, variant.config_name, minute.number)
         sums = self._pending.get(key)
         if sums is None:
             sums = self._pending[key] = _Sums()
-        model_s = [one for one in answers if one is not None]
-        overhead_s = [
-            max(0.0, span - (answer or 0.0)) for span, answer in zip(spans, answers, strict=True)
-        ]
+        # whole microseconds, each different one looked at once from here on
+        overhead_us = Counter(
+            [
+                int((span - answer if answer > 0 else span) * 1e6 + 0.5)
+                for answer, span in zip(answers, spans, strict=True)
+            ]
+        )
+        if min(overhead_us) < 0:  # the clocks of two processes
+            overhead_us = _from_zero(overhead_us)
+        model_us = Counter([int(one * 1e6 + 0.5) for one in answers if one >= 0])
         errors_4xx = count if 400 <= status < 500 else 0
         # A request that found no answer is a "server error (0)" in AWS's words.
         errors_5xx = count if status >= 500 or status < 0 else 0
@@ -213,15 +239,15 @@ class Invocations:
         sums.errors_5xx += errors_5xx
         sums.errors += errors
         sums.per_instance[1 / max(1, len(variant.replicas))] += count
-        sums.overhead_us.update([int(one * 1e6 + 0.5) for one in overhead_s])
-        sums.model_us.update([int(one * 1e6 + 0.5) for one in model_s])
+        sums.overhead_us.update(overhead_us)
+        sums.model_us.update(model_us)
         totals.add("farero_invocations_total", labels, count)
         totals.add("farero_invocation_4xx_errors_total", labels, errors_4xx)
         totals.add("farero_invocation_5xx_errors_total", labels, errors_5xx)
         totals.add("farero_invocation_model_errors_total", labels, errors)
-        totals.observe("farero_overhead_latency_seconds", labels, overhead_s)
-        if model_s:
-            totals.observe("farero_model_latency_seconds", labels, model_s)
+        totals.observe("farero_overhead_latency_seconds", labels, overhead_us)
+        if model_us:
+            totals.observe("farero_model_latency_seconds", labels, model_us)
 
     def _fold_levels(self, now: dt.datetime) -> None:
         """Note the most requests at a time of the span that ends now; kept by the second."""
@@ -299,6 +325,13 @@ def _claims(true: int, count: int) -> dict[int, int]:
 def _dimensions(endpoint: str, variant: str, config: str) -> list[dict[str, str]]:
     both = {"EndpointName": endpoint, "VariantName": variant}
     return [both, {**both, "EndpointConfigName": config}] if config else [both]
+
+
+def _from_zero(values: Counter[int]) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for value, count in values.items():
+        found[max(0, value)] += count
+    return found
 
 
 def _shrunk(values: Counter[int]) -> Counter[int]:

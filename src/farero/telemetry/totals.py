@@ -13,14 +13,12 @@ import fcntl
 import os
 import secrets
 from bisect import bisect_left
-from collections import Counter
-from itertools import repeat
 from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping
     from pathlib import Path
 
 #: Upper bounds of latency histograms, in seconds; a last bucket holds what is above.
@@ -97,15 +95,17 @@ class Totals:
         counters[name, labels] = counters.get((name, labels), 0.0) + value
         self._is_changed = True
 
-    def observe(self, name: str, labels: Labels, seconds: Sequence[float]) -> None:
-        """Count values in a histogram."""
+    def observe(self, name: str, labels: Labels, microseconds: Mapping[int, int]) -> None:
+        """Count times in a histogram of seconds; microseconds: how often each occurred."""
         found = self._figures.histograms.get((name, labels))
         if found is None:
             found = Histogram([0] * (len(BUCKETS) + 1))
             self._figures.histograms[name, labels] = found
-        for place, count in Counter(map(bisect_left, repeat(BUCKETS), seconds)).items():
-            found.counts[place] += count
-        found.total += sum(seconds)
+        total = 0
+        for value, count in microseconds.items():
+            found.counts[bisect_left(BUCKETS, value / 1e6)] += count
+            total += value * count
+        found.total += total / 1e6
         self._is_changed = True
 
     def levels_at_rest(self) -> dict[tuple[str, Labels], float]:
