@@ -8,6 +8,7 @@ distribution functions, so sketches serve as well as values; the error of a sket
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -133,6 +134,7 @@ def detectable(count: int, count_reference: int, tests: int) -> float:
     )
 
 
+@functools.cache
 def _quantile(tail: float) -> float:
     """Return z with P(Z > z) = tail, by bisection."""
     low, high = 0.0, 40.0

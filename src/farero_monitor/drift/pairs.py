@@ -7,6 +7,7 @@ the product-moment correlation of heavy tails has no such variance and raises fa
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,11 +45,13 @@ class Pair:
 
 def compare(current: Any, reference: Any, names: Sequence[str], level: float = 0.01) -> list[Pair]:
     """Return the pairs whose correlation changed, the largest change first; tables are samples of texts."""
-    names = [
-        name for name in names if name in current.column_names and name in reference.column_names
-    ]
-    names = [name for name in names if _filled(current, name) and _filled(reference, name)]
-    names = names[:MOST_COLUMNS]
+    both = {*current.column_names} & {*reference.column_names}
+    filled = (
+        name
+        for name in names
+        if name in both and _filled(current, name) and _filled(reference, name)
+    )
+    names = [*itertools.islice(filled, MOST_COLUMNS)]
     now, then = (numbers(table, names) for table in (current, reference))
     if min(len(now), len(then)) < LEAST or len(names) < 2:
         return []
