@@ -15,6 +15,10 @@ from farero_monitor.estimate.figures import TITLES
 from farero_monitor.estimate.labelled import Labelled, LabelsError
 from farero_monitor.history import read as read_history
 from farero_monitor.monitor import Baseline, BaselineError, Result, judge, take_baseline
+from farero_monitor.quality import command as quality
+from farero_monitor.quality.gather import QualityError
+from farero_monitor.quality.merging import MergeError
+from farero_monitor.quality.sources import AttributeMissingError
 from farero_monitor.readers.files import NoDataError
 from farero_monitor.readers.options import Options
 from farero_monitor.readers.scripts import ScriptError
@@ -39,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asked.do(asked)
     except (
         NoDataError, UnreadableDataError, ScriptError, BaselineError, LabelsError, WorkerDiedError,
+        AttributeMissingError, QualityError, MergeError,
     ) as error:  # fmt: skip
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -48,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("farero_monitor", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="baseline|run")
+    commands = parser.add_subparsers(required=True, metavar="baseline|run|quality")
     baseline = commands.add_parser("baseline", help="statistics and constraints of training data")
     run = commands.add_parser("run", help="a verdict over a window, against a baseline")
     for command in (baseline, run):
@@ -87,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of the report; by default that of LANG",
     )  # fmt: skip
     run.set_defaults(do=_run)
+    quality.add_to(commands)
     return parser
 
 

@@ -55,8 +55,7 @@ class Labels:
         )
         #: Id of the first label that was read.
         self.first = ""
-        #: Different ids, and labels that a later one replaced.
-        self.count = self.replaced = 0
+        self._lines = 0
         self.unread = Unread()
 
     def __enter__(self) -> Self:
@@ -71,7 +70,7 @@ class Labels:
         start, end: only of hour folders in [start, end), ISO 8601.
         """
         decode = msgspec.json.Decoder(_Line).decode
-        lines, batch = 0, list[tuple[str, bytes, str]]()
+        batch: list[tuple[str, bytes, str]] = []
         for path in find(source):
             hour, line = hour_of(path.relative_to(source) if path != source else path), 0
             if not _within(hour, start, end):
@@ -89,18 +88,31 @@ class Labels:
                     self.first = self.first or found.eventMetadata.eventId
                     batch.append((found.eventMetadata.eventId, bytes(found.groundTruthData), hour))
                     if len(batch) == BATCH:
-                        lines += self._add(batch)
-        lines += self._add(batch)
-        (self.count,) = self._base.execute("SELECT count(*) FROM label").fetchone()
-        self.replaced = lines - self.count
+                        self._add(batch)
+        self._add(batch)
 
-    def _add(self, batch: list[tuple[str, bytes, str]]) -> int:
-        count = len(batch)
+    def put(self, found: Sequence[tuple[str, bytes]]) -> None:
+        """Add ids and labels from elsewhere."""
+        self.first = self.first or (found[0][0] if found else "")
+        self._add([(known, data, "") for known, data in found])
+
+    def _add(self, batch: list[tuple[str, bytes, str]]) -> None:
+        self._lines += len(batch)
         self._base.execute("BEGIN")
         self._base.executemany("REPLACE INTO label (id, data, hour) VALUES (?, ?, ?)", batch)
         self._base.execute("COMMIT")
         batch.clear()
-        return count
+
+    @property
+    def count(self) -> int:
+        """How many different ids have a label."""
+        (found,) = self._base.execute("SELECT count(*) FROM label").fetchone()
+        return found
+
+    @property
+    def replaced(self) -> int:
+        """How many labels a later one replaced."""
+        return self._lines - self.count
 
     def find(self, ids: Sequence[str]) -> dict[str, Label]:
         """Return the labels of some ids, and note that they were wanted."""
