@@ -15,11 +15,10 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects import postgresql
 
 from farero.store.tables.base import UtcTime, metadata
 
-KeyText = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+KeyText = Text().with_variant(Text(collation="C"), "postgresql")
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 buckets = Table(
