@@ -92,6 +92,8 @@ def test_the_same_traffic_raises_nothing_and_the_summers_does(data, tmp_path):
     assert re.match(r"The mean moved by \+0\.\d\d standard deviations", delay.text)
     report = json.loads((tmp_path / "summer" / "drift_report.json").read_text())
     assert report["limits"]["shift"] == 0.05, "whoever reads the file can draw the limits"
+    assert "columnas cambiaron" in report["spanish"]["sentence"]
+    assert len(report["spanish"]["findings"]) == len(report["findings"])
     assert report["sentence"] == summer.verdict.sentence
     html = page(summer, baseline)
     assert len(html) < 300_000

@@ -46,6 +46,13 @@ class Column(msgspec.Struct, frozen=True):
     missing: float | None = None
 
 
+class Texts(msgspec.Struct, frozen=True):
+    """A report's texts in another language, in their order."""
+
+    sentence: str = ""
+    findings: list[str] = []
+
+
 class Report(msgspec.Struct, frozen=True):
     """A verdict."""
 
@@ -61,6 +68,23 @@ class Report(msgspec.Struct, frozen=True):
     #: What the analyzer says of the model, with labels and without.
     quality: Any = None
     estimated: Any = None
+    spanish: Texts = field(default_factory=Texts)
+
+    def sentence_in(self, language: str) -> str:
+        """Return the verdict in a language, as far as the report has it."""
+        return (
+            self.spanish.sentence if language == "es" and self.spanish.sentence else self.sentence
+        )
+
+    def findings_in(self, language: str) -> list[Finding]:
+        """Return the findings in a language, as far as the report has it."""
+        texts = self.spanish.findings
+        if language != "es" or len(texts) != len(self.findings):
+            return self.findings
+        return [
+            msgspec.structs.replace(one, text=text)
+            for one, text in zip(self.findings, texts, strict=True)
+        ]
 
     def column(self, name: str) -> Column | None:
         """Return what is said of a column."""

@@ -68,7 +68,7 @@ class Finding:
 
     severity: Severity
     #: drift, completeness, type, missing column, extra column, new values, pair, prediction, many columns,
-    #: estimated quality, measured quality, few labels
+    #: together, estimated quality, measured quality, few labels
     kind: str
     column: str
     text: str
@@ -104,8 +104,9 @@ class Verdict:
     limits: dict[str, float] = field(default_factory=dict[str, float])
 
     def content(self) -> dict[str, Any]:
-        """Return it as it is written to `drift_report.json`."""
-        return asdict(self)
+        """Return it as it is written to `drift_report.json`; its texts stand there in Spanish, too."""
+        texts = [finding.text_in("es") for finding in self.findings]
+        return asdict(self) | {"spanish": {"sentence": sentence(self, "es"), "findings": texts}}
 
     @property
     def drifted(self) -> list[str]:

@@ -155,16 +155,16 @@ def _list(
         upcoming = next_run({**whole, **summary}, done, now)
         rows.append([
             (name, address(name)),
+            _last(t, done),
             (endpoint, f"/endpoints/{quote(endpoint, safe='')}") if endpoint else "",
             t.get(f"monitors_{summary.get('MonitoringType', '')}", summary.get("MonitoringType", "")),
             lambda state=summary["MonitoringScheduleStatus"]: pill(state),
-            _last(t, done),
             _when(moment(done[0].at) if done else t["never"]),
             _when(moment(upcoming) if upcoming else ""),
         ])  # fmt: skip
     with card():
         heads = [
-            t["name"], t["endpoint"], t["type"], t["status"], t["verdict"], t["last_run"], t["next_run"],
+            t["name"], t["verdict"], t["endpoint"], t["type"], t["status"], t["last_run"], t["next_run"],
         ]  # fmt: skip
         table(heads, rows, f"{t['empty']}  farero monitor add")
 
@@ -183,7 +183,7 @@ def _last(t: dict[str, str], done: Sequence[Run]) -> Any:
                 text = newest.reason
             else:
                 severity(t, newest.report.severity)
-                text = newest.report.sentence
+                text = newest.report.sentence_in(t["locale"])
             words(text[:160]).classes("f-dim f-small f-reason")
 
     return draw
@@ -256,7 +256,7 @@ def _executions(t: dict[str, str], name: str, done: Sequence[Run], shown: Run | 
         def draw() -> None:
             if run.report is not None:
                 severity(t, run.report.severity)
-                words(run.report.sentence).classes("f-dim f-small")
+                words(run.report.sentence_in(t["locale"])).classes("f-dim f-small")
             elif run.reason or run.trouble:
                 words((run.reason or run.trouble)[:600]).classes("f-reason")
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SEVERITIES = ("critical", "warning", "notice")
 _MOST_ROWS = 200
+_MOST_FINDINGS = 60
 _EFFECTS = ("shift", "spread", "outside", "gap", "share", "new")
 _UNKNOWN = 9
 
@@ -135,7 +136,7 @@ def _verdict(t: dict[str, str], run: Run, done: Sequence[Run]) -> None:
                 link = storage_file(t["page"], f"{run.place}/report.html")
                 if isinstance(link, tuple):
                     ui.link(*link)
-        sentence = report.sentence if report else ""
+        sentence = report.sentence_in(t["locale"]) if report else ""
         if report is not None and not sentence:
             sentence = t["violations"].format(count=len(report.findings))
         words(sentence or run.trouble or t["no_report"]).classes("f-sentence")
@@ -150,21 +151,18 @@ def _findings(t: dict[str, str], report: Report) -> None:
     def rank(name: str) -> int:
         return SEVERITIES.index(name) if name in SEVERITIES else _UNKNOWN
 
-    found = sorted(report.findings, key=lambda one: rank(one.severity))
-    rows = [
-        [
-            lambda name=one.severity: severity(t, name),
-            one.column,
-            t.get(f"finding_{one.kind}", one.kind),
-            lambda text=one.text: words(text).classes("f-reason"),
-        ]
-        for one in found[:_MOST_ROWS]
-    ]
+    found = sorted(report.findings_in(t["locale"]), key=lambda one: rank(one.severity))
     with card():
         heading(t["findings"])
-        table([t["severity"], t["feature"], "", t["summary"]], rows, t["empty"])
-        if len(found) > _MOST_ROWS:
-            words(t["only_first"].format(count=_MOST_ROWS)).classes("f-dim f-small")
+        for one in found[:_MOST_FINDINGS]:
+            with ui.element("div").classes("f-finding"):
+                with ui.element("div").classes("f-facts"):
+                    severity(t, one.severity)
+                    words(one.column).classes("f-strong")
+                    words(t.get(f"finding_{one.kind}", one.kind)).classes("f-dim")
+                words(one.text).classes("f-small")
+        if len(found) > _MOST_FINDINGS:
+            words(t["only_first"].format(count=_MOST_FINDINGS)).classes("f-dim f-small")
 
 
 def _feature(t: dict[str, str], found: Detail, past: Sequence[Run]) -> None:
@@ -236,7 +234,8 @@ def _drawn(
     for one in option["series"]:
         one["showSymbol"] = True  # a run is a moment; what lies between was not looked at
     highest = max([value for one in series for value in one.values] + [one.value for one in levels])
-    option["yAxis"][0] |= {"min": 0, "max": _round_up(highest)}
+    top = _round_up(highest)
+    option["yAxis"][0] |= {"min": 0, "max": top, "interval": top / 4}
     chart(option, f"{told(series, unit)}")
 
 
