@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from tests.console import drift
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -254,6 +255,33 @@ def test_job_is_followed_to_its_end(visit: Visit, stage: Stage) -> None:
     main.get_by_text("Completed", exact=True).first.wait_for(timeout=60_000)
     main.get_by_text("Uploading").first.wait_for()
     main.get_by_text("model.tar.gz").first.wait_for()
+
+
+def test_drift_is_looked_for_and_found(visit: Visit, stage: Stage) -> None:
+    drift.watch(stage, "journey-drift")
+    page, main = visit.page, visit.page.get_by_role("main")
+    visit.go("/endpoints/journey-drift")
+    main.get_by_role("link", name="journey-drift", exact=True).click()
+    page.wait_for_url(re.compile("/monitor/journey-drift"))
+    main.get_by_text("It has not run yet.").wait_for()
+    main.get_by_role("button", name="Run now").click()
+    main.get_by_text("2 of 3 columns changed: height, colour").first.wait_for(timeout=90_000)
+    bars = main.get_by_role("img", name=re.compile("violet: 0 % →"))
+    bars.locator("svg path").first.wait_for(state="attached")
+    main.get_by_role("link", name="height", exact=True).click()
+    page.wait_for_url(re.compile("feature=height"))
+    main.get_by_role("heading", name="Feature: height").wait_for()
+    main.get_by_role("img", name=re.compile("^height")).locator("svg path").first.wait_for(
+        state="attached"
+    )
+    with page.expect_download() as waiting:
+        main.get_by_role("link", name="Report (HTML)").first.click()
+    assert waiting.value.suggested_filename == "report.html"
+    assert "columns changed" in Path(waiting.value.path()).read_text(encoding="utf-8")
+    page.locator("body").press("g")
+    page.keyboard.press("m")
+    page.get_by_role("heading", name="Drift").wait_for()
+    main.get_by_role("link", name="journey-drift", exact=True).first.wait_for()
 
 
 def test_object_is_downloaded_and_never_shown(visit: Visit, stage: Stage) -> None:
