@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from farero_monitor.quality.metrics import Floats
     from farero_monitor.quality.tallies import Tally
 
@@ -121,8 +119,3 @@ def compare(
 def least(name: str, threshold: float) -> float:
     """Return from when on a change of a metric matters."""
     return LEAST_ERROR * abs(threshold) if name in {"mae", "mse", "rmse"} else LEAST_SHARE
-
-
-def values(found: Mapping[str, Measured]) -> dict[str, float]:
-    """Return the values alone."""
-    return {name: one.value for name, one in found.items()}
