@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from farero_monitor.aws import checks, constraints, statistics
 from farero_monitor.dataset import Source, profile
-from farero_monitor.drift import verdict
+from farero_monitor.drift import together, verdict
 from farero_monitor.estimate import estimator
 from farero_monitor.estimate.estimator import Estimator
 from farero_monitor.history import drifted
@@ -146,7 +146,8 @@ def judge(  # noqa: PLR0913 - all but the first two have defaults
         found, baseline.constraints, baseline.references, baseline.sample,
         settings=settings, before=drifted(earlier),
     )  # fmt: skip
-    more = _estimated(found, judged, baseline.estimator)
+    more = _together(found, judged, baseline.sample)
+    more |= _estimated(found, judged, baseline.estimator)
     calibrated = baseline.constraints.method == "Calibrated"
     violations = checks.check(
         found, baseline.constraints, baseline.references, drift=not calibrated
@@ -161,6 +162,21 @@ def judge(  # noqa: PLR0913 - all but the first two have defaults
         _write(output / VIOLATIONS, checks.content(violations))
         _write(output / REPORT, made.report())
     return made
+
+
+def _together(found: Profile, judged: verdict.Verdict, sample: Any) -> dict[str, Any]:
+    """Let a classifier tell the window from the baseline; it is told of where nothing else was found to have moved."""
+    if sample is None:
+        return {}
+    names = [column.name for column in judged.columns if column.state != "not enough data"]
+    told = together.compare(found.sample.table(), sample, names)
+    if told is None:
+        return {}
+    if told.changed and not judged.drifted and not judged.pairs:
+        pairs = "; ".join(f"{one}, {other}" for one, other in told.pairs)
+        facts = {"pairs": pairs, "auc": told.auc}
+        verdict.add(judged, [verdict.finding("notice", "together", "", "together", **facts)])
+    return {"together": {**asdict(told), "changed": told.changed}}
 
 
 def _estimated(

@@ -31,6 +31,8 @@ EN = {
     "negative": "{count} values are negative; in the baseline none was.",
     "many_columns": "{drifted} of {columns} columns changed at once.",
     "pair": "Their rank correlation went from {then:.2f} to {now:.2f}.",
+    "together": "By itself no column changed, but they go together otherwise, most of all {pairs}: a classifier "
+    "tells the window from the baseline with an area under the curve of {auc:.2f}.",
     "estimated": "Estimated without labels, the quality left what is usual: {what}.",
     "measured_worse": "Measured with labels, the model is worse than its baseline: {what}.",
     "measured_better": "Measured with labels, the model is better than its baseline: {what}.",
@@ -63,6 +65,8 @@ ES = {
     "negative": "{count} valores son negativos; en la línea base no lo era ninguno.",
     "many_columns": "{drifted} de {columns} columnas cambiaron a la vez.",
     "pair": "Su correlación de rangos pasó de {then:.2f} a {now:.2f}.",
+    "together": "Ninguna columna cambió por sí sola, pero van juntas de otro modo, sobre todo {pairs}: un clasificador "
+    "distingue la ventana de la línea base con un área bajo la curva de {auc:.2f}.",
     "estimated": "Estimada sin etiquetas, la calidad se salió de lo habitual: {what}.",
     "measured_worse": "Medido con etiquetas, el modelo es peor que su línea base: {what}.",
     "measured_better": "Medido con etiquetas, el modelo es mejor que su línea base: {what}.",
