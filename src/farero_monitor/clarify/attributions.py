@@ -109,6 +109,7 @@ def by_kernel(  # noqa: PLR0913
     """Explain a model that is only asked. rows, baseline: the features; ask: rows -> Float64[rows, outputs]."""
     rng = np.random.default_rng(shap.seed or 0)
     features = rows.names
+    called = labels(ask(baseline).shape[1], headers)  # a mistake shows before the work
     samples = shap.num_samples or kernel.default_samples(len(features))
     found = kernel.coalitions(len(features), samples, rng)
     each = (len(found.members) + 1) * len(baseline)
@@ -136,9 +137,7 @@ def by_kernel(  # noqa: PLR0913
 
     local, expected = kernel.explain(value, len(rows), found, each=len(baseline))
     how = f"Kernel SHAP, {len(found.members)} coalitions{' (all: exact)' if found.exact else ''}"
-    return Explained(
-        features, labels(len(expected), headers), local, expected, how, baseline, whole
-    )
+    return Explained(features, called, local, expected, how, baseline, whole)
 
 
 def logit(share: Array) -> Array:

@@ -130,7 +130,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(path: Path) -> Config:
     """Read the file, or the one of its name in a folder. Raises ConfigError."""
-    file = path / NAME if path.is_dir() else path
+    file = path if path.is_file() or path.suffix == ".json" else path / NAME
     if path.is_dir() and not file.is_file():
         found = sorted(entry for entry in path.glob("*.json") if entry.is_file())
         file = found[0] if len(found) == 1 else file

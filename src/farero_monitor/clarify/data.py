@@ -165,7 +165,8 @@ def _row(record: Any, config: Config) -> flat.Texts:
 
 
 def at(held: Any, path: str, what: str) -> Any:
-    """Return what a path like `a.b[0].c` finds in JSON. Raises ConfigError if there is nothing."""
+    """Return what a path like `a.b[0].c` or `$.a.b` finds in JSON. Raises ConfigError if there is nothing."""
+    path = path.removeprefix("$").lstrip(".")
     steps = [match for match in _STEP.finditer(path) if match.group() != "[*]"]
     if not steps or "".join(m.group() for m in _STEP.finditer(path)) != path.replace(".", ""):
         raise ConfigError(f"{what} '{path}' is not understood; a path is like a.b[0].")

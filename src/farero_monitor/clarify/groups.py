@@ -3,7 +3,7 @@
 A column is categorical (some of its values are meant) or continuous (everything above a threshold is meant). Clarify's
 rule: text, or several values given, is categorical; numbers with a fraction are continuous; whole numbers are
 continuous where at least 5 % of them differ. A column of two values is categorical here whatever its length, and a
-threshold that does not occur in such a column is one.
+number between those two is a threshold.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Group:
     called: str
     #: Bool[rows].
     member: Array
+    #: Members lie above it; None for a group of values.
+    above: float | None = None
 
 
 def is_continuous(rows: Rows, name: str, given: Sequence[Value] | None) -> bool:
@@ -48,15 +50,11 @@ def is_continuous(rows: Rows, name: str, given: Sequence[Value] | None) -> bool:
     held = numbers[~np.isnan(numbers)]
     distinct = np.unique(held)
     if len(distinct) <= 2:
-        return bool(given) and not any(_occurs(value, distinct) for value in given or ())
+        wanted = number(str(given[0])) if given else None
+        return wanted is not None and len(distinct) == 2 and distinct[0] < wanted < distinct[1]
     if (held != np.round(held)).any():
         return True
     return len(distinct) >= UNIQUE * len(held)
-
-
-def _occurs(value: Value, distinct: Array) -> bool:
-    wanted = number(str(value)) if not isinstance(value, bool) else float(value)
-    return wanted is not None and bool((distinct == wanted).any())
 
 
 def groups(rows: Rows, name: str, given: Sequence[Value] | None) -> list[Group]:
@@ -122,7 +120,7 @@ def _above(rows: Rows, name: str, given: Sequence[Value] | None, what: str) -> G
     whole = not (numbers[~np.isnan(numbers)] % 1).any() and isinstance(
         given[0] if given else 0, int
     )
-    return Group(interval(threshold, most, whole=whole), member)
+    return Group(interval(threshold, most, whole=whole), member, threshold)
 
 
 def interval(low: float, high: float, *, whole: bool) -> str:
@@ -139,7 +137,7 @@ def like(rows: Rows, name: str, called: str) -> Group:
     numbers = rows.numbers(name) if found else None
     if found and numbers is not None:
         with np.errstate(invalid="ignore"):
-            return Group(called, numbers > float(found[1]))
+            return Group(called, numbers > float(found[1]), float(found[1]))
     codes = rows.codes(name)
     whole = [at for at, text in enumerate(codes.values) if same(called, text)]
     wanted = whole or [

@@ -1,0 +1,118 @@
+"""The report of an analysis as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from farero_monitor.clarify.violations import SECTIONS, attributions_of, metrics_of, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from farero_monitor.clarify.analysis import Analysis
+
+#: Features that are drawn for a label, the largest first.
+DRAWN = 40
+_STYLE = """
+:root{--ink:#1c2733;--dim:#5b6875;--paper:#fff;--card:#f5f7f9;--now:#0b6bcb;--bad:#b3261e;--line:#dde3e9}
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9aa7b4;--paper:#12181f;--card:#1b232c;--now:#6cb2ff;--bad:#ff8a80;--line:#2b3640}}
+*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+main{max-width:64rem;margin:auto;padding:1.2rem}h1{font-size:1.5rem;margin:.2rem 0}
+h2{font-size:1.15rem;margin:2rem 0 .6rem}
+.verdict{padding:1rem;border-left:6px solid var(--now);background:var(--card);font-size:1.1rem}
+.bad{border-color:var(--bad)}
+.dim{color:var(--dim);font-size:.9rem}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}
+th,td{text-align:left;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line)}
+.n{text-align:right;font-variant-numeric:tabular-nums}
+b.bad{color:var(--bad)}.bar{display:block;height:.8rem;background:var(--now);min-width:1px}td.w{width:45%}
+""".strip()
+_STAGES: dict[str, str] = dict(zip(SECTIONS, ("before training", "after training"), strict=True))
+
+
+def page(  # noqa: PLR0913 - by name
+    found: Analysis, *, title: str, sentence: str, violations: Sequence[Mapping[str, Any]] = (),
+    judged: Sequence[Mapping[str, Any]] = (), scores: Mapping[str, float] | None = None,
+) -> str:  # fmt: skip
+    """Return the page. judged, scores: of a monitoring run, beside its baseline."""
+    parts = [
+        "<!doctype html><html lang=en><head><meta charset=utf-8>",
+        '<meta name=viewport content="width=device-width,initial-scale=1">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">",
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>",
+        f"<h1>{escape(title)}</h1><p class=dim>{found.rows:,} rows</p>",
+        f'<p class="verdict{" bad" if violations else ""}">{escape(sentence)}</p>',
+        _bias(found, judged, violations),
+        _attributions(found, scores or {}),
+        "</main></body></html>",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def write(path: Path, text: str) -> None:
+    """Write the page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _bias(
+    found: Analysis, judged: Sequence[Mapping[str, Any]], violations: Sequence[Mapping[str, Any]]
+) -> str:
+    before = {(j["stage"], j["facet"], j["facet_value"], j["metric"]): j for j in judged}
+    broken = {(v.get("facet"), v.get("facet_value"), v.get("metric_name")) for v in violations}
+    made: list[str] = []
+    last = ("", "", "")
+    for (name, facet, group, metric), held in metrics_of(found.content):
+        if (name, facet, group) != last:
+            if made:
+                made.append("</tbody></table></div>")
+            label = found.content[name]
+            made.append(
+                f"<h2>{escape(facet)} {escape(group)}, {_STAGES[name]}</h2>"
+                f"<p class=dim>positive: {escape(str(label['label']))} "
+                f"{escape(str(label['label_value_or_threshold']))}</p>"
+                "<div class=scroll><table><thead><tr><th scope=col>metric</th><th scope=col class=n>value</th>"
+                "<th scope=col class=n>99 % of samples</th><th scope=col class=n>baseline</th></tr></thead><tbody>"
+            )
+            last = (name, facet, group)
+        beside = before.get((name.removesuffix("_bias_metrics"), facet, group, metric), {})
+        interval = found.intervals.get((facet, group, metric))
+        value = value_of(held)
+        shown = escape(str(held.get("error", ""))) if value is None else f"{value:.4f}"
+        bad = (facet, group, metric) in broken
+        made.append(
+            f"<tr><td>{escape(held['description'])}{' <b class=bad>worse</b>' if bad else ''}"
+            f"{' beyond chance' if beside.get('beyond_chance') else ''}</td><td class=n>{shown}</td>"
+            f"<td class=n>{f'{interval[0]:.4f} to {interval[1]:.4f}' if interval else ''}</td>"
+            f"<td class=n>{_number(beside.get('baseline'))}</td></tr>"
+        )
+    return "".join(made) + ("</tbody></table></div>" if made else "")
+
+
+def _number(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else escape(str(value or ""))
+
+
+def _attributions(found: Analysis, scores: Mapping[str, float]) -> str:
+    if found.explained is None:
+        return ""
+    made: list[str] = []
+    for label, values in attributions_of(found.content).items():
+        most = max((abs(value) for value in values.values()), default=0.0) or 1.0
+        ranked = sorted(values.items(), key=lambda held: -abs(held[1]))
+        told = f", NDCG {scores[label]:.3f} against the baseline" if label in scores else ""
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td class=n>{value:.5g}</td>"
+            f'<td class=w><i class=bar style="width:{100 * abs(value) / most:.1f}%"></i></td></tr>'
+            for name, value in ranked[:DRAWN]
+        )
+        made.append(
+            f"<h2>What {escape(label)} comes from</h2><p class=dim>{escape(found.explained.how)}, "
+            f"{len(found.explained.local):,} of {found.rows:,} rows{told}</p>"
+            "<div class=scroll><table><thead><tr><th scope=col>feature</th><th scope=col class=n>attribution</th>"
+            f"<th scope=col></th></tr></thead><tbody>{rows}</tbody></table></div>"
+        )
+        if len(ranked) > DRAWN:
+            made.append(f"<p class=dim>The first {DRAWN} of {len(ranked)} features are shown.</p>")
+    return "".join(made)
