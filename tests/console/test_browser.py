@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from tests.console import drift
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -28,7 +29,7 @@ PARTS = [
     f"<img src={OUTSIDE}/a>", f"<link rel=stylesheet href={OUTSIDE}/b>",
 ]  # fmt: skip
 PAYLOADS = [*PARTS, *("\"'>" + part + "<!--" for part in PARTS)]
-BUCKET, GROUP, BAD = "hostile", "hostile", "hostile"
+BUCKET, GROUP, BAD, WATCHED = "hostile", "hostile", "hostile", "hostile-drift"
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def hostile(stage: Any) -> Any:
     for payload in PAYLOADS:
         assert stage.invoke("echo", payload.encode()) == payload.encode()
     assert stage.settled(BAD) == "Failed"
+    _reports(stage)
     return stage
 
 
@@ -55,6 +57,50 @@ def _objects(stage: Any) -> None:
     s3.create_bucket(Bucket=BUCKET)
     for payload in PAYLOADS:
         s3.put_object(Bucket=BUCKET, Key=payload, Body=payload.encode(), ContentType="text/html")
+
+
+def _reports(stage: Any) -> None:
+    """Run a schedule, then put a report and statistics full of payloads where its own lay, as anybody may."""
+    drift.watch(stage, WATCHED)
+    config = {
+        "ScheduleConfig": {
+            "ScheduleExpression": "NOW", "DataAnalysisStartTime": "-PT1H", "DataAnalysisEndTime": "-PT0H",
+        },
+        "MonitoringJobDefinitionName": WATCHED, "MonitoringType": "DataQuality",
+    }  # fmt: skip
+    stage.client("sagemaker").create_monitoring_schedule(
+        MonitoringScheduleName=f"{WATCHED}-now-1", MonitoringScheduleConfig=config
+    )
+    (done,) = stage.platform.wait(lambda: drift.ran(stage, WATCHED), 90)
+    bucket, prefix = drift.place(stage, done)
+    texts = {"sentence": " ".join(PAYLOADS[:12]), "findings": []}
+    effects = dict.fromkeys(PAYLOADS[:6], 9.0)
+    columns = [
+        {"name": payload, "kind": "texts", "state": payload, "adjusted": 0.0, "effects": effects,
+         "reasons": PAYLOADS[:3], "score": 9.0, "missing": 0.5}
+        for payload in PAYLOADS
+    ]  # fmt: skip
+    figures = {
+        payload: {"value": 1, "low": 0, "high": 2, "state": payload} for payload in PAYLOADS[:8]
+    }
+    quality = {"method": PAYLOADS[0], "reason": PAYLOADS[1], "figures": figures}
+    report = {
+        "severity": PAYLOADS[0], "rows": 9, **texts, "limits": dict.fromkeys(PAYLOADS[:6], 1.0), "columns": columns,
+        "findings": [dict.fromkeys(("severity", "kind", "column", "text"), one) for one in PAYLOADS],
+        "quality": quality, "estimated": quality, "spanish": texts,
+    }  # fmt: skip
+    buckets = [{"value": payload, "count": 5} for payload in PAYLOADS]
+    common = {"num_present": 200, "num_missing": 200}
+    shares = {"common": common, "distribution": {"categorical": {"buckets": buckets}}}
+    statistics = {
+        "features": [{"name": payload, "string_statistics": shares} for payload in PAYLOADS]
+    }
+    page = "".join(f"{one}<script>alert(1)</script>" for one in PAYLOADS)
+    for key, body in (
+        (f"{prefix}/drift_report.json", json.dumps(report)), (f"{prefix}/statistics.json", json.dumps(statistics)),
+        (f"{WATCHED}/baseline/statistics.json", json.dumps(statistics)), (f"{prefix}/report.html", page),
+    ):  # fmt: skip
+        stage.client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
 
 
 def _policy(stage: Any) -> None:
@@ -129,6 +175,8 @@ PLACES = [
     (f"/storage?bucket={BUCKET}", len([one for one in PAYLOADS if "/" not in one])),
     (f"/storage?bucket={BUCKET}&prefix={quote('<script>alert(1)</')}", 0), ("/alarms", 40),
     (f"/alarms/{quote(PAYLOADS[0], safe='')}", 8), ("/dashboards", 0), (f"/dashboards/{BAD}", 38), ("/access", 0), (f"/access/users/{BAD}", 0), ("/doctor", 0),
+    ("/monitor", 0), (f"/monitor/{WATCHED}", 40), (f"/monitor/{WATCHED}?feature={quote(PAYLOADS[20], safe='')}", 40),
+    (f"/endpoints/{WATCHED}", 4),
 ]  # fmt: skip
 
 
