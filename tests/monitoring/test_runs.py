@@ -98,6 +98,34 @@ def test_the_job_gets_the_window_the_data_and_the_place_of_its_report(watch):
     assert one.job.startswith(f"model-monitoring-{one.scheduled_at:%Y%m%d%H%M}-")
 
 
+def test_a_job_reads_the_reports_of_the_windows_before_it(watch):
+    watch.schedules.create(watch.ctx(), "s", HOURLY, ())
+    for _ in range(6):
+        watch.capture(watch.clock.now())
+        watch.clock.advance(hours=1)
+        watch.settle()
+        for index, one in enumerate(watch.executions()):
+            if index != 1:  # one run left no report
+                path = f"reports/price/s/{one.scheduled_at:%Y/%m/%d/%H}/drift_report.json"
+                watch.objects.put("data", path, b"{}")
+    found = watch.executions()
+    with watch.store.read() as db:
+        first, last = (job_rows.processing.get(db, found[index].job) for index in (0, -1))
+    told = {
+        entry.local_path: entry.s3_uri
+        for entry in last.spec.inputs
+        if entry.name.startswith("history_")
+    }
+    with_report = [one for index, one in enumerate(found[:-1]) if index != 1]
+
+    assert told == {
+        f"/opt/ml/processing/input/history/{number}": f"s3://data/reports/price/s/{one.scheduled_at:%Y/%m/%d/%H}/drift_report.json"
+        for number, one in enumerate(reversed(with_report), 1)
+    }
+    assert last.spec.environment["history_source"] == "/opt/ml/processing/input/history"
+    assert "history_source" not in first.spec.environment
+
+
 def test_no_data_fails_with_the_window_named(watch):
     watch.schedules.create(watch.ctx(), "s", HOURLY, ())
     watch.clock.advance(hours=1, minutes=1)

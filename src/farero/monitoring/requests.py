@@ -25,6 +25,7 @@ INPUT = "/opt/ml/processing/input"
 OUTPUT = "/opt/ml/processing/output"
 LABELS = "/opt/ml/processing/groundtruth"
 CONFIG = f"{INPUT}/config"
+HISTORY = f"{INPUT}/history"
 MERGER = "156813124566.dkr.ecr.{}.amazonaws.com/sagemaker-model-monitor-groundtruth-merger"
 _PREFIX = {
     MonitoringType.DATA_QUALITY: "model-monitoring",
@@ -174,6 +175,8 @@ def _environment(execution: Execution, plan: Plan, extras: set[str]) -> dict[str
     ):  # fmt: skip
         if name in extras:
             made[variable] = f"{BASELINE}/{name}"
+    if any(name.startswith("history_") for name in extras):
+        made["history_source"] = HISTORY
     if "analysis_config" in extras:
         made["analysis_config"] = CONFIG
     for name in ("record_preprocessor_script", "post_analytics_processor_script"):

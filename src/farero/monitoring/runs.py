@@ -168,7 +168,8 @@ class Runs:
             if plan.ground_truth_uri
             else self._sources.captured(execution, plan)
         )
-        spec = requests.analyzing(execution, plan, data, self._sources.extras(plan))
+        extras = [*self._sources.extras(plan), *self._sources.history(execution, plan)]
+        spec = requests.analyzing(execution, plan, data, extras)
         job = self._start(requests.job_name(execution), spec, plan)
         return self._save(
             execution, status=ExecutionStatus.IN_PROGRESS, job=job.name, job_arn=job.arn

@@ -15,6 +15,7 @@ from farero.records.job import Input
 from farero.records.monitoring import MonitoringType
 from farero.store import endpoints as endpoint_rows
 from farero.store import jobs as job_rows
+from farero.store import monitoring as rows
 
 if TYPE_CHECKING:
     from farero.monitoring.captured import Folder, Place
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 SAMPLE = "baseline.sample"
 #: What was learned of a baseline with labels, for estimates of quality without them.
 ESTIMATE = "baseline.estimate"
+#: The calibrated verdict, and of how many windows before it is read.
+REPORT, REMEMBERED = "drift_report.json", 30
 _CLARIFY = (MonitoringType.MODEL_BIAS, MonitoringType.MODEL_EXPLAINABILITY)
 
 
@@ -76,6 +79,21 @@ class Sources:
             if uri is not None:
                 found.append(Input(name=name, s3_uri=uri, local_path=f"{requests.INPUT}/{name}_input"))  # fmt: skip
         return found
+
+    def history(self, execution: Execution, plan: Plan) -> list[Input]:
+        """Return the reports of the windows before: they are drawn, and a notice needs two windows of three."""
+        if plan.kind in _CLARIFY:
+            return []
+        with self._store.read() as db:
+            before = rows.judged_before(
+                db, execution.schedule, execution.scheduled_at, limit=REMEMBERED
+            )
+        uris = [f"{requests.report_uri(one, plan)}/{REPORT}" for one in before]
+        there = [uri for uri in uris if self.is_there(uri)]
+        return [
+            Input(name=f"history_{number}", s3_uri=uri, local_path=f"{requests.HISTORY}/{number}")
+            for number, uri in enumerate(there, 1)
+        ]
 
     def baseline(self, plan: Plan) -> tuple[str | None, str | None]:
         """Return where constraints and statistics lie; None for what there is none of. Raises NotFound."""

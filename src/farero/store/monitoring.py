@@ -50,6 +50,9 @@ class Query:
     offset: int = 0
 
 
+_JUDGED = (ExecutionStatus.COMPLETED.value, ExecutionStatus.WITH_VIOLATIONS.value)
+
+
 def insert_definition(db: Connection, definition: Definition) -> None:
     """Add a job definition. Raises Conflict if there is one of that name."""
     given = msgspec.json.encode(definition.given).decode()
@@ -179,15 +182,26 @@ def last_judged(
     db: Connection, schedule: str, *, since: dt.datetime, limit: int
 ) -> list[ExecutionStatus]:
     """Return how a schedule's last executions that judged anything ended, the newest first."""
-    judged = (ExecutionStatus.COMPLETED.value, ExecutionStatus.WITH_VIOLATIONS.value)
     table = executions.c
     statement = (
         sa.select(table.status)
-        .where(table.schedule == schedule, table.status.in_(judged), table.created_at >= since)
+        .where(table.schedule == schedule, table.status.in_(_JUDGED), table.created_at >= since)
         .order_by(table.scheduled_at.desc())
         .limit(limit)
     )
     return [ExecutionStatus(row[0]) for row in db.execute(statement)]
+
+
+def judged_before(db: Connection, schedule: str, at: dt.datetime, *, limit: int) -> list[Execution]:
+    """Return a schedule's executions before a moment that judged anything, the newest first."""
+    table = executions.c
+    statement = (
+        sa.select(executions)
+        .where(table.schedule == schedule, table.status.in_(_JUDGED), table.scheduled_at < at)
+        .order_by(table.scheduled_at.desc())
+        .limit(limit)
+    )
+    return [_execution(row) for row in db.execute(statement)]
 
 
 def list_executions(db: Connection, query: Query) -> list[Execution]:

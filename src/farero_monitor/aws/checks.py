@@ -69,7 +69,8 @@ def _columns(profile: Profile, constraints: Constraints) -> list[Violation]:
                 f"There are missing columns in current dataset. {counts}",
             )
         )  # fmt: skip
-    if extra := [name for name in there if name not in set(expected)]:
+    known = {*expected}
+    if extra := [name for name in there if name not in known]:
         found.append(
             Violation(
                 extra[0] if len(extra) == 1 and not extra[0].startswith("_") else "Extra columns",

@@ -46,7 +46,8 @@ def page(result: Result, baseline: Baseline, title: str = "", *, language: Langu
     """Return the page of a judged window; the windows before it are drawn along with it."""
     judged = result.verdict
     view = View(result, baseline, [*result.earlier, of_content(result.report())], language)
-    title = safe(title) if title else view.say("title")
+    alone = "quality" in result.more and not judged.columns
+    title = safe(title) if title else view.say("title_quality" if alone else "title")
     columns = sorted(judged.columns, key=lambda c: (c.state != "changed", -c.score, c.adjusted))
     answers = result.profile.answers
     told = [column for column in columns if column.name in answers]
@@ -163,9 +164,11 @@ def _over_time(view: View) -> str:
             lines.Series(values=[w.share_changed for w in windows], form=".1%", limits=[MANY]),
         ),
     ]
+    drawings = [(key, lines.draw(series, view.say(key), view.ends)) for key, series in figures]
     drawn = "".join(
-        f'<section class="card"><h3>{view.say(key)}</h3>{lines.draw(series, view.say(key), view.ends)}</section>'
-        for key, series in figures
+        f'<section class="card"><h3>{view.say(key)}</h3>{drawing}</section>'
+        for key, drawing in drawings
+        if drawing
     )
     said = f"{view.say('windows', count=len(windows))} {view.say('limit')}"
     return f'{_heading(view.say("over_time"))}{_dim(said)}<div class="cards">{drawn}</div>'

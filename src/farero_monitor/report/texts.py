@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from farero_monitor.words import Language
 
 EN = {
-    "title": "Drift report", "records": "{rows:,} records", "span": "{start} to {end} UTC",
+    "title": "Drift report", "title_quality": "Quality report",
+    "records": "{rows:,} records", "span": "{start} to {end} UTC",
     "what": "What to look at", "more_findings": "{count} more stand in drift_report.json.",
     "severity": "severity", "column": "column", "finding": "what",
-    "critical": "critical", "warning": "warning", "notice": "notice",
+    "critical": "critical", "warning": "warning", "notice": "notice", "none": "for your information",
     "same": "same", "changed": "changed", "not enough data": "not enough data",
     "unread": "{count:,} lines could not be read",
     "predictions": "Predictions",
@@ -58,10 +59,11 @@ EN = {
     ),
 }  # fmt: skip
 ES = {
-    "title": "Informe de deriva", "records": "{rows:,} registros", "span": "{start} a {end} UTC",
+    "title": "Informe de deriva", "title_quality": "Informe de calidad",
+    "records": "{rows:,} registros", "span": "{start} a {end} UTC",
     "what": "Qué mirar", "more_findings": "{count} más están en drift_report.json.",
     "severity": "gravedad", "column": "columna", "finding": "qué pasa",
-    "critical": "crítico", "warning": "advertencia", "notice": "aviso",
+    "critical": "crítico", "warning": "advertencia", "notice": "aviso", "none": "para saber",
     "same": "igual", "changed": "cambió", "not enough data": "faltan datos",
     "unread": "No se pudieron leer {count:,} líneas",
     "predictions": "Predicciones",
