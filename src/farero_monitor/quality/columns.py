@@ -68,7 +68,7 @@ def numbers(column: Any, batch: Batch, role: str, unread: Unread) -> tuple[Float
     except pa.ArrowInvalid:
         made = np.array([_number(text) for text in held.to_pylist()], np.float64)
     made = made.copy()
-    missing = np.asarray(pc.fill_null(pc.is_in(held, _MISSING), fill_value=True))
+    missing = np.asarray(pc.or_(pc.is_null(held), pc.is_in(held, _MISSING)))
     for index in np.flatnonzero(~np.isfinite(made) & ~missing).tolist():
         unread.add(
             batch.file,
