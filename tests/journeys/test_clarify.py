@@ -1,0 +1,139 @@
+"""SageMaker Clarify by the SageMaker SDK: bias before and after training, attributions, of a real XGBoost model."""
+
+import json
+import subprocess
+import tarfile
+
+import numpy as np
+import pytest
+import xgboost as xgb
+
+#: Reads train.csv (no header: paid, sex, age, income) and model.tar.gz; leaves what it saw in facts.json.
+STORY = """
+import json, os
+import boto3
+from sagemaker import Session, clarify, get_execution_role, image_uris
+
+session = Session()
+bucket, role = session.default_bucket(), get_execution_role()
+model = os.environ["MODEL"]
+s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
+prefix = f"clarify-{model}"
+for name in ("train.csv", "model.tar.gz"):
+    s3.upload_file(name, bucket, f"{prefix}/{name}")
+sagemaker.create_model(
+    ModelName=model, ExecutionRoleArn=role,
+    PrimaryContainer={
+        "Image": image_uris.retrieve("xgboost", session.boto_region_name, version="1.7-1"),
+        "ModelDataUrl": f"s3://{bucket}/{prefix}/model.tar.gz",
+    },
+)
+processor = clarify.SageMakerClarifyProcessor(
+    role=role, instance_count=1, instance_type="ml.m5.xlarge", sagemaker_session=session,
+)
+
+def data(name):
+    return clarify.DataConfig(
+        s3_data_input_path=f"s3://{bucket}/{prefix}/train.csv", s3_output_path=f"s3://{bucket}/{prefix}/{name}",
+        label="paid", headers=["paid", "sex", "age", "income"], dataset_type="text/csv",
+    )
+
+def read(name, file="analysis.json"):
+    return s3.get_object(Bucket=bucket, Key=f"{prefix}/{name}/{file}")["Body"].read().decode()
+
+bias = clarify.BiasConfig(
+    label_values_or_threshold=[1], facet_name="sex", facet_values_or_threshold=[0], group_name="age",
+)
+answers = clarify.ModelPredictedLabelConfig(probability_threshold=0.5)
+asked = clarify.ModelConfig(
+    model_name=model, instance_type="ml.m5.xlarge", instance_count=1, accept_type="text/csv", content_type="text/csv",
+)
+shap = clarify.SHAPConfig(
+    baseline=[[0, 40, 50.0]], num_samples=100, agg_method="mean_abs", save_local_shap_values=True,
+)
+processor.run_pre_training_bias(data_config=data("pre"), data_bias_config=bias, methods="all", logs=False)
+processor.run_post_training_bias(
+    data_config=data("post"), data_bias_config=bias, model_config=asked, model_predicted_label_config=answers,
+    methods="all", logs=False,
+)
+processor.run_explainability(data_config=data("shap"), model_config=asked, explainability_config=shap, logs=False)
+made = [one["EndpointName"] for one in sagemaker.list_endpoints(NameContains="sm-clarify")["Endpoints"]]
+facts = {
+    "pre": json.loads(read("pre")), "post": json.loads(read("post")), "shap": json.loads(read("shap")),
+    "local": read("shap", "explanations_shap/out.csv"), "report": read("shap", "report.html"), "left": made,
+}
+wrong = clarify.BiasConfig(label_values_or_threshold=[1], facet_name="gender", facet_values_or_threshold=[0])
+try:
+    processor.run_pre_training_bias(data_config=data("wrong"), data_bias_config=wrong, logs=False)
+except Exception as error:
+    facts["wrong"] = str(error)
+json.dump(facts, open("facts.json", "w"))
+"""
+
+
+@pytest.fixture(scope="module")
+def loans(tmp_path_factory):
+    """A folder with train.csv and model.tar.gz, the booster and the table."""
+    folder = tmp_path_factory.mktemp("loans")
+    rng = np.random.default_rng(1)
+    sex, age = rng.integers(0, 2, 400), rng.integers(18, 80, 400)
+    income = (rng.normal(50, 10, 400) + 4 * sex).round(1)
+    paid = (income + rng.normal(0, 5, 400) > 52).astype(int)
+    table = np.column_stack([paid, sex, age, income])
+    np.savetxt(folder / "train.csv", table, "%g", ",")
+    features = table[:, 1:]
+    told = {"objective": "binary:logistic", "max_depth": 3}
+    booster = xgb.train(told, xgb.DMatrix(features, paid), 15)
+    booster.save_model(folder / "xgboost-model.ubj")
+    with tarfile.open(folder / "model.tar.gz", "w:gz") as archive:
+        archive.add(folder / "xgboost-model.ubj", "model.ubj")
+    return folder, booster, table
+
+
+def _values(analysis, section):
+    (group,) = analysis[section]["facets"]["sex"]
+    assert group["value_or_threshold"] == "0"
+    return {one["name"]: one["value"] for one in group["metrics"]}
+
+
+@pytest.mark.journey
+def test_clarify_of_the_sdk_runs(shared_platform, loans, client_python):
+    folder, booster, table = loans
+    done = subprocess.run(
+        [client_python("sdk2"), "-c", STORY], env=shared_platform.client_env | {"MODEL": "loans-clarify"}, cwd=folder,
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    facts = json.loads((folder / "facts.json").read_text())
+    paid, sex = table[:, 0], table[:, 1]
+
+    before = _values(facts["pre"], "pre_training_bias_metrics")
+    assert before["DPL"] == pytest.approx(paid[sex == 1].mean() - paid[sex == 0].mean())
+    assert len(before) == 8
+    assert None not in before.values()
+
+    score = booster.predict(xgb.DMatrix(table[:, 1:]))
+    said = score > 0.5
+    after = _values(facts["post"], "post_training_bias_metrics")
+    assert after["DI"] == pytest.approx(said[sex == 0].mean() / said[sex == 1].mean())
+    assert len(after) == 13
+    assert None not in after.values()
+
+    explained = facts["shap"]["explanations"]["kernel_shap"]["label0"]
+    names, *rows = [line.split(",") for line in facts["local"].splitlines()]
+    local = np.array(rows, float)
+    nothing = booster.predict(xgb.DMatrix(np.array([[0, 40, 50.0]])))[0]
+    assert names == ["sex_label0", "age_label0", "income_label0"]
+    assert explained["expected_value"] == pytest.approx(nothing, abs=1e-5)
+    # what the features add up to is what the model answered
+    np.testing.assert_allclose(local.sum(axis=1) + nothing, score, atol=1e-5)
+    assert list(explained["global_shap_values"].values()) == pytest.approx(
+        np.abs(local).mean(axis=0)
+    )
+    assert "income" in facts["report"]
+
+    assert facts["left"] == []
+    assert (
+        "facet 'gender' is no column of the data. There are: paid, sex, age, income."
+        in facts["wrong"]
+    )
