@@ -71,7 +71,8 @@ def folders(
         while hour < end:
             name = f"{branch}{hour:%Y/%m/%d/%H}"
             listed = objects.list(where.bucket, f"{where.root}{name}/")
-            if any(_may_hold(item, start, end) for item in listed):
+            whole = start <= hour and hour + _HOUR <= end
+            if any(whole or _may_hold(item, start, end) for item in listed):
                 below = f"{where.endpoint}/{name}" if where.endpoint else name
                 found.append(Folder(f"s3://{where.bucket}/{where.root}{name}/", below))
             hour += _HOUR

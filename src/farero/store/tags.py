@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from farero.records.tag import Tag
 from farero.store.tables.endpoints import endpoint_configs, endpoints, models
-from farero.store.tables.jobs import jobs
+from farero.store.tables.jobs import jobs, processing_jobs
+from farero.store.tables.monitoring import definitions, schedules
 from farero.store.tables.tags import tags
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ _TAGGED = {
     "endpoint-config": endpoint_configs,
     "model": models,
     "training-job": jobs,
+    "processing-job": processing_jobs,
+    "data-quality-job-definition": definitions,
+    "model-quality-job-definition": definitions,
+    "model-bias-job-definition": definitions,
+    "model-explainability-job-definition": definitions,
+    "monitoring-schedule": schedules,
 }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from farero.aws.services.sagemaker.paging import page, page_size, read_token
+from farero.aws.services.sagemaker.tags import read_tags
 from farero.aws.wire.messages import AwsError
 from farero.base.errors import Conflict, NotFound
-from farero.records.tag import Tag
 from farero.store import monitoring as rows
 from farero.store import monitoring_alerts as alert_rows
 
@@ -43,7 +43,7 @@ class Monitoring:
         """Run a job definition again and again."""
         made = asked(
             lambda: self._schedules.create(
-                ctx, req["MonitoringScheduleName"], req["MonitoringScheduleConfig"], tags_of(req)
+                ctx, req["MonitoringScheduleName"], req["MonitoringScheduleConfig"], read_tags(req)
             )
         )
         return {"MonitoringScheduleArn": made.arn}
@@ -168,11 +168,6 @@ def asked(call: Callable[[], Any]) -> Any:
         raise AwsError("ResourceNotFound", str(error)) from error
     except Conflict as error:
         raise AwsError("ResourceInUse", str(error)) from error
-
-
-def tags_of(req: Value) -> list[Tag]:
-    """Return the tags of a request."""
-    return [Tag(key=tag["Key"], value=tag["Value"]) for tag in req.get("Tags", ())]
 
 
 def _schedule_summary(found: Schedule) -> Value:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from farero.aws.services.sagemaker.monitoring import asked, query_of, tags_of
+from farero.aws.services.sagemaker.monitoring import asked, query_of
 from farero.aws.services.sagemaker.paging import page
+from farero.aws.services.sagemaker.tags import read_tags
 from farero.records.monitoring import MonitoringType
 from farero.store import monitoring as rows
 
@@ -117,7 +118,7 @@ class JobDefinitions:
         given = {name: req[name] for name in members if req.get(name) not in (None, {}, [])}
         made = asked(
             lambda: self._definitions.create(
-                ctx, kind, req["JobDefinitionName"], given, tags_of(req)
+                ctx, kind, req["JobDefinitionName"], given, read_tags(req)
             )
         )
         return {"JobDefinitionArn": made.arn}
