@@ -51,13 +51,12 @@ class Quality(msgspec.Struct, frozen=True):
 
 
 class Together(msgspec.Struct, frozen=True):
-    """How well a classifier tells the window's rows from the baseline's."""
+    """How well a classifier tells the window's rows from the baseline's by how columns go together."""
 
     auc: float | None = None
-    #: From which on the two differ.
-    limit: float | None = None
-    state: str = ""
-    reason: str = ""
+    changed: bool = False
+    #: The pairs of columns that give the window away, the clearest first.
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 class Window(msgspec.Struct, frozen=True):

@@ -284,7 +284,7 @@ def test_the_page_shows_measured_and_estimated_quality_with_bands(drifting):
         Window(10, estimated=quality(0.9, "same")), Window(10, quality=quality(0.88, "same")), Window(10),
     ]  # fmt: skip
     result.more = msgspec.to_builtins(
-        {"estimated": quality(0.8, "worse"), "quality": quality(0.82, "worse"), "together": Together(0.7, 0.55, "changed")}
+        {"estimated": quality(0.8, "worse"), "quality": quality(0.82, "worse"), "together": Together(0.7, changed=True, pairs=(("a", "<b>"),))}
     )  # fmt: skip
     try:
         html = page(result, baseline)
@@ -297,7 +297,7 @@ def test_the_page_shows_measured_and_estimated_quality_with_bands(drifting):
     assert "Quality, measured with labels" in seen.text
     assert re.search(r"accuracy\s+0\.8\s+0\.78 to 0\.82\s+0\.9\s+0\.85 to 0\.95\s+worse", seen.text)
     assert "From 90 of 100 records." in seen.text
-    assert "It can: ROC AUC 0.700." in seen.text
+    assert "It can: ROC AUC 0.700. Most of all by a, <b>." in seen.text
     assert html.count('class="f"') == 2  # both have a band over more than one window
     assert "No <labels>." in without.text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from farero_monitor.drift.together import MIN_EFFECT
 from farero_monitor.report import lines
 from farero_monitor.report.view import name, safe
 
@@ -19,11 +20,10 @@ MOST = 40
 
 def section(view: View) -> str:
     """Return what there is of it: measured, estimated, and whether all columns together differ; empty if nothing."""
-    now = view.windows[-1]
     return (
         _quality(view, "quality", [window.quality for window in view.windows])
         + _quality(view, "estimated", [window.estimated for window in view.windows])
-        + (_together(view) if now.together else "")
+        + _together(view)
     )
 
 
@@ -85,17 +85,17 @@ def _card(view: View, metric: str, windows: Sequence[Quality | None]) -> str:
 
 def _together(view: View) -> str:
     found = view.windows[-1].together
-    if found is None:
+    if found is None or found.auc is None:
         return ""
     made = f'<h2>{view.say("together")}</h2><p class="dim">{view.say("together_why")}</p>'
-    if found.reason:
-        return f"{made}<p>{safe(found.reason)}</p>"
-    if found.auc is not None:
-        key = "together_differ" if found.state == "changed" else "together_same"
-        made += f"<p>{view.say(key, auc=found.auc)}</p>"
+    made += f"<p>{view.say('together_differ' if found.changed else 'together_same', auc=found.auc)}"
+    if found.pairs:
+        pairs = "; ".join(f"{name(one)}, {name(other)}" for one, other in found.pairs)
+        made += f" {view.say('most_of_all')} {pairs}."
+    made += "</p>"
     series = lines.Series(
         values=[window.together.auc if window.together else None for window in view.windows],
-        limits=[] if found.limit is None else [found.limit], from_zero=False,
+        limits=[MIN_EFFECT], from_zero=False,
     )  # fmt: skip
     if len(view.windows) > 1:
         drawn = lines.draw(series, view.say("together"), view.ends)

@@ -44,9 +44,11 @@ EN = {
     "at_most": "{value} or less",
     "together": "All columns together",
     "together_why": (
-        "How well a classifier tells this window's records from the baseline's: 0.5 is not at all, 1 always."
+        "How well a classifier that looks only at how columns go together tells this window's records from the"
+        " baseline's: 0.5 is not at all, 1 always."
     ),
     "together_same": "It cannot: ROC AUC {auc:.3f}.", "together_differ": "It can: ROC AUC {auc:.3f}.",
+    "most_of_all": "Most of all by",
     "how": "How to read this",
     "sure": (
         "A shift of the mean of {shift:.2f} standard deviations or more would have been found in any column of numbers"
@@ -98,10 +100,11 @@ ES = {
     "at_most": "{value} o menos",
     "together": "Todas las columnas juntas",
     "together_why": (
-        "Lo bien que un clasificador distingue los registros de esta ventana de los de la línea base: 0.5 es nada, 1"
-        " siempre."
+        "Lo bien que un clasificador, que solo mira cómo van juntas las columnas, distingue los registros de esta"
+        " ventana de los de la línea base: 0.5 es nada, 1 siempre."
     ),
     "together_same": "No puede: ROC AUC {auc:.3f}.", "together_differ": "Puede: ROC AUC {auc:.3f}.",
+    "most_of_all": "Sobre todo por",
     "how": "Cómo leer esto",
     "sure": (
         "Un desplazamiento de la media de {shift:.2f} desviaciones típicas o más se habría detectado en cualquier"
