@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -21,13 +22,14 @@ def tail(
     endpoint: str,
     *,
     lines: Annotated[int, typer.Option("-n", help="Records to begin with.")] = 10,
+    variant: Annotated[str, typer.Option(help="Only those that this variant answered.")] = "",
     follow: Annotated[bool, typer.Option(help="Go on as records come; --no-follow stops.")] = True,
 ) -> None:
     """Print captured records, newest last; each within a second of its reply."""
     position = ""
     shown = 0
     while True:
-        query = f"endpoint={endpoint}&after={position}&last={lines}"
+        query = f"endpoint={endpoint}&after={position}&last={lines}&variant={quote(variant)}"
         page: dict[str, Any] = guarded(lambda query=query: admin("GET", "capture", query))
         for line in page["records"]:
             sys.stdout.write(line + "\n" if options.as_json else summary(json.loads(line)) + "\n")

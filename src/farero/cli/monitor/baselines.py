@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from farero.cli.monitor.analyzer import analyze, needs_analyzer
-from farero.cli.monitor.places import ESTIMATE, FILES, download, files_of, place, split_uri
+from farero.cli.monitor.places import FILES, download, files_of, place, split_uri
 from farero.cli.output import WRONG_USAGE, fail, result, say
 from farero.cli.session import client, guarded
 
@@ -53,20 +53,27 @@ def baseline(
             headless = "has no header" in printed
             fail("E-BASELINE", printed.partition(" Read it without one")[0], where=data,
                  fix=again if headless else "farero monitor baseline --help")  # fmt: skip
-        s3 = client("s3")
-        for file in (*FILES, *([ESTIMATE] if target else [])):
-            guarded(
-                lambda file=file: s3.upload_file(str(output / file), where.bucket, prefix + file)
-            )
-        if not target:  # of the baseline before
-            key = prefix + ESTIMATE
-            guarded(lambda: s3.delete_object(Bucket=where.bucket, Key=key))
+        _put(output, where.bucket, prefix)
         rows = json.loads((output / "statistics.json").read_bytes())["dataset"]["item_count"]
     uri = where.uri(prefix)
-    result({"baseline": uri, "rows": rows}, escape(printed.rsplit("\n\n", 1)[0]))
+    told = {"baseline": uri, "rows": rows, "estimates_quality": bool(target)}
+    result(told, escape(printed.rsplit("\n\n", 1)[0]))
     say(escape(f"\n{rows:,} rows are the baseline of {endpoint}, in {uri}"))
+    if target:
+        say("runs against it estimate the model's quality, without labels")
     flag = f" --baseline {name}" if name else ""
     say(escape(f"next: farero monitor run {endpoint}{flag}"))
+
+
+def _put(folder: Path, bucket: str, prefix: str) -> None:
+    """Put the files of a baseline in place of those of one before."""
+    s3 = client("s3")
+    for name in FILES:
+        path = folder / name
+        if path.exists():
+            guarded(lambda path=path: s3.upload_file(str(path), bucket, prefix + path.name))
+        else:
+            guarded(lambda name=name: s3.delete_object(Bucket=bucket, Key=prefix + name))
 
 
 def _local(data: str, folder: Path) -> Path:

@@ -37,11 +37,14 @@ class Report:
         return read_json(self.bucket, f"{self.prefix}drift_report.json")
 
 
-def reports(where: Place, schedules: Sequence[dict[str, Any]]) -> list[Report]:
-    """Return an endpoint's reports, the oldest first."""
-    roots = {(where.bucket, f"{where.prefix}reports/")}
+def reports(
+    where: Place, schedules: Sequence[dict[str, Any]], *, quality: bool = False
+) -> list[Report]:
+    """Return an endpoint's reports on its data, or on its quality by labels; the oldest first."""
+    kind = "ModelQuality" if quality else "DataQuality"
+    roots = {(where.bucket, f"{where.prefix}{'quality' if quality else 'reports'}/")}
     for described in schedules:
-        if uri := _output(described):
+        if uri := _output(described, kind):
             bucket, prefix = split_uri(uri)
             name = described["MonitoringScheduleName"]
             root = f"{prefix.rstrip('/')}/{where.endpoint}/{name}/"
@@ -56,12 +59,16 @@ def reports(where: Place, schedules: Sequence[dict[str, Any]]) -> list[Report]:
     return sorted(found, key=lambda report: (report.at, report.prefix))
 
 
-def last_report(where: Place) -> Report:
+def last_report(where: Place, *, quality: bool = False) -> Report:
     """Return the last report; ends the command if there is none."""
-    found = reports(where, schedules_of(where.endpoint))
-    if not found:
-        not_judged(where)
-    return found[-1]
+    found = reports(where, schedules_of(where.endpoint), quality=quality)
+    if found:
+        return found[-1]
+    if quality:
+        fail("E-NO-REPORT", f"{where.endpoint} was not measured by labels yet",
+             where=where.uri(f"{where.prefix}quality/"),
+             fix=f"farero monitor quality {where.endpoint}")  # fmt: skip
+    not_judged(where)
 
 
 def not_judged(where: Place) -> NoReturn:
@@ -86,17 +93,22 @@ def sparkline(values: Sequence[float | None], top: float) -> str:
     )
 
 
-def _output(described: dict[str, Any]) -> str:
-    """Return where a schedule of data quality writes; empty if that is not to be found."""
+def _output(described: dict[str, Any], kind: str) -> str:
+    """Return where a schedule of some kind writes; empty if it is of another kind, or that is not to be found."""
     config: dict[str, Any] = described.get("MonitoringScheduleConfig") or {}
+    if config.get("MonitoringType", "DataQuality") != kind:
+        return ""
     inside: dict[str, Any] | None = config.get("MonitoringJobDefinition")
     if inside:
         return str(inside["MonitoringOutputConfig"]["MonitoringOutputs"][0]["S3Output"]["S3Uri"])
     name = config.get("MonitoringJobDefinitionName")
-    if not name or config.get("MonitoringType", "DataQuality") != "DataQuality":
+    if not name:
         return ""
-    given = guarded(
-        lambda: client("sagemaker").describe_data_quality_job_definition(JobDefinitionName=name)
-    )
-    outputs = given["DataQualityJobOutputConfig"]["MonitoringOutputs"]
+    sagemaker = client("sagemaker")
+    if kind == "ModelQuality":
+        describe = sagemaker.describe_model_quality_job_definition
+    else:
+        describe = sagemaker.describe_data_quality_job_definition
+    given = guarded(lambda: describe(JobDefinitionName=name))
+    outputs = given[f"{kind}JobOutputConfig"]["MonitoringOutputs"]
     return str(outputs[0]["S3Output"]["S3Uri"])

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from farero.base.clock import SystemClock
-from farero.cli.monitor import history
+from farero.cli.monitor import figures, history
 from farero.cli.monitor.alerts import alerts_of
 from farero.cli.monitor.places import files_of, place, place_of
 from farero.cli.monitor.schedules import schedules_of
@@ -39,7 +39,8 @@ def show(
     where, now = place(endpoint), SystemClock().now()
     described = schedules_of(endpoint)
     found = history.reports(where, described)
-    if not found and not described:
+    labelled = history.reports(where, described, quality=True)
+    if not found and not labelled and not described:
         history.not_judged(where)
     past = [(report, report.verdict()) for report in found[-history.BACK :]]
     schedules = [_schedule(one, now) for one in described]
@@ -55,16 +56,13 @@ def show(
             "history": [_window(one, seen) for one, seen in past],
         }
         parts += [escape(_verdict(verdict, report.at, now)), _columns(past, everything=everything)]
-        parts.append(
-            lines(
-                ["SEVERITY", "COLUMN", "WHAT"],
-                [[f["severity"], f["column"] or "all", f["text"]] for f in verdict["findings"]],
-            )
-            if verdict["findings"]
-            else ""
-        )
-    else:
+        parts += [figures.estimated(verdict.get("estimated") or {}), _findings(verdict)]
+    elif not labelled:
         parts.append(escape(f"{endpoint} was not judged yet."))
+    if labelled:
+        measured: dict[str, Any] = labelled[-1].verdict().get("quality") or {}
+        told["measured"] = {**measured, "judged": labelled[-1].at.isoformat()}
+        parts.append(figures.measured(measured))
     parts += [escape(_schedule_line(one, now)) for one in schedules]
     parts += [escape(f"alert {one['name']}: {one['state']}") for one in alerts]
     result(told, "\n".join(part for part in parts if part))
@@ -74,11 +72,13 @@ def show(
 
 def report(
     endpoint: str,
+    *,
     output: Annotated[Path | None, typer.Option("--output", "-o", dir_okay=False)] = None,
+    quality: Annotated[bool, typer.Option("--quality", help="Of quality by labels.")] = False,
 ) -> None:
     """Fetch the last report, one HTML page that needs nothing else."""
-    last = history.last_report(place(endpoint))
-    target = output or Path(f"{endpoint}-drift.html")
+    last = history.last_report(place(endpoint), quality=quality)
+    target = output or Path(f"{endpoint}-{'quality' if quality else 'drift'}.html")
     key = f"{last.prefix}report.html"
     guarded(lambda: client("s3").download_file(last.bucket, key, str(target)))
     result({"report": str(target)}, escape(f"{target}   # open it in a browser"))
@@ -158,6 +158,11 @@ def _window(report: Report, verdict: dict[str, Any]) -> dict[str, Any]:
 def _verdict(verdict: dict[str, Any], at: dt.datetime, now: dt.datetime) -> str:
     ago = _ago((now - at).total_seconds())
     return f"{verdict['severity']}, {ago}: {verdict['sentence']}"
+
+
+def _findings(verdict: dict[str, Any]) -> str:
+    rows = [[f["severity"], f["column"] or "all", f["text"]] for f in verdict["findings"]]
+    return lines(["SEVERITY", "COLUMN", "WHAT"], rows) if rows else ""
 
 
 def _columns(past: Sequence[tuple[Report, dict[str, Any]]], *, everything: bool) -> str:

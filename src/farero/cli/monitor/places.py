@@ -13,10 +13,8 @@ from farero.cli.session import client, guarded
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: What a baseline consists of; the last one is for what concerns several columns.
-FILES = ("statistics.json", "constraints.json", "baseline.sample")
-#: Of a baseline with labels, too.
-ESTIMATE = "baseline.estimate"
+#: What a baseline consists of: rows for what concerns several columns; what was learned of labels, where it has any.
+FILES = ("statistics.json", "constraints.json", "baseline.sample", "baseline.estimate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
