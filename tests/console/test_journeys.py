@@ -114,6 +114,24 @@ def test_captured_request_is_replayed(visit: Visit, stage: Stage) -> None:
     assert visit.page.get_by_label("Body").input_value() == "replay,me"
 
 
+def test_captured_requests_of_a_variant_have_an_address(visit: Visit, stage: Stage) -> None:
+    runtime = stage.client("sagemaker-runtime")
+    for variant in ("blue", "green"):
+        runtime.invoke_endpoint(
+            EndpointName="echo", TargetVariant=variant, ContentType="text/csv", Body=f"only,{variant}"
+        )  # fmt: skip
+    visit.go("/endpoints/echo?range=3h")
+    rows = visit.page.get_by_role("row")
+    rows.filter(has_text="only,blue").first.wait_for()
+    visit.page.get_by_role("combobox", name="Variant").click()
+    visit.page.get_by_role("option", name="green").click()
+    rows.filter(has_text="only,blue").first.wait_for(state="detached")
+    visit.page.wait_for_url(re.compile(r"\?range=3h&variant=green$"))
+    visit.page.reload()
+    rows.filter(has_text="only,green").first.wait_for()
+    assert rows.filter(has_text="only,blue").count() == 0
+
+
 def test_weights_are_changed_with_a_confirmation(visit: Visit, stage: Stage) -> None:
     def weight() -> float:
         found = stage.client("sagemaker").describe_endpoint(EndpointName="echo")

@@ -55,6 +55,32 @@ def test_captured_request_is_filled_in_again(stage: Stage, told_by: Any) -> None
     told_by(story)
 
 
+def test_captured_requests_are_filtered_by_variant_and_the_address_says_so(
+    stage: Stage, told_by: Any
+) -> None:
+    runtime = stage.client("sagemaker-runtime")
+    for variant in ("blue", "green"):
+        runtime.invoke_endpoint(
+            EndpointName="echo", TargetVariant=variant, ContentType="text/csv", Body=f"asked,{variant}"
+        )  # fmt: skip
+
+    async def story(person: Person) -> None:
+        await person.open("/endpoints/echo?range=3h&variant=green&holds=asked")
+        await person.until(lambda: "asked,green" in person.texts)
+        assert person.field("Variant").value == "green"
+        assert "asked,blue" not in person.texts
+        person.field("Variant").value = "blue"
+        await person.until(lambda: "asked,green" not in person.texts)
+        await person.until(lambda: "asked,blue" in person.texts)
+        person.field("Variant").value = ""
+        await person.until(lambda: "asked,green" in person.texts)
+        await person.until(lambda: "asked,blue" in person.texts)
+        person.field("Status").value = "bad"
+        await person.until(lambda: "asked,blue" not in person.texts)
+
+    told_by(story)
+
+
 def test_weights_change_when_confirmed_and_not_before(stage: Stage, told_by: Any) -> None:
     before = weights(stage)
 

@@ -12,8 +12,8 @@ EN = {
     "language": "Español", "locale": "en", "last": "Last change", "logout": "Log out", "logs": "Logs",
     "metrics": "Metrics", "modified": "Modified", "name": "Name", "range": "Time range", "reason": "Reason",
     "replay": "Replay", "result": "Answer", "send": "Send", "size": "Size", "skip": "Skip to the content",
-    "state": "State", "status": "Status", "storage": "Storage", "theme": "Light or dark", "time": "Time", "try": "Try it",
-    "unavailable": "Not available", "users": "Users", "variant": "Variant", "variants": "Variants",
+    "state": "State", "status": "Status", "storage": "Storage", "theme": "Light or dark", "time": "Time",
+    "try": "Try it", "unavailable": "Not available", "users": "Users", "variant": "Variant", "variants": "Variants",
     "weight": "Weight", "objects": "Objects", "streams": "Streams", "doctor": "Doctor", "latency": "Latency (ms)",
     "invocations": "Invocations", "request": "Request", "paths": "Where it comes from",
     "custom": "Other…", "from": "From", "to": "To", "apply_range": "Show",
@@ -97,7 +97,7 @@ EN = {
     "quality_worse": "worse", "quality_better": "better", "quality_same": "as usual", "band": "Band of 95 %",
     "band_low": "lower end", "band_high": "upper end", "over_time_of": "over time", "monitored": "Drift",
     "not_monitored": "Nobody watches its data.", "run_Completed": "fine", "run_CompletedWithViolations": "violations",
-    "run_Failed": "failed", "run_Stopped": "stopped",
+    "run_Failed": "failed", "run_Stopped": "stopped", "all_variants": "All variants", "shadow": "shadow",
 }  # fmt: skip
 ES = {
     "access": "Acceso", "alarms": "Alarmas", "all_good": "Todo en orden.", "apply": "Aplicar pesos",
@@ -203,6 +203,7 @@ ES = {
     "band_low": "extremo inferior", "band_high": "extremo superior", "over_time_of": "en el tiempo",
     "monitored": "Deriva", "not_monitored": "Nadie vigila sus datos.", "run_Completed": "bien",
     "run_CompletedWithViolations": "infracciones", "run_Failed": "falló", "run_Stopped": "parada",
+    "all_variants": "Todas las variantes", "shadow": "sombra",
 }  # fmt: skip
 
 

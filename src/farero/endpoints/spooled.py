@@ -7,7 +7,7 @@ file that has left the spool since is read to its end from its object.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -24,34 +24,54 @@ if TYPE_CHECKING:
     from farero.store.engine import Store
 
 
-def read_after(  # noqa: PLR0913, PLR0917 - where from, where to, how many
-    store: Store, objects: ObjectStore, spool_dir: Path, endpoint: str, position: str, last: int
-) -> tuple[list[str], str]:
-    """Return the records (JSON lines) after `position`, and the position after them.
+class Record(NamedTuple):
+    """One captured record: the variant that was asked, and the line."""
 
-    position: "" for the first look, which gives the last `last` records.
+    variant: str
+    line: str
+
+    @property
+    def at(self) -> str:
+        """When, in seconds; the last thing of a line that a caller cannot choose."""
+        return self.line.rpartition('"inferenceTime":"')[2][:20]
+
+
+def read_after(  # noqa: PLR0913, PLR0917 - where from, where to, how many
+    store: Store, objects: ObjectStore, spool_dir: Path, endpoint: str, position: str, last: int, variant: str = "",
+) -> tuple[list[Record], str]:  # fmt: skip
+    """Return the records after `position`, oldest first, and the position after them.
+
+    position: "" for the first look, which gives the last `last` records; variant: "" for those of all.
     """
     known: dict[str, int] = json.loads(position) if position else {}
-    live = _spool_files(spool_dir, endpoint)
-    records: list[str] = []
+    live = _spool_files(spool_dir, endpoint, variant)
+    records: list[Record] = []
     after: dict[str, int] = {}
     for name, path in sorted(live.items()):
         body = _read(path, known.get(name, 0))
         whole = body.rfind(b"\n") + 1
-        records += body[:whole].decode().splitlines()
+        records += _records(name.partition("/")[0], body[:whole])
         after[name] = known.get(name, 0) + whole
     for name in sorted(set(known) - set(live)):
-        records += _rest_of_object(store, objects, endpoint, name, known[name])
+        if not variant or name.startswith(f"{variant}/"):
+            records += _rest_of_object(store, objects, endpoint, name, known[name])
     if not position and len(records) < last:
-        records = _older(store, objects, endpoint, set(live), last - len(records)) + records
+        records = (
+            _older(store, objects, endpoint, set(live), last - len(records), variant) + records
+        )
+    records.sort(key=lambda one: one.at)
     return (records if position else records[-last:]), json.dumps(after)
 
 
-def _spool_files(spool_dir: Path, endpoint: str) -> dict[str, Path]:
+def _records(variant: str, body: bytes) -> list[Record]:
+    return [Record(variant, line) for line in body.decode().splitlines()]
+
+
+def _spool_files(spool_dir: Path, endpoint: str, variant: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for target in (spool_dir / "capture").glob(f"*/{TARGET_FILE}"):
         facts = msgspec.json.decode(target.read_bytes(), type=dict[str, str | None])
-        if facts.get("endpoint") == endpoint:
+        if facts.get("endpoint") == endpoint and variant in ("", facts.get("variant")):
             found |= {f"{facts['variant']}/{p.stem}": p for p in target.parent.glob("*.jsonl")}
     return found
 
@@ -76,7 +96,7 @@ def _destination(store: Store, endpoint: str) -> tuple[str, str] | None:
 
 def _rest_of_object(
     store: Store, objects: ObjectStore, endpoint: str, name: str, start: int
-) -> list[str]:
+) -> list[Record]:
     place = _destination(store, endpoint)
     if place is None:
         return []
@@ -84,28 +104,34 @@ def _rest_of_object(
     try:
         with objects.open(place[0], object_key(place[1], endpoint, variant, stem)) as body:
             body.seek(start)
-            return body.read().decode().splitlines()
+            return _records(variant, body.read())
     except NotFound:
         return []
 
 
-def _older(
-    store: Store, objects: ObjectStore, endpoint: str, spooled: set[str], wanted: int
-) -> list[str]:
+def _older(  # noqa: PLR0913, PLR0917 - as read_after
+    store: Store, objects: ObjectStore, endpoint: str, spooled: set[str], wanted: int, variant: str
+) -> list[Record]:
+    """Return at least the last records that were wanted, as far as there are any: whole files, the newest first."""
     place = _destination(store, endpoint)
     if place is None:
         return []
     prefix = f"{place[1].strip('/')}/{endpoint}/".lstrip("/")
     try:
-        keys = sorted(info.key for info in objects.list(place[0], prefix))
+        keys = [
+            info.key for info in objects.list(place[0], prefix + (f"{variant}/" if variant else ""))
+        ]
     except NotFound:
         return []
-    records: list[str] = []
-    for key in reversed(keys):
+    records: list[Record] = []
+    # after the variant, keys go by time
+    for key in sorted(
+        keys, key=lambda one: one.removeprefix(prefix).partition("/")[2], reverse=True
+    ):
         if len(records) >= wanted:
             break
         if any(key.endswith(name.rpartition("-")[2] + ".jsonl") for name in spooled):
             continue
         with objects.open(place[0], key) as body:
-            records = body.read().decode().splitlines() + records
-    return records[-wanted:]
+            records = _records(key.removeprefix(prefix).partition("/")[0], body.read()) + records
+    return records

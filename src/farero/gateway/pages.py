@@ -137,7 +137,7 @@ def reset(parts: Parts, spool: CaptureSpool) -> dict[str, Any]:
 
 
 def captured(parts: Parts, query: dict[str, str]) -> dict[str, Any]:
-    """Return captured records of one endpoint after a position. Raises Invalid without an endpoint."""
+    """Return captured records of an endpoint or one variant, after a position. Raises Invalid without an endpoint."""
     endpoint = query.get("endpoint", "")
     if not endpoint:
         raise Invalid("name an endpoint: ?endpoint=NAME")
@@ -147,11 +147,15 @@ def captured(parts: Parts, query: dict[str, str]) -> dict[str, Any]:
     after = query.get("after", "")
     if after and not _is_position(after):
         raise Invalid("after is the position of an earlier answer")
-    records, position = read_after(
-        parts.store, parts.objects, parts.settings.spool_dir, endpoint, after, int(last)
-    )
-    note = "" if records else f"no captured records of {endpoint} yet"
-    return {"records": records, "position": position, "note": note}
+    found, position = read_after(
+        parts.store, parts.objects, parts.settings.spool_dir, endpoint, after, int(last), query.get("variant", ""),
+    )  # fmt: skip
+    return {
+        "records": [one.line for one in found],
+        "variants": [one.variant for one in found],
+        "position": position,
+        "note": "" if found else f"no captured records of {endpoint} yet",
+    }
 
 
 def history(parts: Parts, query: dict[str, str]) -> dict[str, Any]:

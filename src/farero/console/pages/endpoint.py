@@ -40,7 +40,10 @@ def register(cloud: Cloud) -> None:
             await monitor.of_endpoint(cloud, t, name)
             await endpoint_figures.timeline(cloud, t, name)
             trial = endpoint_requests.Trial(cloud, t, name, await _samples(cloud, name))
-            await endpoint_requests.captured(cloud, t, name, trial)
+            shadows = {
+                one: one not in variants for one in await _all_variants(cloud, name, variants)
+            }
+            await endpoint_requests.captured(cloud, t, name, trial, shadows)
 
 
 async def _samples(cloud: Cloud, name: str) -> list[endpoint_requests.Captured]:
@@ -77,6 +80,12 @@ async def _variants(cloud: Cloud, name: str) -> list[str]:
         return ["AllTraffic"]
     variants = found.get("ProductionVariants") or config.get("ProductionVariants", [])
     return [v["VariantName"] for v in variants] or ["AllTraffic"]
+
+
+async def _all_variants(cloud: Cloud, name: str, variants: list[str]) -> list[str]:
+    """Return an endpoint's variants, then its shadows."""
+    found = await _or_nothing(cloud, "describe_endpoint", EndpointName=name)
+    return [*variants, *(one["VariantName"] for one in found.get("ShadowProductionVariants", []))]
 
 
 def _state(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import shlex
 import time
@@ -19,7 +20,7 @@ from farero.console.layout import button, card, heading, table, words
 from farero.console.pages.live import live
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _MOST_SHOWN = 100_000
 _LAST = 100
@@ -35,9 +36,11 @@ class Captured:
     body: str
     kind: str
     answer: str | None
+    #: Which variant was asked.
+    variant: str = ""
 
 
-def read(line: Any) -> Captured:
+def read(line: Any, variant: str = "") -> Captured:
     """Read one record of a capture."""
     record = json.loads(line) if isinstance(line, str) else line
     data = record.get("captureData", {})
@@ -47,6 +50,7 @@ def read(line: Any) -> Captured:
         body=_text(sent),
         kind=str(sent.get("observedContentType") or EXAMPLE[1]),
         answer=None if got is None else _text(got),
+        variant=variant,
     )
 
 
@@ -174,27 +178,43 @@ def _copying(shown: ui.label, t: dict[str, str]) -> Callable[[], None]:
     return copy
 
 
-async def newest(cloud: Cloud, name: str) -> list[Captured]:
-    """Return what was captured last, newest first. Raises UnavailableError."""
-    answer = await cloud.page("capture", f"endpoint={quote(name)}&last={_LAST}")
-    return [read(line) for line in reversed(answer.get("records", []))]
+async def newest(cloud: Cloud, name: str, variant: str = "") -> list[Captured]:
+    """Return what was captured last, of all variants or of one, newest first. Raises UnavailableError."""
+    query = f"endpoint={quote(name)}&last={_LAST}&variant={quote(variant, safe='')}"
+    answer = await cloud.page("capture", query)
+    records, asked = answer.get("records", []), answer.get("variants", [])
+    return [read(line, of) for line, of in zip(reversed(records), reversed(asked), strict=True)]
 
 
-async def captured(cloud: Cloud, t: dict[str, str], name: str, trial: Trial) -> None:
-    """Draw what was captured, with a filter; each can be sent again."""
+async def captured(
+    cloud: Cloud, t: dict[str, str], name: str, trial: Trial, variants: Mapping[str, bool]
+) -> None:
+    """Draw what was captured, with a filter that the address keeps; each can be sent again.
+
+    variants: name → whether it is a shadow.
+    """
+    given = ui.context.client.request.query_params
     with card():
         heading(t["captured"])
         with ui.element("div").classes("f-filters"):
-            field = ui.input(t["filter"]).props("dense clearable").style("min-width:14rem")
+            field = ui.input(t["filter"], value=given.get("holds", ""))
+            field.props("dense clearable").style("min-width:14rem")
             states = {"": t["all_states"], "ok": t["answered"], "bad": t["unanswered"]}
-            state = ui.select(states, value="", label=t["status"]).props("dense options-dense")
-            state.style("min-width:10rem")
+            state = _choice(t["status"], states, given.get("answered", ""))
+            shadows = {
+                one: f"{one} ({t['shadow']})" if is_shadow else one
+                for one, is_shadow in variants.items()
+            }
+            variant = _choice(
+                t["variant"], {"": t["all_variants"], **shadows}, given.get("variant", "")
+            )
+            variant.set_visibility(len(variants) > 1)
         held = ui.element("div").classes("f-tall")
 
     shown: list[Captured] = []
 
     async def ask() -> list[Captured]:
-        return await newest(cloud, name)
+        return await newest(cloud, name, variant.value or "")
 
     def fill(found: list[Captured]) -> None:
         shown[:] = found
@@ -205,14 +225,45 @@ async def captured(cloud: Cloud, t: dict[str, str], name: str, trial: Trial) -> 
         wanted = matching(shown, field.value or "", state.value or "")
         with held:
             rows = [
-                [one.at, _clip(one.body), _answer(t, one.answer), _again(t, one, trial)]
+                [
+                    one.at,
+                    *([one.variant] if len(variants) > 1 else []),
+                    _clip(one.body),
+                    _answer(t, one.answer),
+                    _again(t, one, trial),
+                ]
                 for one in wanted[:50]
             ]
-            table([t["time"], t["request"], t["result"], ""], rows, t["empty"])
+            heads = [
+                t["time"],
+                *([t["variant"]] if len(variants) > 1 else []),
+                t["request"],
+                t["result"],
+                "",
+            ]
+            table(heads, rows, t["empty"])
 
-    field.on_value_change(draw)
-    state.on_value_change(draw)
+    def keep() -> None:
+        chosen = {"holds": field.value, "answered": state.value, "variant": variant.value}
+        bare = ui.context.client.request.url.remove_query_params([*chosen])
+        new = bare.include_query_params(**{key: one for key, one in chosen.items() if one})
+        ui.navigate.history.replace(new.path + (f"?{new.query}" if new.query else ""))
+
+    async def again() -> None:
+        keep()
+        with contextlib.suppress(UnavailableError):
+            fill(await ask())
+
+    for one in (field, state):
+        one.on_value_change(lambda: (keep(), draw()))
+    variant.on_value_change(again)
     await live(ask, fill, 4.0)
+
+
+def _choice(label: str, options: dict[str, str], value: str) -> ui.select:
+    made = ui.select(options, value=value if value in options else "", label=label)
+    made.props("dense options-dense").style("min-width:10rem")
+    return made
 
 
 def _clip(text: str) -> Any:
