@@ -11,6 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from farero.base.errors import NotFound
+from farero.monitoring import events
 from farero.records.monitoring import AlertChange, AlertStatus, ExecutionStatus
 from farero.store import monitoring as rows
 from farero.store import monitoring_alerts as alert_rows
@@ -66,6 +67,8 @@ def _settle(db: Connection, schedule: Schedule, alert: Alert, now: dt.datetime) 
     status = evaluate(last, alert.datapoints, alert.period)
     if status is alert.status:
         return
-    alert_rows.put(db, dataclasses.replace(alert, status=status, modified_at=now))
+    changed = dataclasses.replace(alert, status=status, modified_at=now)
+    alert_rows.put(db, changed)
+    events.tell_alert(db, schedule, changed)
     change = AlertChange(schedule=alert.schedule, name=alert.name, at=now, status=status)
     alert_rows.add_change(db, change)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from farero.base.context import Context, Principal
 from farero.base.errors import Conflict, DomainError
-from farero.monitoring import alerts, requests, sources, windows
+from farero.monitoring import alerts, events, requests, sources, windows
 from farero.monitoring.definitions import given_of, plan_of
 from farero.monitoring.schedules import KIND
 from farero.records.job import FINISHED, JobStatus
@@ -105,6 +105,7 @@ class Runs:
                 created_at=now, modified_at=now,
             )  # fmt: skip
             rows.put_execution(db, made)
+            events.tell_execution(db, schedule, made)
         schedule = dataclasses.replace(schedule, next_at=upcoming)
         rows.update_schedule(db, schedule)
         return schedule
@@ -212,6 +213,7 @@ class Runs:
             schedule = rows.find_schedule(db, execution.schedule, lock=True)
             rows.put_execution(db, made)
             if schedule is not None:
+                events.tell_execution(db, schedule, made)
                 alerts.look(db, schedule, now)
         return made
 
@@ -219,6 +221,9 @@ class Runs:
         made = dataclasses.replace(execution, modified_at=self._clock.now(), **changes)
         with self._store.begin() as db:
             rows.put_execution(db, made)
+            schedule = rows.find_schedule(db, made.schedule)
+            if schedule is not None and made.status is not execution.status:
+                events.tell_execution(db, schedule, made)
         return made
 
     def _start(self, name: str, spec: JobSpec, plan: Plan) -> Job:

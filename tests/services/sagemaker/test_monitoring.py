@@ -251,6 +251,34 @@ def test_an_execution_without_data_has_no_job_and_says_why(desk):
     assert "ProcessingJobArn" not in one
 
 
+def test_rules_hear_of_executions(desk, wait_for):
+    sqs, events = desk.cloud.client("sqs"), desk.cloud.client("events")
+    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    pattern = {"detail-type": ["SageMaker Monitoring Execution State Change"]}
+    events.put_rule(Name="runs", EventPattern=json.dumps(pattern))
+    target = {"Id": "inbox", "Arn": "arn:aws:sqs:us-east-1:123456789012:heard"}
+    events.put_targets(Rule="runs", Targets=[target])
+    desk.define()
+    now = {
+        "ScheduleExpression": "NOW", "DataAnalysisStartTime": "-PT1H", "DataAnalysisEndTime": "-PT0H",
+    }  # fmt: skip
+    arn = desk.schedule(ScheduleConfig=now)
+    heard = []
+
+    def both():
+        desk.cloud.run()
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        heard.extend(json.loads(one["Body"]) for one in found)
+        return len(heard) == 2
+
+    wait_for(both)
+    told = sorted(heard, key=lambda one: one["detail"]["MonitoringExecutionStatus"])
+    assert [one["detail"]["MonitoringExecutionStatus"] for one in told] == ["Failed", "Pending"]
+    assert told[0]["resources"] == [arn]
+    assert told[0]["detail"]["EndpointName"] == "price"
+    assert "No S3 objects found" in told[0]["detail"]["FailureReason"]
+
+
 def test_the_alert_of_a_schedule_is_shown_changed_and_remembered(desk, refusal):
     desk.define()
     arn = desk.schedule()
