@@ -2,9 +2,9 @@
 
     python benchmarks/monitoring/speed.py [ROUNDS] [ROWS]
 
-Every figure is a whole process from its start to its end: wall seconds (the least of the rounds, which alternate) and
-the peak of memory of its largest process. Peers run in environments of their own, at pinned versions:
-DuckDB (one query of the same statistics), Evidently (DataSummaryPreset), pandas (what the tutorials do with captures).
+Every figure is a whole process from its start to its end: wall seconds and seconds of CPU of all its processes (the
+least of the rounds, which alternate), and the peak of memory of its largest process. On a machine that others use, CPU
+is the one to compare. Peers (`peers.py`) run in environments of their own, at pinned versions; slow ones run once.
 """
 
 from __future__ import annotations
@@ -21,49 +21,16 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-import client_envs  # noqa: E402 - found only now
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import peers
 
-client_envs.PINS |= {
-    "duckdb": ("duckdb==1.4.*",),
-    "evidently": ("evidently==0.7.23", "pandas<3", "pyarrow"),
-    "pandas": ("pandas==3.0.*", "pyarrow"),
-}
-CACHE = client_envs.CACHE.parent / "benchmark-data"
+CACHE = peers.client_envs.CACHE.parent / "benchmark-data"
+#: Peers that run once.
+SLOW = {"Evidently", "whylogs", "NannyML", "TFDV", "pandas"}
 CARDINALITIES = (5, 20, 50, 200, 1000, 5000)
 
-DUCKDB = """
-import duckdb, sys
-source = sys.argv[1]
-read = f"read_csv('{source}')" if source.endswith("csv") else f"'{source}'"
-columns = duckdb.sql(f"describe select * from {read}").fetchall()
-numbers = [c[0] for c in columns if c[1] in ("DOUBLE", "BIGINT")]
-texts = [c[0] for c in columns if c[1] == "VARCHAR"]
-shares = [i / 50 for i in range(51)]
-parts = ["count(*)"]
-for name in numbers:
-    parts += [f'count("{name}"), avg("{name}"), stddev_pop("{name}"), min("{name}"), max("{name}")']
-    parts += [f'approx_quantile("{name}", {shares})']
-for name in texts:
-    parts += [f'count("{name}"), approx_count_distinct("{name}"), histogram("{name}")']
-duckdb.sql(f"set threads = 2")
-duckdb.sql(f"select {', '.join(parts)} from {read}").fetchall()
-"""
-EVIDENTLY = """
-import sys, pandas as pd
-from evidently import Dataset, Report
-from evidently.presets import DataSummaryPreset
-Report([DataSummaryPreset()]).run(Dataset.from_pandas(pd.read_csv(sys.argv[1])), None)
-"""
-PANDAS = """
-import io, sys, pandas as pd
-frame = pd.read_json(sys.argv[1], lines=True)
-data = frame["captureData"]
-rows = data.map(lambda d: d["endpointOutput"]["data"] + "," + d["endpointInput"]["data"])
-table = pd.read_csv(io.StringIO("\\n".join(rows)), header=None)
-table.describe(include="all")
-"""
+#: Seconds after which a peer is stopped.
+LIMIT = 900
 
 
 def main() -> int:
@@ -74,27 +41,23 @@ def main() -> int:
     csv, parquet, capture = (str(folder / name) for name in ("base.csv", "base.parquet", "capture"))
     baseline, out = str(folder / "baseline"), str(folder / "out")
     ours = [sys.executable, "-m", "farero_monitor"]
-    duckdb, evidently, pandas = (
-        str(client_envs.ensure(name)) for name in ("duckdb", "evidently", "pandas")
-    )
     against = [*ours, "run", parquet, "-b", baseline, "-o", out]
     watch = [*ours, "run", capture, "-b", f"{baseline}-p", "-o", out]
     works = {
         "baseline, CSV": {
             "Farero": [*ours, "baseline", csv, "-o", baseline],
             "Farero, one process": [*ours, "baseline", csv, "-o", baseline, "--workers", "1"],
-            "DuckDB": [duckdb, "-c", DUCKDB, csv],
-            "Evidently": [evidently, "-c", EVIDENTLY, csv],
+            **peers.commands(peers.BASELINES, csv),
         },
         "capture to verdict": {
             "Farero": watch,
             "Farero, one process": [*watch, "--workers", "1"],
             "Farero, the same again": [*watch, "--keep"],
-            "pandas": [pandas, "-c", PANDAS, str(folder / "all.jsonl")],
+            **peers.commands({"pandas": peers.PANDAS}, str(folder / "all.jsonl")),
         },
         "drift run, Parquet": {
             "Farero": against,
-            "DuckDB": [duckdb, "-c", DUCKDB, parquet],
+            **peers.commands(peers.DRIFTS, parquet, parquet),
         },
     }
     subprocess.run(works["baseline, CSV"]["Farero"], check=True, stdout=subprocess.DEVNULL)
@@ -102,38 +65,53 @@ def main() -> int:
     subprocess.run([*watch, "--keep"], check=False, stdout=subprocess.DEVNULL)
     print(f"{rows:,} rows; {len(os.sched_getaffinity(0))} cores\n")
     for work, commands in works.items():
-        best: dict[str, tuple[float, int]] = {}
+        best: dict[str, tuple[float, float, int]] = {}
         for index in range(rounds):
             for name, command in commands.items():
-                if name in {"Evidently", "pandas"} and index:
-                    continue  # minutes of waiting for a figure that is ten times as large anyway
-                seconds, memory = timed(command)
-                known = best.get(name, (seconds, memory))
-                best[name] = (min(known[0], seconds), max(known[1], memory))
-        print(f"{work:24}{'s':>9}{'MB':>8}{'rows/s':>13}{'x Farero':>10}")
-        for name, (seconds, memory) in best.items():
-            ratio = seconds / best["Farero"][0]
+                if name in SLOW and index:
+                    continue
+                try:
+                    seconds, cpu, memory = timed(command)
+                except (subprocess.SubprocessError, ValueError) as error:
+                    if not name.startswith("Farero"):
+                        print(f"  {name}: no figure, {error}", flush=True)
+                        continue
+                    raise
+                known = best.get(name, (seconds, cpu, memory))
+                best[name] = (min(known[0], seconds), min(known[1], cpu), max(known[2], memory))
+        print(f"{work:24}{'s':>9}{'CPU s':>9}{'MB':>8}{'rows/s':>13}{'x Farero':>10}{'CPU':>8}")
+        for name, (seconds, cpu, memory) in best.items():
+            ratio, of_cpu = seconds / best["Farero"][0], cpu / best["Farero"][1]
             print(
-                f"  {name:22}{seconds:9.2f}{memory:8}{rows / seconds:13,.0f}{ratio:10.2f}",
+                f"  {name:22}{seconds:9.2f}{cpu:9.2f}{memory:8}{rows / seconds:13,.0f}{ratio:10.2f}{of_cpu:8.2f}",
                 flush=True,
             )
         print()
     return 0
 
 
-def timed(command: list[str]) -> tuple[float, int]:
-    """Return seconds and the peak of memory in MB of a command's largest process."""
+def timed(command: list[str]) -> tuple[float, float, int]:
+    """Return seconds, seconds of CPU, and the peak of memory in MB of a command's largest process.
+
+    Raises SubprocessError or ValueError if it fails, or takes too long. Farero's own 1 says that it found something.
+    """
     probe = (
         "import resource, subprocess, sys, time\n"
         "t = time.perf_counter()\n"
-        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
-        "print(time.perf_counter() - t, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)\n"
+        "done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)\n"
+        "took = time.perf_counter() - t\n"
+        "if done.returncode not in (0, 1) or b'Traceback' in done.stderr: sys.exit(done.stderr[-500:])\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(took, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", probe, *command], check=True, stdout=subprocess.PIPE, text=True
-    )
-    seconds, memory = done.stdout.split()[-2:]
-    return float(seconds), int(memory)
+        [sys.executable, "-c", probe, *command],
+        check=False, capture_output=True, text=True, timeout=LIMIT,
+    )  # fmt: skip
+    if done.returncode:
+        raise ValueError(done.stderr.strip()[-300:])
+    seconds, cpu, memory = done.stdout.split()[-3:]
+    return float(seconds), float(cpu), int(memory)
 
 
 def make(folder: Path, rows: int) -> None:
