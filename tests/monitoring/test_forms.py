@@ -105,6 +105,7 @@ def test_clarifys_families_are_told_their_configuration_and_baseline(watch, kind
     done, job = run(watch, hourly("c", kind))
     assert (done.status, done.kind) == (ExecutionStatus.COMPLETED, kind)
     assert job.name.startswith(prefix)
+    assert len(job.name) <= 63  # the SDK describes the job by its name
     environment = job.spec.environment
     assert environment["analysis_type"] == analysis
     assert environment["analysis_config"] == "/opt/ml/processing/input/config"

@@ -40,11 +40,13 @@ _ANALYSIS = {
     MonitoringType.MODEL_EXPLAINABILITY: "MODEL_EXPLAINABILITY",
 }
 _BOTH = ("endpointInput", "endpointOutput")
+#: Longest name of a processing job: that of an explainability execution would be longer.
+LONGEST_NAME = 63
 
 
 def job_name(execution: Execution) -> str:
     """Return the name of an execution's processing job: the same however often it is asked for."""
-    return f"{_PREFIX[execution.kind]}-{_stamp(execution)}"
+    return f"{_PREFIX[execution.kind]}-{_stamp(execution)}"[:LONGEST_NAME]
 
 
 def merge_name(execution: Execution) -> str:
