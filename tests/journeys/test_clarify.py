@@ -137,3 +137,134 @@ def test_clarify_of_the_sdk_runs(shared_platform, loans, client_python):
         "facet 'gender' is no column of the data. There are: paid, sex, age, income."
         in facts["wrong"]
     )
+
+
+#: Asks the endpoint about today's people, who are older and earn less; brings the truth; has both monitors look at it.
+WATCH = """
+import datetime as dt, json, os, time
+import boto3, numpy as np
+from sagemaker import Session, clarify, get_execution_role
+from sagemaker.model_monitor import (
+    BiasAnalysisConfig, CronExpressionGenerator, EndpointInput, ExplainabilityAnalysisConfig, ModelBiasMonitor,
+    ModelExplainabilityMonitor,
+)
+
+session = Session()
+bucket, role, endpoint = session.default_bucket(), get_execution_role(), os.environ["ENDPOINT"]
+s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
+runtime, prefix = boto3.client("sagemaker-runtime"), f"watch-{endpoint}"
+rng = np.random.default_rng(5)
+sex, age, income = rng.integers(0, 2, 250), rng.integers(18, 80, 250), rng.normal(52, 9, 250).round(1)
+income = np.where(sex == 0, income - 6, income).round(1)
+truths = []
+for at, row in enumerate(zip(sex, age, income)):
+    runtime.invoke_endpoint(
+        EndpointName=endpoint, ContentType="text/csv", Body=",".join(map(str, row)), InferenceId=f"{endpoint}-{at}",
+    )
+    truths.append(json.dumps({
+        "groundTruthData": {"data": str(int(row[2] > 48)), "encoding": "CSV"},
+        "eventMetadata": {"eventId": f"{endpoint}-{at}"}, "eventVersion": "0",
+    }))
+now = dt.datetime.now(dt.timezone.utc)
+s3.put_object(Bucket=bucket, Key=f"{prefix}/truth/{now:%Y/%m/%d/%H}/a.jsonl", Body="\\n".join(truths))
+told = sagemaker.describe_endpoint(EndpointName=endpoint)
+captures = told["DataCaptureConfig"]["DestinationS3Uri"].removeprefix(f"s3://{bucket}/") + f"/{endpoint}/"
+
+def captured():
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=captures).get("Contents", [])
+    return sum(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read().count(b"\\n") for one in found)
+
+for _ in range(120):
+    if captured() >= 250:
+        break
+    time.sleep(0.5)
+before = captured()
+config = sagemaker.describe_endpoint_config(EndpointConfigName=told["EndpointConfigName"])
+model = config["ProductionVariants"][0]["ModelName"]
+s3.upload_file("train.csv", bucket, f"{prefix}/train.csv")
+
+def data(name):
+    return clarify.DataConfig(
+        s3_data_input_path=f"s3://{bucket}/{prefix}/train.csv", s3_output_path=f"s3://{bucket}/{prefix}/{name}",
+        label="paid", headers=["paid", "sex", "age", "income"], dataset_type="text/csv",
+    )
+
+asked = clarify.ModelConfig(
+    model_name=model, instance_type="ml.m5.xlarge", instance_count=1, accept_type="text/csv", content_type="text/csv",
+)
+common = dict(role=role, instance_count=1, instance_type="ml.m5.xlarge", sagemaker_session=session)
+bias = ModelBiasMonitor(**common)
+bias.suggest_baseline(
+    data_config=data("bias"), model_config=asked, wait=True,
+    bias_config=clarify.BiasConfig([1], facet_name="sex", facet_values_or_threshold=[0]),
+    model_predicted_label_config=clarify.ModelPredictedLabelConfig(probability_threshold=0.5),
+)
+explain = ModelExplainabilityMonitor(**common)
+explain.suggest_baseline(
+    data_config=data("explain"), model_config=asked, wait=True,
+    explainability_config=clarify.SHAPConfig(baseline=[[0, 40, 50.0]], num_samples=50, agg_method="mean_abs"),
+)
+once = dict(
+    schedule_cron_expression=CronExpressionGenerator.now(), data_analysis_start_time="-PT2H",
+    data_analysis_end_time="PT0H", enable_cloudwatch_metrics=True, output_s3_uri=f"s3://{bucket}/{prefix}/reports",
+)
+bias.create_monitoring_schedule(
+    monitor_schedule_name=f"{endpoint}-bias", ground_truth_input=f"s3://{bucket}/{prefix}/truth",
+    endpoint_input=EndpointInput(
+        endpoint, "/opt/ml/processing/input/endpoint", start_time_offset="-PT2H", end_time_offset="-PT0H",
+        probability_threshold_attribute=0.5,
+    ),
+    **once,
+)
+explain.create_monitoring_schedule(monitor_schedule_name=f"{endpoint}-explain", endpoint_input=endpoint, **once)
+facts = {}
+for name, monitor in (("bias", bias), ("explain", explain)):
+    for _ in range(200):
+        told = sagemaker.list_monitoring_executions(MonitoringScheduleName=f"{endpoint}-{name}")
+        states = [one["MonitoringExecutionStatus"] for one in told["MonitoringExecutionSummaries"]]
+        if states and states[0] not in ("Pending", "InProgress"):
+            break
+        time.sleep(0.5)
+    facts[name] = [states, told["MonitoringExecutionSummaries"][0].get("FailureReason", "")]
+    facts[f"{name} violations"] = monitor.latest_monitoring_constraint_violations().body_dict["violations"]
+    facts[f"{name} constraints"] = monitor.suggested_constraints().body_dict
+cloudwatch = boto3.client("cloudwatch")
+for kind in ("bias", "explainability"):
+    listed = cloudwatch.list_metrics(Namespace=f"aws/sagemaker/Endpoints/{kind}-metrics", Dimensions=[{"Name": "Endpoint", "Value": endpoint}])
+    facts[f"{kind} metrics"] = sorted({one["MetricName"] for one in listed["Metrics"]})
+facts["captured besides"] = captured() - before
+for monitor in (bias, explain):
+    monitor.delete_monitoring_schedule()
+json.dump(facts, open("watch.json", "w"))
+"""
+
+
+@pytest.mark.journey
+def test_bias_and_attributions_of_an_endpoint_are_watched(shared_platform, loans, client_python):
+    folder, _, _ = loans
+    shared_platform.farero(
+        "deploy", str(folder / "xgboost-model.ubj"), "--name", "loans-watch", "--capture", "100"
+    )
+    done = subprocess.run(
+        [client_python("sdk2"), "-c", WATCH], env=shared_platform.client_env | {"ENDPOINT": "loans-watch"}, cwd=folder,
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    shared_platform.farero("rm", "--yes", "loans-watch", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    facts = json.loads((folder / "watch.json").read_text())
+
+    assert facts["bias"][0] == ["CompletedWithViolations"], facts["bias"]
+    broken = {one["metric_name"]: one for one in facts["bias violations"]}
+    assert broken["DPPL"]["constraint_check_type"] == "bias_drift_check"
+    assert (broken["DPPL"]["facet"], broken["DPPL"]["facet_value"]) == ("sex", "0")
+    assert {"bias_metric_DPPL", "bias_metric_DPL"} <= {*facts["bias metrics"]}
+
+    assert facts["explain"][0][0] in {"Completed", "CompletedWithViolations"}, facts["explain"]
+    assert facts["explain violations"] == []
+    (label,) = facts["explain constraints"]["explanations"]["kernel_shap"].values()
+    assert set(label["global_shap_values"]) == {"sex", "age", "income"}
+    assert facts["explainability metrics"] == [
+        "ExpectedValue", "feature_age", "feature_income", "feature_sex",
+    ]  # fmt: skip
+    # what a monitor asks the model is nobody's request
+    assert facts["captured besides"] == 0

@@ -110,6 +110,7 @@ def _monitor(environ: Mapping[str, str], kind: str, method: str) -> str:
     else:
         rows, _ = _window(environ, told, label="")
         endpoint = environ.get("sagemaker_endpoint_name", "")
+        told = msgspec.structs.replace(told, predictor=_predictor(environ, told))
         found = analysis.of_endpoint(
             rows, told, Aws.of(environ), endpoint=endpoint, shap_method=method
         )
@@ -181,12 +182,22 @@ def _bias(environ: Mapping[str, str], told: Config, baseline: dict[str, Any]) ->
         told, label=name,
         probability_threshold=float(threshold) if threshold else told.probability_threshold,
     )  # fmt: skip
+    return analysis.of_window(rows, given, changed, _predictor(environ, told), _known(baseline))
+
+
+def _predictor(environ: Mapping[str, str], told: Config) -> Predictor:
+    """Return where in an answer scores are, as the input of the schedule says before the configuration."""
     own = told.predictor or Predictor()
-    predictor = msgspec.structs.replace(
-        own, label=environ.get("inference_attribute") or own.label,
-        probability=environ.get("probability_attribute") or own.probability,
-    )  # fmt: skip
-    return analysis.of_window(rows, given, changed, predictor, _known(baseline))
+    given = {
+        name: held
+        for name, variable in (
+            ("label", "inference_attribute"),
+            ("probability", "probability_attribute"),
+        )
+        if (held := environ.get(variable, "None"))
+        not in {"", "None"}  # the SDK writes a missing one so
+    }
+    return msgspec.structs.replace(own, **given)
 
 
 def _known(baseline: dict[str, Any]) -> analysis.Baseline:
