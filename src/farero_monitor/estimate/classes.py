@@ -182,7 +182,13 @@ def label_variance(answers: Answers, p: Floats) -> dict[str, float]:
             ends = np.cumsum(p, axis=1)
             y = ((drawn < ends) & (drawn >= ends - p)).astype(np.float64)
         found.append(answers.measure(y))
-    return {name: float(np.nanvar(np.concatenate([f[name] for f in found]))) for name in found[0]}
+    return {name: _variance(np.concatenate([f[name] for f in found])) for name in found[0]}
+
+
+def _variance(values: Floats) -> float:
+    """Return the variance of values that have a meaning; NaN if there are none."""
+    known = values[np.isfinite(values)]
+    return float(known.var()) if len(known) else math.nan
 
 
 def one_hot(labels: NDArray[np.object_], classes: list[str], *, binary: bool) -> Floats:

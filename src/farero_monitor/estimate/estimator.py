@@ -64,11 +64,9 @@ def learn(table: Any, labelled: Labelled) -> Estimator:
     if not labelled.probability and not is_number(table.column(labelled.target)):
         # a score of two classes, as XGBoost's binary:logistic answers
         labelled = Labelled(labelled.target, "", {"": labelled.prediction})
-    features = [
-        name for name in table.column_names if name not in {labelled.target, *labelled.answers}
-    ]
-    if not labelled.probability:
-        features.append(labelled.prediction)
+    # the answer is a feature, too: what is learned of the others must leave rows of one score as often positive
+    told = {labelled.prediction} if labelled.probability else set[str]()
+    features = [name for name in table.column_names if name not in {labelled.target, *told}]
     towards = _towards(table, labelled)
     cuts = [binning.cut(name, table.column(name), towards) for name in features]
     bins = table_bins(table, cuts)

@@ -2,8 +2,9 @@
 
 A calibrator on the score is what CBPE is built on: it holds while rows of the same score stay as often positive. Where
 rows of the same score differ by their features (the model misses something), a change in the mix of features breaks
-that. So a small boosted model may correct the log odds by the features; it is kept only where it is surely better on
-rows that were held out. Each part of the reference is left out once: what the estimates differ by is their own error.
+that. So a small boosted model may correct the log odds by the features and the score; it is kept only where it is
+surely better on rows that were held out. Each part of the reference is left out once: what the estimates differ by is
+their own error.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Parts of the reference that are left out in turn.
 FOLDS = 8
-TREES = 40
+TREES = 60
 #: Standard errors by which the features must help.
 SURELY = 2.0
 

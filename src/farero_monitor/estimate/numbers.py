@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from farero_monitor.profile.sketch import Floats
 
 FOLDS = 5
-TREES = 60
+TREES = 100
 #: Rows of a window of which something is said.
 LEAST_ROWS = 200
 
