@@ -23,8 +23,8 @@ Of several labels for one id the last wins, in order of hour folder, file and li
 out: a later run over the same hours, when more labels are there, writes the same files anew and completes them.
 
 Exit code 0 and `output/message` below SAGEMAKER_BASE_DIR (/opt/ml) with the counts, for instance `Completed: 950 of
-1,000 records have a label …`; 255 and the reason where nothing can be merged. Labels lie in a private database on disk,
-of which a few dozen MB are in memory, so that neither captures nor labels have to fit.
+1,000 records have a label …`; 255 and the reason where nothing can be merged. Captures are read as a stream and
+labels lie in a temporary file; an index of 32 bytes a label is what is in memory.
 """
 
 from __future__ import annotations

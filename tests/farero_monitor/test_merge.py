@@ -11,7 +11,6 @@ import sys
 
 import pytest
 
-from farero_monitor.quality import labels as labels_module
 from farero_monitor.quality import merging
 from farero_monitor.quality.merging import MergeError, merge
 
@@ -197,10 +196,9 @@ def test_a_window_without_records_is_named(places, line):
         merge(*places, window=("2027-01-01T00:00:00Z", ""))
 
 
-def test_more_than_a_batch_and_more_than_memory_merge_alike(places, line, monkeypatch):
+def test_more_than_a_batch_in_more_files_than_are_open_merges_alike(places, line, monkeypatch):
     monkeypatch.setattr(merging, "BATCH", 7)
     monkeypatch.setattr(merging, "OPEN", 2)
-    monkeypatch.setattr(labels_module, "BATCH", 3)
     captures, truth, out = places
     hours = [f"{hour:02}" for hour in range(5)]
     for hour in hours:

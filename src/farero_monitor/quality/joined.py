@@ -70,6 +70,6 @@ def read_table(labels: Labels, source: Source, id_column: str, label: str) -> No
     unread = Unread()
     for batch in batches(source, wanted, unread):
         ids, values = (texts(batch.columns[role]).to_pylist() for role in ("prediction", "label"))
-        labels.put(
-            [(one, value.encode()) for one, value in zip(ids, values, strict=True) if one and value]
-        )
+        for one, value in zip(ids, values, strict=True):
+            if one and value:
+                labels.put(one, value.encode())

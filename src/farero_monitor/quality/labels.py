@@ -1,4 +1,4 @@
-"""Labels by id, in a private database on disk: as many as there are, in bounded memory.
+"""Labels by id: their texts on disk, a small index in memory.
 
 A line is `{"groundTruthData": {"data": "1", "encoding": "CSV"}, "eventMetadata": {"eventId": "…"}, "eventVersion":
 "0"}` ("Ingest Ground Truth labels and merge them with predictions", SageMaker's Developer Guide).
@@ -6,11 +6,16 @@ A line is `{"groundTruthData": {"data": "1", "encoding": "CSV"}, "eventMetadata"
 
 from __future__ import annotations
 
+import mmap
 import re
-import sqlite3
+import tempfile
+from array import array
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
+import numpy as np
 
 from farero_monitor.profile.dataset import Unread
 from farero_monitor.readers.files import blocks, find
@@ -19,9 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-#: Memory of the database, in KiB; what is beyond lies on disk.
-MEMORY_KIB = 48 * 1024
-BATCH = 5_000
+    from numpy.typing import NDArray
+
 _HOUR = re.compile(r"(?:^|/)(\d{4}/\d\d/\d\d/\d\d)(?:/|$)")
 
 
@@ -42,27 +46,30 @@ class _Line(msgspec.Struct):
 
 
 class Labels:
-    """All labels below a folder; a context manager, as it holds a file."""
+    """All labels below a folder; a context manager, as it holds a file.
+
+    The labels lie in a temporary file. What is in memory is an index of 32 bytes a label: a hash of its id of 128 bits,
+    so that two ids are never taken for one, where it lies, and its hour.
+    """
 
     def __init__(self) -> None:
-        # an empty name is a database of this connection alone, in a file that goes with it
-        self._base = sqlite3.connect("", isolation_level=None)
-        self._base.execute(f"PRAGMA cache_size = -{MEMORY_KIB}")
-        self._base.execute("PRAGMA journal_mode = OFF")
-        self._base.execute(
-            "CREATE TABLE label (id TEXT PRIMARY KEY, data BLOB, hour TEXT, used INTEGER DEFAULT 0)"
-            " WITHOUT ROWID"
-        )
+        self._file = tempfile.TemporaryFile(prefix="farero-labels-")  # noqa: SIM115 - closed by __exit__
+        self._hashes = bytearray()
+        self._starts = array("q", [0])
+        self._hours = array("q")
+        self._names: dict[str, int] = {}
+        self._index: _Index | None = None
         #: Id of the first label that was read.
         self.first = ""
-        self._lines = 0
         self.unread = Unread()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._base.close()
+        if self._index is not None and self._index.content is not None:
+            self._index.content.close()
+        self._file.close()
 
     def read(self, source: Path, start: str = "", end: str = "") -> None:
         """Read all files in order of their names; raises NoDataError if there is none.
@@ -70,7 +77,6 @@ class Labels:
         start, end: only of hour folders in [start, end), ISO 8601.
         """
         decode = msgspec.json.Decoder(_Line).decode
-        batch: list[tuple[str, bytes, str]] = []
         for path in find(source):
             hour, line = hour_of(path.relative_to(source) if path != source else path), 0
             if not _within(hour, start, end):
@@ -85,56 +91,79 @@ class Labels:
                     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                         self.unread.add(path.name, f"line {line}", f"not a label: {error}")
                         continue
-                    self.first = self.first or found.eventMetadata.eventId
-                    batch.append((found.eventMetadata.eventId, bytes(found.groundTruthData), hour))
-                    if len(batch) == BATCH:
-                        self._add(batch)
-        self._add(batch)
+                    self._add(found.eventMetadata.eventId, bytes(found.groundTruthData), hour)
 
-    def put(self, found: Sequence[tuple[str, bytes]]) -> None:
-        """Add ids and labels from elsewhere."""
-        self.first = self.first or (found[0][0] if found else "")
-        self._add([(known, data, "") for known, data in found])
+    def put(self, known: str, data: bytes) -> None:
+        """Add a label from elsewhere."""
+        self._add(known, data, "")
 
-    def _add(self, batch: list[tuple[str, bytes, str]]) -> None:
-        self._lines += len(batch)
-        self._base.execute("BEGIN")
-        self._base.executemany("REPLACE INTO label (id, data, hour) VALUES (?, ?, ?)", batch)
-        self._base.execute("COMMIT")
-        batch.clear()
+    def _add(self, known: str, data: bytes, hour: str) -> None:
+        assert self._index is None, "all labels are read before any is looked up"
+        self.first = self.first or known
+        self._hashes += _hash(known)
+        self._file.write(data)
+        self._starts.append(self._starts[-1] + len(data))
+        self._hours.append(self._names.setdefault(hour, len(self._names)))
+
+    def _sealed(self) -> _Index:
+        if self._index is None:
+            self._file.flush()
+            keys = np.frombuffer(bytes(self._hashes), "S16")
+            order = np.argsort(keys, kind="stable")
+            keys = keys[order]
+            # of several labels for one id the last was read last
+            last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
+            content = None
+            if self._starts[-1]:
+                content = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._index = _Index(
+                keys[last], order[last], np.zeros(int(last.sum()), np.bool_), content
+            )
+        return self._index
 
     @property
     def count(self) -> int:
         """How many different ids have a label."""
-        (found,) = self._base.execute("SELECT count(*) FROM label").fetchone()
-        return found
+        return len(self._sealed().keys)
 
     @property
     def replaced(self) -> int:
         """How many labels a later one replaced."""
-        return self._lines - self.count
-
-    def find(self, ids: Sequence[str]) -> dict[str, Label]:
-        """Return the labels of some ids, and note that they were wanted."""
-        made: dict[str, Label] = {}
-        for first in range(0, len(ids), 500):
-            some = ids[first : first + 500]
-            marks = ",".join("?" * len(some))
-            query = f"SELECT id, data, hour FROM label WHERE id IN ({marks})"  # noqa: S608 - marks alone
-            made.update(
-                (known, Label(data, hour)) for known, data, hour in self._base.execute(query, some)
-            )
-        self._base.execute("BEGIN")
-        self._base.executemany(
-            "UPDATE label SET used = 1 WHERE id = ?", ((known,) for known in made)
-        )
-        self._base.execute("COMMIT")
-        return made
+        return len(self._hours) - self.count
 
     def unused(self) -> int:
         """Return how many labels were never wanted."""
-        (found,) = self._base.execute("SELECT count(*) FROM label WHERE used = 0").fetchone()
-        return found
+        return int((~self._sealed().used).sum())
+
+    def find(self, ids: Sequence[str]) -> dict[str, Label]:
+        """Return the labels of some ids, and note that they were wanted."""
+        index = self._sealed()
+        if not len(index.keys) or index.content is None:
+            return {}
+        names = list(self._names)
+        wanted = np.frombuffer(b"".join(map(_hash, ids)), "S16")
+        places = np.minimum(np.searchsorted(index.keys, wanted), len(index.keys) - 1)
+        hits = np.flatnonzero(index.keys[places] == wanted)
+        index.used[places[hits]] = True
+        made: dict[str, Label] = {}
+        for hit, place in zip(hits.tolist(), index.places[places[hits]].tolist(), strict=True):
+            data = index.content[self._starts[place] : self._starts[place + 1]]
+            made[ids[hit]] = Label(data, names[self._hours[place]])
+        return made
+
+
+@dataclass(slots=True)
+class _Index:
+    """Hashes in order, which label each belongs to, whether it was wanted, and all labels' texts."""
+
+    keys: NDArray[np.bytes_]
+    places: NDArray[np.int64]
+    used: NDArray[np.bool_]
+    content: mmap.mmap | None
+
+
+def _hash(known: str) -> bytes:
+    return blake2b(known.encode(), digest_size=16).digest()
 
 
 def hour_of(path: Path) -> str:
