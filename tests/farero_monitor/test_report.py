@@ -370,3 +370,38 @@ def test_the_command_line_draws_a_history_in_spanish(drifting, tmp_path):
     assert "2 windows" in (tmp_path / "2.html").read_text()
     assert "3 ventanas" in (tmp_path / "3.html").read_text()
     assert "is no report of an earlier window and left out" in broken.stderr
+
+
+def test_the_container_draws_the_reports_it_is_given(drifting, tmp_path):
+    result, _ = drifting
+    (tmp_path / "train.csv").write_text(
+        "a\n" + "\n".join(f"{i / 7:.3f}" for i in range(900)) + "\n"
+    )
+    (tmp_path / "history" / "1").mkdir(parents=True)
+    (tmp_path / "history" / "1" / "drift_report.json").write_bytes(
+        msgspec.json.encode(result.report())
+    )
+    (tmp_path / "history" / "2").mkdir()
+    (tmp_path / "history" / "2" / "drift_report.json").write_bytes(b"[]")
+
+    def run(**environ):
+        done = subprocess.run(
+            [sys.executable, "-m", "farero_monitor.container"], capture_output=True, text=True, check=False,
+            env={
+                "dataset_source": str(tmp_path / "train.csv"), "dataset_format": '{"csv": {"header": true}}',
+                "SAGEMAKER_BASE_DIR": str(tmp_path / "ml"), **environ,
+            },
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run(output_path=str(tmp_path / "b"))
+    told = run(
+        output_path=str(tmp_path / "out"), baseline_constraints=str(tmp_path / "b" / "constraints.json"),
+        baseline_statistics=str(tmp_path / "b" / "statistics.json"),
+        history_source=str(tmp_path / "history"), LANG="es_MX.UTF-8",
+    )  # fmt: skip
+    html = (tmp_path / "out" / "report.html").read_text()
+
+    assert "2 ventanas; esta, a la derecha." in html
+    assert "2/drift_report.json is no report of an earlier window and left out" in told
