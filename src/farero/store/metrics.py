@@ -94,6 +94,27 @@ def add_parts(db: Connection, parts: Iterable[tuple[int, int, Part]]) -> None:
         db.execute(sa.insert(metric_points), rows)
 
 
+#: What a graph of many series asks again and again; to build a statement takes longer than to run it.
+_SERIES_OF = sa.select(metric_series).where(
+    metric_series.c.namespace == sa.bindparam("namespace"),
+    metric_series.c.name == sa.bindparam("name"),
+    metric_series.c.dimensions == sa.bindparam("dimensions"),
+)
+_POINTS = sa.select(
+    metric_points.c.at, metric_points.c.samples, metric_points.c.total, metric_points.c.least,
+    metric_points.c.most, metric_points.c.sketch,
+).where(
+    metric_points.c.series_id.in_(sa.bindparam("ids", expanding=True)),
+    metric_points.c.tier == sa.bindparam("tier"),
+    metric_points.c.at >= sa.bindparam("start"), metric_points.c.at < sa.bindparam("end"),
+)  # fmt: skip
+_CHUNKS = sa.select(metric_chunks.c.data).where(
+    metric_chunks.c.series_id.in_(sa.bindparam("ids", expanding=True)),
+    metric_chunks.c.tier == sa.bindparam("tier"),
+    metric_chunks.c.start >= sa.bindparam("start"), metric_chunks.c.start < sa.bindparam("end"),
+)  # fmt: skip
+
+
 def touch(db: Connection, newest: dict[int, int]) -> None:
     """Raise the time of the newest value of series."""
     if newest:
@@ -125,26 +146,21 @@ def find_series(
 
 def series_of(db: Connection, metric: Metric, unit: str | None) -> list[Series]:
     """Return the series of one metric, in one unit or in all."""
-    table = metric_series.c
-    query = sa.select(metric_series).where(
-        table.namespace == metric.namespace,
-        table.name == metric.name,
-        table.dimensions == msgspec.json.encode(metric.dimensions).decode(),
-    )
-    if unit is not None:
-        query = query.where(table.unit == unit)
-    return [_series(row) for row in db.execute(query)]
+    given = {
+        "namespace": metric.namespace,
+        "name": metric.name,
+        "dimensions": msgspec.json.encode(metric.dimensions).decode(),
+    }
+    found = [_series(row) for row in db.execute(_SERIES_OF, given)]
+    return [one for one in found if unit in {None, one.unit}]
 
 
 def points(
     db: Connection, series_ids: Sequence[int], tier: int, start: int, end: int
 ) -> list[Part]:
     """Return the young parts of series in [start, end)."""
-    table = metric_points.c
-    query = sa.select(
-        table.at, table.samples, table.total, table.least, table.most, table.sketch
-    ).where(table.series_id.in_(series_ids), table.tier == tier, table.at >= start, table.at < end)
-    return [Part(*row) for row in db.execute(query)]
+    given = {"ids": series_ids, "tier": tier, "start": start, "end": end}
+    return [Part(*row) for row in db.execute(_POINTS, given)]
 
 
 def latest(
@@ -171,11 +187,8 @@ def chunks(
     db: Connection, series_ids: Sequence[int], tier: int, start: int, end: int
 ) -> list[bytes]:
     """Return the chunks of series that begin in [start, end)."""
-    table = metric_chunks.c
-    query = sa.select(table.data).where(
-        table.series_id.in_(series_ids), table.tier == tier, table.start >= start, table.start < end
-    )
-    return [row.data for row in db.execute(query)]
+    given = {"ids": series_ids, "tier": tier, "start": start, "end": end}
+    return [row.data for row in db.execute(_CHUNKS, given)]
 
 
 def add_chunk(db: Connection, series_id: int, tier: int, start: int, data: bytes) -> None:
