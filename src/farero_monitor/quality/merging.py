@@ -152,6 +152,7 @@ def _captured(
         inside = path.relative_to(source) if path != source else Path(path.name)
         folder, name = output / inside.parent, path.name.removesuffix(".gz")
         placed, line = hour_of(inside), 0
+        targets: dict[str, Path] = {}
         for block in blocks(path, 0, None, made.unread):
             for text in block.splitlines():
                 line += 1
@@ -167,8 +168,10 @@ def _captured(
                     made.unread.add(path.name, f"line {line}", "neither inferenceId nor eventId")
                 elif window[0] <= moment and (not window[1] or moment < window[1]):
                     hour = moment[:13].replace("T", "/").replace("-", "/")
-                    target = folder if placed else folder / hour
-                    yield _Found(known, placed or hour, target / name, text)
+                    target = targets.get(hour)
+                    if target is None:
+                        target = targets[hour] = (folder if placed else folder / hour) / name
+                    yield _Found(known, placed or hour, target, text)
 
 
 def _batches(found: Iterator[_Found]) -> Iterator[list[_Found]]:
