@@ -164,6 +164,10 @@ def test_names_and_values_of_the_data_stay_text(tmp_path):
             name for name, _ in seen.attributes
         )
         assert "<img src=x onerror=alert(1)>" in seen.text
+        assert "\\u202egnp.exe" in seen.text  # written out, as it would turn what follows
+        assert not [
+            character for character in html if character != "\n" and not character.isprintable()
+        ]
         assert len(html.encode()) < 300_000
 
 

@@ -99,7 +99,7 @@ def bars(  # noqa: PLR0913 - both sides have counts and rows
         mark = (
             f" ({new})" if value not in reference else f" ({gone})" if value not in current else ""
         )
-        text = svg.cut(value, 20 - len(mark)) + mark
+        text = svg.cut(value, 18 - len(mark)) + mark
         body += (
             f'<text x="112" y="{y + 13}"{svg.RIGHT}>{escape(text)}</text>'
             f'<rect class="b" x="118" y="{y + 3}" width="{round(then / top * 110)}" height="6"/>'

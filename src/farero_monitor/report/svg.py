@@ -30,6 +30,10 @@ def short(value: float) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """Return a text of at most so many characters, with no line breaks."""
-    text = " ".join(text.split()) or repr(text)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """Return a text of at most so many characters, on one line; what cannot be seen, or turns text, is written out."""
+    start = text[: 4 * most]
+    shown = " ".join(start.split()) or repr(start)
+    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown)
+    if len(shown) <= most and start == text:
+        return shown
+    return f"{shown[: most - 1]}…"
