@@ -96,6 +96,14 @@ def data_quality(environ: Mapping[str, str]) -> str:
         for file, reason in history.left_out if history else ():
             print(f"{file} is no report of an earlier window and left out: {reason}")
         result = judge(source, baseline, output, history=history)
+        if not result.profile.rows:
+            # A silent endpoint must not look like one whose columns are gone; on SageMaker such a run fails, too.
+            asked = [environ.get(name, "") for name in ("start_time", "end_time")]
+            raise NoDataError(
+                f"No record was captured from {asked[0]} to {asked[1]}."
+                if all(asked)
+                else "No data."
+            )
         write_report(result, baseline, output / "report.html", language=of_environment(environ))
         if environ.get("publish_cloudwatch_metrics") == "Enabled":
             publish(environ, metrics.lines(

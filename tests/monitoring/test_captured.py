@@ -7,6 +7,7 @@ import pytest
 
 from farero.monitoring import captured
 from farero.objects.local import LocalObjects
+from farero.records.job import JobStatus
 from farero.records.monitoring import ExecutionStatus
 
 UTC = dt.UTC
@@ -104,3 +105,16 @@ def test_an_endpoint_that_never_captured_anything_is_told_as_such(watch):
     watch.clock.advance(hours=1, minutes=1)
     watch.settle()
     assert watch.executions()[0].failure_reason.endswith("No record came before it.")
+
+
+def test_a_job_that_finds_no_record_in_its_folder_says_when_the_last_one_came(watch):
+    watch.capture(watch.clock.now())
+    watch.schedules.create(watch.ctx(), "s", HOURLY, ())
+    watch.clock.advance(hours=1, minutes=1)
+    watch.worker.run_due()
+    watch.finish(None, status=JobStatus.FAILED, failure_reason="No record was captured.")
+    watch.clock.advance(seconds=2)
+    watch.worker.run_due()
+    (failed,) = watch.executions()
+    assert failed.failure_reason.startswith("No record was captured. The window was ")
+    assert failed.failure_reason.endswith("No record came before it.")
