@@ -108,6 +108,12 @@ class Aws:
             if not key.endswith("/") and (key == prefix or key.startswith(folder))
         ]
 
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        for connection in self._open.values():
+            connection.close()
+        self._open.clear()
+
     def _send(  # noqa: PLR0913
         self, service: str, method: str, path: str, *, body: bytes = b"",
         query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None,
@@ -120,7 +126,7 @@ class Aws:
             try:
                 status, content = self._once(service, method, (path, asked), body, headers or {})
             except (OSError, http.client.HTTPException) as error:
-                self._open.pop(service, None)
+                self.close()
                 if not left:
                     raise AwsError("", f"{self._url(service)} does not answer: {error}") from error
             else:
