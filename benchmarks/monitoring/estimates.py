@@ -7,8 +7,9 @@ Each seed draws a labelled reference of 10,000 rows from a generator and learns 
 whose features moved (covariate shift: what a row's features say of its label stays). "off" is estimate less truth of
 the labels that were held back: its mean, and the mean of its size; "covered" is the share of truths in the band, and
 "width" how wide that is; "alarms" the share of undrifted windows called worse or better. "plain" is CBPE on the
-score alone, without the correction by features; "baseline" takes the baseline's figure for the window's. --nannyml: the folder `data` of the
-data sets that NannyML ships (nannyml/datasets/data of its wheel): windows of 5,000 rows, or 1,000 of a small set.
+score alone, without the correction by features; "baseline" takes the baseline's figure for the window's. --nannyml:
+the folder of the data sets that NannyML ships (nannyml/datasets/data of its wheel): windows of 5,000 rows, or 1,000
+of a small set.
 """
 
 from __future__ import annotations
