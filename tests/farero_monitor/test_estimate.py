@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import csv
 from sklearn import metrics
 from sklearn.isotonic import IsotonicRegression
 
+from farero_monitor import container
 from farero_monitor.__main__ import main
 from farero_monitor.estimate import calibration, estimator
 from farero_monitor.estimate.estimator import Estimator
@@ -236,8 +238,6 @@ def test_a_window_without_answers_says_why_there_is_no_estimate():
 
 
 def test_the_commands_estimate(tmp_path, capsys):
-    from pyarrow import csv
-
     rng = np.random.default_rng(12)
     csv.write_csv(binary(rng, 4000)[0], tmp_path / "train.csv")
     window, *_ = binary(rng, 3000)
@@ -266,3 +266,26 @@ def test_the_commands_estimate(tmp_path, capsys):
     assert "estimated quality is not what it was" in report["sentence"]
     assert "ROC AUC" in capsys.readouterr().out
     assert main(["baseline", str(tmp_path / "train.csv"), "-o", base, "--prediction", "p"]) == 2
+
+
+def test_the_container_estimates(tmp_path):
+    rng = np.random.default_rng(13)
+    for name in ("train", "window"):
+        (tmp_path / name).mkdir()
+        csv.write_csv(binary(rng, 3000)[0], tmp_path / name / "data.csv")
+    told = {"dataset_format": '{"csv": {"header": true}}', "SAGEMAKER_BASE_DIR": str(tmp_path)}
+
+    def run(name, **more):
+        places = {"dataset_source": tmp_path / name, "output_path": tmp_path / f"{name}-out"}
+        return container.run(told | {k: str(v) for k, v in (places | more).items()})
+
+    run("train", ground_truth_attribute="y", probability_attribute="p")
+    run(
+        "window",
+        baseline_constraints=tmp_path / "train-out" / "constraints.json",
+        baseline_statistics=tmp_path / "train-out" / "statistics.json",
+    )
+
+    report = json.loads((tmp_path / "window-out" / "drift_report.json").read_text())
+    assert report["estimated"]["problem"] == "binary"
+    assert 0.7 < report["estimated"]["figures"]["roc_auc"]["value"] < 0.95
