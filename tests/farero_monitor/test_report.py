@@ -62,7 +62,7 @@ def judged(folder, then, now, **options):
 
 
 @pytest.fixture(scope="module")
-def drifting(tmp_path_factory):
+def once(tmp_path_factory):
     """A window in which `size` and `city` moved and `age` did not."""
     rng = np.random.default_rng(1)
     cities = np.array(["lima", "quito", "cuenca", "tokyo"])
@@ -75,6 +75,13 @@ def drifting(tmp_path_factory):
         "city": cities[rng.choice([0, 1, 3], 2000, p=[0.6, 0.3, 0.1])],
     }  # fmt: skip
     return judged(tmp_path_factory.mktemp("drifting"), then, now)
+
+
+@pytest.fixture
+def drifting(once):
+    """The same for each test to change, without what other analyses add."""
+    result, baseline = once
+    return dataclasses.replace(result, more={}, earlier=[]), baseline
 
 
 def test_the_page_says_what_changed_by_how_much_and_what_is_new_or_gone(drifting):
@@ -262,10 +269,7 @@ def test_the_page_draws_windows_over_time_with_limits(drifting):
     result, baseline = drifting
     alone = page(result, baseline)
     result.earlier = windows(result, 4)
-    try:
-        html = page(result, baseline)
-    finally:
-        result.earlier = []
+    html = page(result, baseline)
 
     assert "Over time" not in alone
     assert "5 windows, this one at the right." in html
@@ -290,12 +294,9 @@ def test_the_page_shows_measured_and_estimated_quality_with_bands(drifting):
     result.more = msgspec.to_builtins(
         {"estimated": quality(0.8, "worse"), "quality": quality(0.82, "worse"), "together": Together(0.7, changed=True, pairs=(("a", "<b>"),))}
     )  # fmt: skip
-    try:
-        html = page(result, baseline)
-        result.more = {"estimated": {"method": "DLE", "reason": "No <labels>."}}
-        without = Page(page(result, baseline))
-    finally:
-        result.earlier, result.more = [], {}
+    html = page(result, baseline)
+    result.more = {"estimated": {"method": "DLE", "reason": "No <labels>."}}
+    without = Page(page(result, baseline))
     seen = Page(html)
 
     assert "Quality, measured with labels" in seen.text
