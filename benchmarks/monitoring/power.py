@@ -63,12 +63,13 @@ def of_runs(name, n, seed):
         for kind in ("drift", "completeness", "type", "range", "pair", "together", "many columns")
     }
     if name == "mixed":
-        columns[1] = 0.2 * columns[0] + np.sqrt(1 - 0.04) * columns[1]
-        now = rules.kinds(table(columns), base)
-        made["correlation 0 to 0.2"] = bool(now & {"pair", "together"})
+        other = [*columns]
+        other[1] = 0.2 * columns[0] + np.sqrt(1 - 0.04) * columns[1]
+        made["correlation 0 to 0.2"] = bool(rules.kinds(table(other), base) & {"pair", "together"})
+        other = [*columns]
         bent = np.sign(columns[3]) * np.abs(columns[2])
-        columns[3] = np.where(rng.random(n) < 0.3, bent, columns[3])
-        made["sizes together"] = "together" in rules.kinds(table(columns), base)
+        other[3] = np.where(rng.random(n) < 0.3, bent, columns[3])
+        made["sizes go together"] = bool(rules.kinds(table(other), base) & {"pair", "together"})
     return {"Farero": made}
 
 
