@@ -10,8 +10,6 @@ from farero.records.monitoring import Execution, ExecutionStatus, MonitoringType
 from farero.store import monitoring as rows
 
 ANALYZER = "156813124566.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer"
-CLARIFY = "205585389593.dkr.ecr.us-east-1.amazonaws.com/sagemaker-clarify-processing:1.0"
-XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:"
 KINDS = ("DataQuality", "ModelQuality", "ModelBias", "ModelExplainability")
@@ -21,99 +19,6 @@ WORDS = {
     "ModelExplainability": "model_explainability",
 }  # fmt: skip
 EVERY_HOUR = {"ScheduleExpression": "cron(0 * ? * * *)"}
-
-
-class Desk:
-    """A client, an endpoint that captures, and a hand on the rows behind."""
-
-    def __init__(self, cloud):
-        self.cloud, self.bucket = cloud, cloud.bucket
-        self.client = cloud.client("sagemaker")
-        self.s3 = cloud.client("s3")
-        self.s3.put_object(Bucket=self.bucket, Key="model.tar.gz", Body=b"an archive")
-        self.s3.put_object(Bucket=self.bucket, Key="clarify.json", Body=b"{}")
-        self.endpoint("price")
-
-    def endpoint(self, name):
-        container = {"Image": XGBOOST, "ModelDataUrl": f"s3://{self.bucket}/model.tar.gz"}
-        self.client.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
-        variant = {
-            "VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large",
-            "InitialInstanceCount": 1,
-        }  # fmt: skip
-        capture = {
-            "InitialSamplingPercentage": 100, "DestinationS3Uri": f"s3://{self.bucket}/captured",
-            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-        }  # fmt: skip
-        self.client.create_endpoint_config(
-            EndpointConfigName=name, ProductionVariants=[variant], DataCaptureConfig=capture
-        )
-        self.client.create_endpoint(EndpointName=name, EndpointConfigName=name)
-
-    def members(self, kind, endpoint="price"):
-        """Return the members of a Create…JobDefinition request."""
-        app = {"ImageUri": ANALYZER}
-        source = {
-            "EndpointInput": {
-                "EndpointName": endpoint, "LocalPath": "/opt/ml/processing/input/endpoint",
-            }
-        }  # fmt: skip
-        if kind in {"ModelBias", "ModelExplainability"}:
-            app = {"ImageUri": CLARIFY, "ConfigUri": f"s3://{self.bucket}/clarify.json"}
-        if kind == "ModelQuality":
-            app["ProblemType"] = "Regression"
-        if kind in {"ModelQuality", "ModelBias"}:
-            source["GroundTruthS3Input"] = {"S3Uri": f"s3://{self.bucket}/labels"}
-        place = {"S3Uri": f"s3://{self.bucket}/reports", "LocalPath": "/opt/ml/processing/output"}
-        return {
-            f"{kind}AppSpecification": app,
-            f"{kind}JobInput": source,
-            f"{kind}JobOutputConfig": {"MonitoringOutputs": [{"S3Output": place}]},
-            "JobResources": {
-                "ClusterConfig": {
-                    "InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5,
-                }
-            },
-            "RoleArn": ROLE,
-            "StoppingCondition": {"MaxRuntimeInSeconds": 1800},
-        }  # fmt: skip
-
-    def call(self, verb, kind, **members):
-        plural = "s" if verb == "list" else ""
-        operation = getattr(self.client, f"{verb}_{WORDS[kind]}_job_definition{plural}")
-        return operation(**members)
-
-    def define(self, kind="DataQuality", name="d", **changes):
-        given = self.members(kind) | changes
-        return self.call("create", kind, JobDefinitionName=name, **given)["JobDefinitionArn"]
-
-    def schedule(self, name="s", definition="d", kind="DataQuality", **config):
-        given = {
-            "ScheduleConfig": EVERY_HOUR, "MonitoringJobDefinitionName": definition,
-            "MonitoringType": kind,
-        } | config  # fmt: skip
-        return self.client.create_monitoring_schedule(
-            MonitoringScheduleName=name, MonitoringScheduleConfig=given
-        )["MonitoringScheduleArn"]
-
-    def executions(self, *statuses, schedule="s", kind="DataQuality"):
-        """Leave executions as the worker would, an hour apart."""
-        first = dt.datetime(2026, 1, 5, 10, tzinfo=dt.UTC)
-        with self.cloud.app.store.begin() as db:
-            for number, status in enumerate(statuses):
-                at = first + dt.timedelta(hours=number)
-                made = Execution(
-                    schedule=schedule, scheduled_at=at, start=at - dt.timedelta(hours=1), end=at,
-                    kind=MonitoringType(kind), definition="d", endpoint="price", job=f"j{number}",
-                    job_arn=f"{ARN}processing-job/j{number}", status=ExecutionStatus(status),
-                    created_at=at, modified_at=at + dt.timedelta(minutes=5),
-                )  # fmt: skip
-                rows.put_execution(db, made)
-
-
-@pytest.fixture
-def desk(cloud):
-    return Desk(cloud)
 
 
 def times_gone(answer):
