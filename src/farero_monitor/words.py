@@ -45,7 +45,7 @@ EN = {
     "quality_left": "the model's estimated quality is not what it was",
     "measured_left": "the model is worse than it was, by its labels",
     "columns_changed": "{count} of {columns} columns changed: {names}",
-    "things": "{count} things to look at",
+    "things": "things to look at: {count}",
     "in_records": "{what}, in {rows:,} records.",
     "and_more": "{names} and {count} more",
 }
@@ -80,7 +80,7 @@ ES = {
     "quality_left": "la calidad estimada del modelo no es la que era",
     "measured_left": "el modelo es peor que antes, según sus etiquetas",
     "columns_changed": "{count} de {columns} columnas cambiaron: {names}",
-    "things": "hay {count} cosas que mirar",
+    "things": "cosas que mirar: {count}",
     "in_records": "{what}, en {rows:,} registros.",
     "and_more": "{names} y {count} más",
 }

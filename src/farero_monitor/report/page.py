@@ -175,6 +175,8 @@ def _over_time(view: View) -> str:
 
 
 def _table(view: View, columns: Sequence[ColumnVerdict]) -> str:
+    if not columns:
+        return ""
     heads = ("column", "verdict", "score", "p", "missing", "detectable", "effects")
     more = len(columns) - LISTED
     return (
@@ -223,4 +225,7 @@ def _violations(view: View) -> str:
 def _notes(view: View, columns: Sequence[ColumnVerdict]) -> str:
     found = [column.detectable for column in columns if column.detectable is not None]
     sure = f"{view.say('sure', shift=max(found))} " if found else ""
-    return _heading(view.say("how")) + _dim(sure + view.say("explain"))
+    said = [sure + view.say("explain")] if columns else []
+    if {"quality", "estimated"} & {*view.result.more}:
+        said.append(view.say("explain_quality"))
+    return _heading(view.say("how")) + "".join(_dim(text) for text in said) if said else ""

@@ -59,6 +59,10 @@ EN = {
         " columns (Benjamini and Hochberg), and the change is large enough to matter: its score is 1 or more."
         " “Not enough data” is not “no drift”. Drift by itself is a notice: the model may still be right."
     ),
+    "explain_quality": (
+        "The band of a metric holds its true value 95 times of 100. A metric is worse when it surely left what is usual"
+        " for so many records. Only labels tell for certain: an estimate without them holds while what it learnt does."
+    ),
 }  # fmt: skip
 ES = {
     "title": "Informe de deriva", "title_quality": "Informe de calidad",
@@ -115,6 +119,11 @@ ES = {
         " entre todas las columnas (Benjamini y Hochberg), y el cambio es bastante grande para importar: su puntuación"
         " es 1 o más. «Faltan datos» no es «no hay deriva». La deriva por sí sola es un aviso: el modelo puede seguir"
         " acertando."
+    ),
+    "explain_quality": (
+        "La banda de una métrica tiene su valor verdadero 95 veces de 100. Una métrica es peor cuando seguro que salió de"
+        " lo habitual para tantos registros. Solo las etiquetas lo dicen con certeza: una estimación sin ellas vale"
+        " mientras valga lo que aprendió."
     ),
 }  # fmt: skip
 TABLES: dict[Language, dict[str, str]] = {"en": EN, "es": ES}
