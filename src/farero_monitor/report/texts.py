@@ -121,8 +121,8 @@ ES = {
         " acertando."
     ),
     "explain_quality": (
-        "La banda de una métrica tiene su valor verdadero 95 veces de 100. Una métrica es peor cuando seguro que salió de"
-        " lo habitual para tantos registros. Solo las etiquetas lo dicen con certeza: una estimación sin ellas vale"
+        "La banda de una métrica tiene su valor verdadero 95 veces de 100. Una métrica es peor cuando seguro que salió"
+        " de lo habitual para tantos registros. Solo las etiquetas lo dicen con certeza: una estimación sin ellas vale"
         " mientras valga lo que aprendió."
     ),
 }  # fmt: skip
