@@ -1,6 +1,6 @@
 """How long a baseline and a monitoring run take, beside peers on the same files, in one run.
 
-    python benchmarks/monitoring/speed.py [ROUNDS] [ROWS]
+    python benchmarks/monitoring/speed.py [ROUNDS] [ROWS] [PEER …]
 
 Every figure is a whole process from its start to its end: wall seconds and seconds of CPU of all its processes (the
 least of the rounds, which alternate), and the peak of memory of its largest process. On a machine that others use, CPU
@@ -64,11 +64,14 @@ def main() -> int:
     with_prediction(folder)
     subprocess.run([*watch, "--keep"], check=False, stdout=subprocess.DEVNULL)
     print(f"{rows:,} rows; {len(os.sched_getaffinity(0))} cores\n")
+    wanted = {*sys.argv[3:]}
     for work, commands in works.items():
         best: dict[str, tuple[float, float, int]] = {}
         for index in range(rounds):
             for name, command in commands.items():
                 if name in SLOW and index:
+                    continue
+                if wanted and name not in wanted and not name.startswith("Farero"):
                     continue
                 try:
                     seconds, cpu, memory = timed(command)
