@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -45,18 +46,18 @@ def run(environ: Mapping[str, str]) -> str:
     if method not in _SHAP_METHODS:
         raise ConfigError(f"shap_method is '{method}'; there are {', '.join(_SHAP_METHODS)}.")
     kind = environ.get("analysis_type", "")
-    if not kind:
-        return _alone(environ, method)
-    if kind not in {BIAS, EXPLAINABILITY}:
+    if kind not in {"", BIAS, EXPLAINABILITY}:
         raise ConfigError(f"analysis_type is '{kind}'; here there are {BIAS} and {EXPLAINABILITY}.")
-    return _monitor(environ, kind, method)
+    with contextlib.closing(Aws.of(environ)) as aws:
+        if kind:
+            return _monitor(environ, aws, kind=kind, method=method)
+        return _alone(environ, aws, method)
 
 
-def _alone(environ: Mapping[str, str], method: str) -> str:
+def _alone(environ: Mapping[str, str], aws: Aws, method: str) -> str:
     """Do a job by itself, its folders as the request of the job says."""
     inputs, output = _places(base(environ))
     told = config.read(Path(environ.get("analysis_config") or inputs.get("analysis_config", "")))
-    aws = Aws.of(environ)
     if told.dataset_uri:
         rows = others.fetch(aws, told.dataset_uri, told, "dataset_uri")
     else:
@@ -97,7 +98,7 @@ def _inside(root: Path, path: str) -> str:
     return str(root / path.removeprefix("/opt/ml/")) if path.startswith("/opt/ml/") else path
 
 
-def _monitor(environ: Mapping[str, str], kind: str, method: str) -> str:
+def _monitor(environ: Mapping[str, str], aws: Aws, *, kind: str, method: str) -> str:
     root = base(environ)
     told = config.read(
         Path(environ.get("analysis_config") or root / "processing" / "input" / "config")
@@ -111,9 +112,7 @@ def _monitor(environ: Mapping[str, str], kind: str, method: str) -> str:
         rows, _ = _window(environ, told, label="")
         endpoint = environ.get("sagemaker_endpoint_name", "")
         told = msgspec.structs.replace(told, predictor=_predictor(environ, told))
-        found = analysis.of_endpoint(
-            rows, told, Aws.of(environ), endpoint=endpoint, shap_method=method
-        )
+        found = analysis.of_endpoint(rows, told, aws, endpoint=endpoint, shap_method=method)
     broken = violations.bias(found.content, baseline)
     judged = violations.judged(found.content, baseline, found.intervals)
     drifted, scores = violations.attributions(found.content, baseline)

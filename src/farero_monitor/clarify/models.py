@@ -79,12 +79,9 @@ def serving(
         if not model:
             yield Model(aws, name, predictor, content_type)
             return
-        made = f"{predictor.endpoint_name_prefix or 'sm-clarify'}-{time.time_ns() // 1_000_000}-{os.getpid()}"
-        try:
-            _start(aws, made, model, predictor)
-            yield Model(aws, made, predictor, content_type)
-        finally:
-            _stop(aws, made)
+        with contextlib.ExitStack() as made:
+            started = _start(aws, model, predictor, made)
+            yield Model(aws, started, predictor, content_type)
     except AwsError as error:
         raise ModelError(str(error)) from error
 
@@ -113,19 +110,23 @@ def _model_if_captured(aws: Aws, endpoint: str) -> str:
     return _behind(aws, endpoint)
 
 
-def _start(aws: Aws, name: str, model: str, predictor: Predictor) -> None:
+def _start(aws: Aws, model: str, predictor: Predictor, made: contextlib.ExitStack) -> str:
+    """Start an endpoint for a model and return its name; `made` removes what there is of it by then."""
+    name = f"{predictor.endpoint_name_prefix or 'sm-clarify'}-{time.time_ns() // 1_000_000}-{os.getpid()}"
     log.info("Starting endpoint %s for model %s.", name, model)
     variant = {
         "VariantName": "AllTraffic", "ModelName": model, "InstanceType": predictor.instance_type,
         "InitialInstanceCount": predictor.initial_instance_count, "InitialVariantWeight": 1.0,
     }  # fmt: skip
     aws.sagemaker("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=[variant])
+    made.callback(_remove, aws, "DeleteEndpointConfig", EndpointConfigName=name)
     aws.sagemaker("CreateEndpoint", EndpointName=name, EndpointConfigName=name)
+    made.callback(_remove, aws, "DeleteEndpoint", EndpointName=name)
     limit = time.monotonic() + START_LIMIT_S
     while True:
         told = aws.sagemaker("DescribeEndpoint", EndpointName=name)
         if told["EndpointStatus"] == "InService":
-            return
+            return name
         if told["EndpointStatus"] == "Failed":
             reason = told.get("FailureReason", "no reason given")
             raise ModelError(f"The endpoint for model {model} failed: {reason}")
@@ -136,13 +137,8 @@ def _start(aws: Aws, name: str, model: str, predictor: Predictor) -> None:
         time.sleep(LOOK_S)
 
 
-def _stop(aws: Aws, name: str) -> None:
-    """Remove what `_start` made, as far as it got."""
-    for operation, named in (
-        ("DeleteEndpoint", "EndpointName"),
-        ("DeleteEndpointConfig", "EndpointConfigName"),
-    ):
-        try:
-            aws.sagemaker(operation, **{named: name})
-        except AwsError as error:
-            log.warning("%s of %s: %s", operation, name, error)
+def _remove(aws: Aws, operation: str, **named: str) -> None:
+    try:
+        aws.sagemaker(operation, **named)
+    except AwsError as error:
+        log.warning("%s of %s: %s", operation, *named.values(), error)
