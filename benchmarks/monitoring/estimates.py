@@ -34,7 +34,7 @@ SHOWN = ("roc_auc", "accuracy", "precision", "recall", "f1", "mae", "rmse")
 
 
 def table(columns):
-    return pa.table({name: pa.array(np.asarray(v).astype(str)) for name, v in columns.items()})
+    return pa.table({name: pa.array(v).cast(pa.string()) for name, v in columns.items()})
 
 
 def expit(z):

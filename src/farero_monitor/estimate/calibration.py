@@ -116,17 +116,13 @@ def _platt(scores: Floats, labels: Floats) -> Calibrator:
 def _isotonic(scores: Floats, labels: Floats) -> Calibrator:
     order = np.argsort(scores, kind="stable")
     # neighbours share a bin first: the work of pooling stays bounded, and less is noise
-    parts = np.array_split(order, min(_BINS, len(order)))
-    centres = np.array([scores[part].mean() for part in parts])
-    shares, weights = pool(
-        np.array([labels[part].mean() for part in parts]),
-        np.array([float(len(part)) for part in parts]),
-    )
-    last = np.cumsum(weights)
-    bounds = np.searchsorted(np.cumsum([float(len(part)) for part in parts]), last - 0.5)
-    sums = np.add.reduceat(centres, np.concatenate(([0], bounds[:-1] + 1)))
-    middles = sums / np.diff(np.concatenate(([-1], bounds)))
-    return Calibrator("isotonic", scores=middles.tolist(), shares=shares.tolist())
+    starts = np.unique(np.arange(_BINS) * len(order) // _BINS)
+    sizes = np.diff(np.append(starts, len(order))).astype(np.float64)
+    sums = np.add.reduceat(scores[order], starts)
+    shares, weights = pool(np.add.reduceat(labels[order], starts) / sizes, sizes)
+    ends = np.searchsorted(np.cumsum(sizes), np.cumsum(weights) - 0.5)
+    totals = np.add.reduceat(sums, np.concatenate(([0], ends[:-1] + 1)))
+    return Calibrator("isotonic", scores=(totals / weights).tolist(), shares=shares.tolist())
 
 
 def pool(means: Floats, weights: Floats) -> tuple[Floats, Floats]:

@@ -97,8 +97,10 @@ def _with_features(head: Head, scores: Floats, labels: Floats, bins: Bins, folds
             bins[there], boosting.logistic(labels[there]), [0.0], trees=TREES, base=base[there]
         )
         models.append(model)
+        stage = 0
         for stage, made in enumerate(model.stages(bins[here], base[here])):
-            losses[stage:, here] = log_loss(expit(made[:, 0]), labels[here])
+            losses[stage, here] = log_loss(expit(made[:, 0]), labels[here])
+        losses[stage + 1 :, here] = losses[stage, here]
     best = int(losses.mean(axis=1).argmin())
     gain = losses[0] - losses[best]
     if gain.mean() <= SURELY * gain.std() / math.sqrt(len(gain)):

@@ -120,7 +120,7 @@ def learn(table: Any, bins: Bins, labelled: Labelled) -> Numbers:
     y, bins = np.column_stack([error, error**2]), bins[there]
     start: list[float] = y.mean(axis=0).tolist()
     folds = np.random.default_rng(1).permutation(len(y)) % FOLDS
-    losses, held_out = np.zeros(TREES + 1), np.empty((TREES + 1, *y.shape))
+    held_out = np.empty((TREES + 1, *y.shape))
     parts: list[Boosted] = []
     for out in range(FOLDS):
         here, others = folds == out, folds != out
@@ -128,8 +128,10 @@ def learn(table: Any, bins: Bins, labelled: Labelled) -> Numbers:
             bins[others], boosting.squares(y[others]), y[others].mean(axis=0).tolist(), trees=TREES
         )
         parts.append(part)
+        stage = 0
         for stage, made in enumerate(part.stages(bins[here])):
-            held_out[stage:, here] = np.maximum(made, 0.0)
+            held_out[stage, here] = np.maximum(made, 0.0)
+        held_out[stage + 1 :, here] = held_out[stage, here]
     losses = ((held_out - y) ** 2)[:, :, 0].mean(axis=1)
     best = int(losses.argmin())
     means = y.mean(axis=0)
