@@ -70,8 +70,8 @@ def texts(rng, n):
 def table(columns):
     """Return columns as a table; numbers first, then texts."""
     numbers = [pa.array(x, from_pandas=True) for x in columns[:NUMBERS]]
-    names = [pa.array(x).cast(pa.string()) for x in columns[NUMBERS:]]
-    coded = [pa.array([f"v{text}" for text in x.to_pylist()]) for x in names]
+    values = pa.array([f"v{code}" for code in range(10_000)])
+    coded = [values.take(pa.array(x)) for x in columns[NUMBERS:]]
     made = [f"n{i}" for i in range(len(numbers))] + [f"t{i}" for i in range(len(coded))]
     return pa.table([*numbers, *coded], made)
 
