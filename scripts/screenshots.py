@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import browser as browsers
+import drifting
 from botocore.exceptions import BotoCoreError, ClientError
 from playwright.sync_api import sync_playwright
 
@@ -86,6 +87,9 @@ PAGES = {
     "dashboard": "/dashboards/shop?range=3h",
     "alarms": "/alarms",
     "alarm": "/alarms/churn-errors",
+    "drifts": "/monitor",
+    "drift": "/monitor/farero-flats",
+    "drift-size": "/monitor/farero-flats?feature=size",
     "access": "/access",
     "doctor": "/doctor",
 }
@@ -100,6 +104,8 @@ class Picture:
     theme: str = "light"
     size: str = "wide"
     language: str = "en"
+    #: How high it is, if not as the window.
+    height: int = 0
 
     @property
     def name(self) -> str:
@@ -111,6 +117,7 @@ class Picture:
 SHOWN = [
     Picture("home"), Picture("endpoint"), Picture("dashboard"), Picture("dashboard", "dark"),
     Picture("alarm"), Picture("job", "dark"), Picture("home", size="narrow", language="es"),
+    Picture("drift", height=1720), Picture("drift", "dark", "narrow", "es"),
 ]  # fmt: skip
 
 
@@ -228,10 +235,27 @@ def seed(site: Site) -> str:
     alarms(site, topic)
     dashboard(site)
     site.client("iam").create_user(UserName="ana")
+    drift(site)
     sagemaker.get_waiter("endpoint_in_service").wait(
         EndpointName="churn", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
     return sagemaker.list_training_jobs()["TrainingJobSummaries"][0]["TrainingJobName"]
+
+
+def drift(site: Site) -> None:
+    """Watch an endpoint whose data drifts."""
+    name, now = "flats", SystemClock().now()
+    deploy(site, name, ("AllTraffic",))
+    sagemaker = site.client("sagemaker")
+    sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    data = site.data.parent / "train.csv"
+    drifting.training_data(data)
+    drifting.captures(site.client("s3"), BUCKET, name, now)
+    site.farero("monitor", "baseline", name, str(data))
+    site.farero("monitor", "add", name, "--every", "1h")
+    drifting.judged(sagemaker, site.data, f"farero-{name}", now)
 
 
 def deploy(site: Site, name: str, variants: tuple[str, ...]) -> None:
@@ -391,6 +415,9 @@ def _one(
     page.goto(base + PAGES[picture.page])
     page.locator("main h1").first.wait_for()
     page.wait_for_timeout(2500)
+    if picture.height:
+        page.set_viewport_size({"width": width, "height": picture.height})
+        page.wait_for_timeout(300)
     if whole:
         height = min(3000, page.evaluate("document.documentElement.scrollHeight"))
         page.set_viewport_size({"width": width, "height": height})

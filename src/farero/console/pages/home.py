@@ -32,6 +32,8 @@ _MOST_ENDPOINTS = 300
 _MOST_PAGES = 5
 #: Five whole minutes and the one that goes on.
 _RATE_MS = 6 * 60_000
+#: States of a run that deserve a look.
+_ADRIFT = ("CompletedWithViolations", "Failed")
 _METRICS = (
     ("r", "Invocations", "Sum"), ("l", "ModelLatency", "p99"), ("x", "Invocation4XXErrors", "Sum"),
     ("y", "Invocation5XXErrors", "Sum"),
@@ -245,7 +247,8 @@ def _draw(t: dict[str, str], now: Now) -> None:
             ui.link(job["TrainingJobName"], f"/jobs/{quote(job['TrainingJobName'], safe='')}")
             pill(job["TrainingJobStatus"])
     notes: list[str] = status.get("notes") or []
-    if not notes and not alarms and "Failed" not in states:
+    is_adrift = any(one["MonitoringExecutionStatus"] in _ADRIFT for one in drift.values())
+    if not notes and not alarms and not is_adrift and "Failed" not in states:
         notes = [t["all_good"]]
     if notes:
         with card():

@@ -158,7 +158,8 @@ def _findings(t: dict[str, str], report: Report) -> None:
             with ui.element("div").classes("f-finding"):
                 with ui.element("div").classes("f-facts"):
                     severity(t, one.severity)
-                    words(one.column).classes("f-strong")
+                    if one.column:
+                        words(one.column).classes("f-strong")
                     words(t.get(f"finding_{one.kind}", one.kind)).classes("f-dim")
                 words(one.text).classes("f-small")
         if len(found) > _MOST_FINDINGS:
