@@ -110,6 +110,8 @@ def _label(record: Merged, attributes: Attributes) -> list[Any]:
             # a label has no name of its own: the baseline's column of labels is meant
             if attributes.truth.startswith("$") or attributes.truth.isdecimal():
                 raise
+    if _is_plain(half) and "," not in half.data and not half.observedContentType:
+        return [half.data]
     rows = rows_of(half) or []
     if any(len(row) != 1 for row in rows):
         raise UnreadableError(
@@ -121,6 +123,10 @@ def _label(record: Merged, attributes: Attributes) -> list[Any]:
 def values_of(half: Half, name: str) -> list[Any]:
     """Return a column of a payload, one value a row. Raises UnreadableError, AttributeMissingError."""
     kind = half.observedContentType.lower()
+    if name.isdecimal() and "json" not in kind and _is_plain(half):
+        values = half.data.split(",")
+        if int(name) < len(values):
+            return [values[int(name)]]
     steps = parsed(name)
     if half.encoding == "JSON" or ("json" in kind and half.encoding != "BASE64"):
         found = [value for one in _documents(half.data) for value in _find(one, steps)]
@@ -128,6 +134,12 @@ def values_of(half: Half, name: str) -> list[Any]:
             return flatten_once(found)
     rows = rows_of(half) or []
     return [_of_row(row, name, steps) for row in rows]
+
+
+def _is_plain(half: Half) -> bool:
+    """Tell whether a payload is one line of CSV without quotes, as most are."""
+    data = half.data
+    return half.encoding == "CSV" and not ('"' in data or "\n" in data or "\r" in data)
 
 
 def _documents(data: str) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
@@ -161,6 +162,13 @@ class Gathered:
 
     def add(self, values: dict[str, list[Any]], line: int) -> str:
         """Add the rows of a record; returns what is wrong with it, or nothing. No value is a missing one."""
+        if all(len(found) == 1 and isinstance(found[0], str) for found in values.values()):
+            # one row of texts, as most records are
+            self.absent.clear()
+            self._places.append(line)
+            for role, column in self._columns.items():
+                column.append(values[role][0] or None)
+            return ""
         spread = {role: flatten_once(found) for role, found in values.items()}
         self.absent -= {role for role, found in spread.items() if found}
         count = max((len(found) for found in spread.values()), default=0) or 1
@@ -201,6 +209,7 @@ def _text(value: Any) -> str | None:
     return flat.text(value)
 
 
+@lru_cache
 def parsed(name: str) -> tuple[jsonpath.Step, ...]:
     """Return a column's name as a path; raises AttributeMissingError if it is none."""
     try:
