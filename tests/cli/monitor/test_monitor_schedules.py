@@ -6,7 +6,7 @@ import time
 import pytest
 
 from farero.cli.monitor.schedules import expression
-from farero.cli.monitor.timing import missed, next_run, span_of
+from farero.cli.monitor.timing import missed, next_run, next_window, span_of
 
 HOURLY, DAILY = "cron(0 * ? * * *)", "cron(0 0 ? * * *)"
 
@@ -135,3 +135,11 @@ def test_windows_that_nobody_looked_at_are_counted():
     assert [f"{one:%H}" for one in found] == ["05", "06", "08"]
     stopped = missed(described(HOURLY, status="Stopped"), runs, at("21T09:10"))
     assert [f"{one:%H}" for one in stopped] == ["05", "06"]
+
+
+def test_the_next_window_lies_as_far_back_as_the_offsets_say():
+    plain = next_window(described(DAILY), {})
+    assert plain == (at("21T00:00"), at("22T00:00"))
+    late = next_window(described(DAILY), {"StartTimeOffset": "-P8D", "EndTimeOffset": "-P1D"})
+    assert late == (at("14T00:00"), at("21T00:00"))
+    assert next_window(described(DAILY, status="Stopped"), {}) is None

@@ -29,22 +29,12 @@ def alerts_of(endpoint: str, schedules: Sequence[dict[str, Any]]) -> list[dict[s
 
 
 def _monitoring_alerts(schedule: str) -> list[dict[str, Any]]:
-    from botocore.exceptions import (
-        ClientError,
-    )  # heavy: with boto3, half of the commands do without
-
     sagemaker = client("sagemaker")
-
-    def ask() -> list[dict[str, Any]]:
-        try:
-            page = sagemaker.list_monitoring_alerts(MonitoringScheduleName=schedule)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "NotImplemented":
-                return []  # a Farero of before
-            raise
-        return page["MonitoringAlertSummaries"]
-
+    page = guarded(lambda: sagemaker.list_monitoring_alerts(MonitoringScheduleName=schedule))
     return [
-        {"name": one["MonitoringAlertName"], "kind": "monitoring alert", "state": one["AlertStatus"]}
-        for one in guarded(ask)
+        {
+            "name": one["MonitoringAlertName"], "kind": "monitoring alert", "schedule": schedule,
+            "state": one["AlertStatus"],
+        }
+        for one in page["MonitoringAlertSummaries"]
     ]  # fmt: skip

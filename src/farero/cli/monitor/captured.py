@@ -61,13 +61,16 @@ def _full(moment: dt.datetime) -> bool:
     return (moment.minute, moment.second, moment.microsecond) == (0, 0, 0)
 
 
-def captures(where: Place, window: Window) -> Path:
-    """Return a folder with the capture files of a window's hours; one that is here already is not fetched again."""
+def captures(where: Place, window: Window, purpose: str = "drift") -> Path:
+    """Return a folder with the capture files of a window's hours; one that is here already is not fetched again.
+
+    purpose: what looks at windows of its own, so that one does not make the other fetch everything again.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "farero" / "monitor"
     whose = (
         "aws" if is_aws() else re.sub(r"\W+", "-", str(settings().data_dir.resolve())).strip("-")
     )
-    folder = cache / whose / where.endpoint
+    folder = cache / whose / where.endpoint / purpose
     wanted = capture_files(where, window)
     if not wanted:
         at = f"{window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LISTED = 30
 #: The least height of the bars' scale: smaller distances do not matter.
 TOP = 0.1
+#: In the order in which a person wants to know them.
+EFFECTS = ("shift", "spread", "outside", "gap", "new", "share")
 SEVERITIES = ("critical", "warning", "notice", "none", "")
 
 
@@ -46,7 +48,7 @@ def show(
     schedules = [_schedule(one, now) for one in described]
     alerts = alerts_of(endpoint, described)
     told: dict[str, Any] = {"endpoint": endpoint, "schedules": schedules, "alerts": alerts}
-    parts: list[str] = []
+    blocks: list[str] = []
     if past:
         report, verdict = past[-1]
         told |= {
@@ -55,19 +57,22 @@ def show(
             "judged": report.at.isoformat(),
             "history": [_window(one, seen) for one, seen in past],
         }
-        parts += [escape(_verdict(verdict, report.at, now)), _columns(past, everything=everything)]
-        parts += [figures.estimated(verdict.get("estimated") or {}), _findings(verdict)]
+        blocks += [
+            escape(_verdict(verdict, report.at, now)), _columns(past, everything=everything),
+            _findings(verdict), figures.estimated(verdict.get("estimated") or {}),
+        ]  # fmt: skip
     elif not labelled:
-        parts.append(escape(f"{endpoint} was not judged yet."))
+        blocks.append(escape(f"{endpoint} was not judged yet."))
     if labelled:
         measured: dict[str, Any] = labelled[-1].verdict().get("quality") or {}
         told["measured"] = {**measured, "judged": labelled[-1].at.isoformat()}
-        parts.append(figures.measured(measured))
-    parts += [escape(_schedule_line(one, now)) for one in schedules]
-    parts += [escape(f"alert {one['name']}: {one['state']}") for one in alerts]
-    result(told, "\n".join(part for part in parts if part))
+        blocks.append(figures.measured(measured))
+    after = [_schedule_line(one, now) for one in schedules]
+    after += [_alert_line(one) for one in alerts]
+    blocks.append(escape("\n".join(after)))
+    result(told, "\n\n".join(block for block in blocks if block))
     if past:
-        say(escape(f"next: farero monitor report {endpoint}"))
+        say(escape(f"\nnext: farero monitor report {endpoint}"))
 
 
 def report(
@@ -200,8 +205,9 @@ def _p(column: dict[str, Any]) -> str:
 
 def _effect(column: dict[str, Any]) -> str:
     """Return the first effect that matters, or else the distance of the distributions."""
-    effects = column["effects"]
-    name = next((n for n in (*column["reasons"], *history.DISTANCES) if n in effects), "")
+    effects, reasons = column["effects"], column["reasons"]
+    names = [*(name for name in EFFECTS if name in reasons), *history.DISTANCES]
+    name = next((name for name in names if name in effects), "")
     return f"{name} {effects[name]:+.3f}" if name else ""
 
 
@@ -222,6 +228,11 @@ def _schedule_line(one: dict[str, Any], now: dt.datetime) -> str:
     if one["missed"]:
         text += f"\n  {len(one['missed'])} windows without a run, the last one at {one['missed'][-1][:16]}"
     return text
+
+
+def _alert_line(one: dict[str, Any]) -> str:
+    of = f" of {one['schedule']}" if "schedule" in one else ""
+    return f"alert {one['name']}{of}: {one['state']}"
 
 
 def _next(one: dict[str, Any], now: dt.datetime) -> str:

@@ -80,7 +80,7 @@ def quality(
         for file in BASELINE if "constraints.json" in known else ():
             download(where.bucket, base + file, folder / "baseline" / file)
         asked = [
-            "quality", str(captures(where, window)), "--format", "capture", "--truth", str(truth),
+            "quality", str(captures(where, window, "quality")), "--format", "capture", "--truth", str(truth),
             "-o", str(folder / "output"), *_bounds(window),
         ]  # fmt: skip
         asked += ["--baseline", str(folder / "baseline")] if compare else []
@@ -140,7 +140,7 @@ def _keep(where: Place, folder: Path, at: str, names: tuple[str, ...]) -> None:
 def _next(
     endpoint: str, told: dict[str, Any], at: str, *, as_baseline: bool, compare: bool
 ) -> None:
-    if told.get("sentence"):
+    if compare:
         say(escape(f"\n{told['sentence']}"))
     if as_baseline:
         say(escape(f"these figures are what is normal for {endpoint} from now on, in {at}"))
