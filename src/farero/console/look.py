@@ -76,7 +76,8 @@ box-shadow:none!important;width:100%}
 .f-note{color:var(--note)}.f-strong{font-weight:600}
 .f-finding{padding:.55rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 .f-finding:last-child{border-bottom:0}.f-when{white-space:nowrap}
-.f-table .f-reason{min-width:9rem}.f-after{margin-top:.8rem}
+.f-table .f-reason{min-width:9rem}.f-told{min-width:15rem}#feature{scroll-margin-top:68px}
+.f-after{margin-top:.8rem}
 .f-nothing{padding:1.6rem 0;text-align:center}
 .f-button{background:var(--accent);color:var(--card);border:0;border-radius:8px;padding:.42rem 1rem;font:inherit;
 font-weight:560;cursor:pointer}

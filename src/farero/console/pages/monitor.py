@@ -184,7 +184,7 @@ def _last(t: dict[str, str], done: Sequence[Run]) -> Any:
             else:
                 severity(t, newest.report.severity)
                 text = newest.report.sentence_in(t["locale"])
-            words(text[:160]).classes("f-dim f-small f-reason")
+            words(text[:160]).classes("f-dim f-small f-reason f-told")
 
     return draw
 
@@ -256,17 +256,17 @@ def _executions(t: dict[str, str], name: str, done: Sequence[Run], shown: Run | 
         def draw() -> None:
             if run.report is not None:
                 severity(t, run.report.severity)
-                words(run.report.sentence_in(t["locale"])).classes("f-dim f-small")
+                words(run.report.sentence_in(t["locale"])).classes("f-dim f-small f-told")
             elif run.reason or run.trouble:
-                words((run.reason or run.trouble)[:600]).classes("f-reason")
+                words((run.reason or run.trouble)[:600]).classes("f-reason f-told")
 
         return draw
 
     rows = [
         [
             (moment(run.at), address(name, run=run.job)) if run.job and run != shown else _when(moment(run.at)),
-            status(run),
             told(run),
+            status(run),
             f"{run.report.rows:,}" if run.report and run.report.rows else "",
             t["asked_for"] if ONCE in run.schedule and run.schedule != name else "",
             storage_file(t["page"], f"{run.place}/report.html") if run.report else "",
@@ -275,4 +275,4 @@ def _executions(t: dict[str, str], name: str, done: Sequence[Run], shown: Run | 
     ]  # fmt: skip
     with card():
         heading(t["executions"])
-        table([t["time"], t["status"], t["verdict"], t["records"], "", ""], rows, t["no_runs"])
+        table([t["time"], t["verdict"], t["status"], t["records"], "", ""], rows, t["no_runs"])

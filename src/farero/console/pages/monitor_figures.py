@@ -308,7 +308,13 @@ def _row(  # noqa: PLR0913, PLR0917 - a row is about as much
         for name in column.reasons[:6]
     )
     missing = "" if column.missing is None else f"{number(100 * column.missing)} %"
-    return [(column.name or "''", link), state, scored, reasons, missing]
+    return [
+        (column.name or "''", link),
+        state,
+        scored,
+        lambda: words(reasons).classes("f-told" if reasons else ""),
+        missing,
+    ]
 
 
 def _state_class(column: Column) -> str:
