@@ -122,12 +122,12 @@ def _profiles(
     """Yield the profile of each part in their order; alike: with a sample that does not depend on the others."""
     sizes = [(part.end or part.path.stat().st_size) - part.start for part in parts]
     workers = min(workers or len(os.sched_getaffinity(0)), len(parts))
-    # of a part about twice the rows that will be among those of the whole
+    # of a part a third more than the rows that will be among those of the whole
     tasks = [
         (
             source,
             part,
-            sample if alike else min(sample, FEW + 2 * sample * size // max(1, sum(sizes))),
+            sample if alike else min(sample, FEW + 4 * sample * size // (3 * max(1, sum(sizes)))),
         )
         for part, size in zip(parts, sizes, strict=True)
     ]

@@ -181,3 +181,23 @@ def test_ranks_of_many_blocks_are_not_off_to_one_side():
     mean, deviation = np.mean(off, axis=0), np.std(off, axis=0)
     assert np.abs(off).max() < 0.002
     assert (np.abs(mean) < 4.5 * deviation / np.sqrt(60)).all()
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a", "b", None, "a", "c" * 300, "c" * 299],
+        ["1", "2.5", None, "x", "nan", " 3"],
+        [None, None],
+        ["", "a", ""],
+        ["é", "٣", "inf"],
+    ],
+)
+def test_a_dictionary_counts_as_the_texts_it_stands_for(texts):
+    plain, coded = Profile(), Profile()
+    array = pa.array(texts, pa.string())
+    plain.update(pa.table({"x": array}))
+    coded.update(pa.table({"x": array.dictionary_encode()}))
+    coded.update(pa.table({"x": array.dictionary_encode().slice(1)}))
+    plain.update(pa.table({"x": array.slice(1)}))
+    assert facts(coded.columns["x"]) == facts(plain.columns["x"])

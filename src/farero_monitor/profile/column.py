@@ -101,6 +101,27 @@ class Column:
         self._add(numbers)
         self._count_unless_many(array, numbers)
 
+    def update_dictionary(self, array: Any) -> None:
+        """Add a pyarrow dictionary array of strings; texts that cannot be numbers are counted by their places."""
+        if _may_hold_numbers(array.dictionary):
+            self.update_texts(array.dictionary_decode())
+            return
+        self.rows += len(array)
+        self.missing += array.null_count
+        places = array.indices.drop_null() if array.null_count else array.indices
+        if not len(places):
+            return
+        found = np.bincount(places.to_numpy(zero_copy_only=False), minlength=len(array.dictionary))
+        there = np.flatnonzero(found)
+        self._add_texts(_shortened(array.dictionary.take(pa.array(there))), found[there])
+
+    def _add_texts(self, values: Any, counts: NDArray[np.int64]) -> None:
+        """Add present texts of which none is a number."""
+        self.text += int(counts.sum())
+        if self.categories is None:
+            self.categories = Categories(LIMIT)
+        self._take(values, counts)
+
     def update_numbers(self, array: Any) -> None:
         """Add a pyarrow array of integers or floating-point numbers; NaN is missing."""
         if pa.types.is_floating(array.type):
@@ -147,10 +168,7 @@ class Column:
         """Add present texts of which some are no numbers; each different text is looked at once."""
         values, counts = _counted(array)
         if not _may_hold_numbers(values):
-            self.text += len(array)
-            if self.categories is None:
-                self.categories = Categories(LIMIT)
-            self._take(values, counts)
+            self._add_texts(values, counts)
             return
         plain = pc.utf8_trim_whitespace(values)
         is_nan = pc.match_substring_regex(plain, _NAN, ignore_case=True).to_numpy(
@@ -230,12 +248,16 @@ class Column:
 
 def _counted(array: Any) -> tuple[Any, NDArray[np.int64]]:
     """Return the different values of an array and how often each occurs."""
-    if pa.types.is_string(array.type):
-        starts, _ = _bytes(array)
-        if np.diff(starts).max(initial=0) > TEXT_LENGTH:
-            array = pc.utf8_slice_codeunits(array, 0, TEXT_LENGTH)
-    counted = pc.value_counts(array)
+    counted = pc.value_counts(_shortened(array) if pa.types.is_string(array.type) else array)
     return counted.field(0), counted.field(1).to_numpy(zero_copy_only=False)
+
+
+def _shortened(array: Any) -> Any:
+    """Return texts no longer than they are kept."""
+    starts, _ = _bytes(array)
+    if np.diff(starts).max(initial=0) > TEXT_LENGTH:
+        return pc.utf8_slice_codeunits(array, 0, TEXT_LENGTH)
+    return array
 
 
 def _bytes(array: Any) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:

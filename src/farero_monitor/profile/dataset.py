@@ -131,6 +131,9 @@ class Profile:
 def _update(column: Column, array: Any) -> None:
     kind = array.type
     if pa.types.is_dictionary(kind):
+        if pa.types.is_string(kind.value_type):
+            column.update_dictionary(array)
+            return
         array, kind = array.dictionary_decode(), kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         column.update_numbers(array.cast(pa.float64()) if pa.types.is_decimal(kind) else array)
