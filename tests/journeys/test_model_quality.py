@@ -11,9 +11,13 @@ import xgboost as xgb
 STORY = """
 import datetime, json, os, time
 import boto3, numpy as np
-from sagemaker import Session, get_execution_role
-from sagemaker.model_monitor import CronExpressionGenerator, EndpointInput, ModelQualityMonitor
-from sagemaker.model_monitor.dataset_format import DatasetFormat
+try:
+    from sagemaker import Session, get_execution_role
+    from sagemaker.model_monitor import CronExpressionGenerator, EndpointInput, ModelQualityMonitor
+    from sagemaker.model_monitor.dataset_format import DatasetFormat
+except ImportError:  # 3.x has them elsewhere
+    from sagemaker.core.helper.session_helper import Session, get_execution_role
+    from sagemaker.core.model_monitor import CronExpressionGenerator, DatasetFormat, EndpointInput, ModelQualityMonitor
 
 facts = {}
 endpoint = os.environ["ENDPOINT"]
@@ -78,7 +82,8 @@ facts["jobs"] = sorted(
     one["ProcessingJobName"] for one in sagemaker.list_processing_jobs(MaxResults=100)["ProcessingJobSummaries"]
     if one["ProcessingJobName"].endswith(found[0].get("ProcessingJobArn", "-").rpartition("-")[2])
 )
-facts["report"] = monitor.list_executions()[-1].output.destination
+output = monitor.list_executions()[-1].output
+facts["report"] = getattr(output, "destination", None) or output.s3_output.s3_uri
 facts["violations"] = monitor.latest_monitoring_constraint_violations().body_dict["violations"]
 facts["statistics"] = monitor.latest_monitoring_statistics().body_dict
 merged = s3.list_objects_v2(Bucket=bucket, Prefix=f"{endpoint}/reports/merge/{endpoint}/AllTraffic/")["Contents"]
@@ -89,16 +94,18 @@ points = boto3.client("cloudwatch").get_metric_statistics(
     StartTime=time.time() - 4 * 3600, EndTime=time.time() + 60, Period=3600, Statistics=["Average"],
 )["Datapoints"]
 facts["metric"] = [point["Average"] for point in points]
-facts["alert"] = [
-    one["AlertStatus"] for one in sagemaker.list_monitoring_alerts(MonitoringScheduleName=name)["MonitoringAlertSummaries"]
-]
+alerts, _ = monitor.list_monitoring_alerts()
+facts["alert"] = [[one.alert_name, one.alert_status] for one in alerts]
+monitor.update_monitoring_alert(alerts[0].alert_name, data_points_to_alert=2, evaluation_period=3)
+history, _ = monitor.list_monitoring_alert_history()
+facts["alert history"] = [one.alert_status for one in history]
 monitor.delete_monitoring_schedule()
 json.dump(facts, open("facts.json", "w"))
 """
 
 
-@pytest.fixture
-def houses(shared_platform, tmp_path):
+@pytest.fixture(params=["sdk2", "sdk3"])
+def houses(request, shared_platform, tmp_path):
     """An endpoint that captures everything, beside predictions on labelled data."""
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(3000, 2)).round(4)
@@ -110,17 +117,18 @@ def houses(shared_platform, tmp_path):
     np.savetxt(
         tmp_path / "validation.csv", table, "%.4f", ",", header="price,prediction", comments=""
     )
-    shared_platform.farero("deploy", str(model), "--name", "houses-mq", "--capture", "100")
-    yield tmp_path, table
-    shared_platform.farero("rm", "--yes", "houses-mq")
+    endpoint = f"houses-{request.param}"
+    shared_platform.farero("deploy", str(model), "--name", endpoint, "--capture", "100")
+    yield request.param, endpoint, tmp_path, table
+    shared_platform.farero("rm", "--yes", endpoint)
 
 
 @pytest.mark.journey
 def test_model_quality_of_the_sdk_runs(shared_platform, houses, client_python):
-    folder, table = houses
+    sdk, endpoint, folder, table = houses
     done = subprocess.run(
-        [client_python("sdk2"), "-c", STORY],
-        env=shared_platform.client_env | {"ENDPOINT": "houses-mq"}, cwd=folder,
+        [client_python(sdk), "-c", STORY],
+        env=shared_platform.client_env | {"ENDPOINT": endpoint}, cwd=folder,
         capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -129,16 +137,17 @@ def test_model_quality_of_the_sdk_runs(shared_platform, houses, client_python):
     error = np.abs(table[:, 0] - table[:, 1]).mean()
     assert facts["baseline"]["mae"]["value"] == pytest.approx(error, rel=1e-6)
     assert facts["constraints"]["mae"]["comparison_operator"] == "GreaterThanThreshold"
-    assert facts["schedule"] == [["ModelQuality", "houses-mq"]]
+    assert facts["schedule"] == [["ModelQuality", endpoint]]
     assert facts["execution"][:2] == ["CompletedWithViolations", "ModelQuality"], facts["execution"]
     merging, judging = facts["jobs"]
     assert merging.startswith("groundtruth-merge-")
     assert judging.startswith("model-quality-monitoring-")
-    assert "/houses-mq/reports/houses-mq/houses-mq-once/" in facts["report"]
+    assert f"/{endpoint}/reports/{endpoint}/{endpoint}-once/" in facts["report"]
     assert facts["merged"] == 300
     assert facts["statistics"]["dataset"]["item_count"] == 300
     measured = facts["statistics"]["regression_metrics"]["mae"]["value"]
     assert 4.5 < measured < 5.5  # half of about ten
     assert facts["metric"] == [pytest.approx(measured)]
     assert any("mae" in str(one) for one in facts["violations"]), facts["violations"]
-    assert facts["alert"] == ["InAlert"]
+    assert facts["alert"] == [["default-alert", "InAlert"]]
+    assert facts["alert history"] == ["OK", "InAlert"]

@@ -43,7 +43,7 @@ def baseline(watch, *names):
     [
         (resource("s3://data/nothing.json"), "Could not find s3://data/nothing.json of ConstraintsResource"),
         (resource("s3://nowhere/x.json"), "Could not find s3://nowhere/x.json of ConstraintsResource"),
-        (resource("s3://data/broken.json"), "are no JSON: "),
+        (resource("s3://data/broken.json"), "are no JSON object: "),
         (resource("s3://data/list.json"), "are no JSON object"),
         (resource("s3://data/other.json"), "have no list of features"),
         ({"DataQualityBaselineConfig": {"BaseliningJobName": "j"}}, "Could not find the processing job j"),

@@ -5,10 +5,11 @@ The log is group `/farero/MonitoringSchedules`, a stream a schedule: no call of 
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from farero.base.arns import parse_s3_uri
 from farero.base.errors import Conflict, DomainError, Invalid, NotFound
@@ -102,17 +103,23 @@ class Checks:
         return None
 
     def _names(self, uri: str) -> list[str] | None:
+        """Return the columns of a baseline of data quality; None if it is too long to look at. Raises Invalid."""
         document = self._json(uri)
         if document is None:
             return None
-        features: Any = document.get("features")
+        features = document.get("features")
         if not isinstance(features, list):
             raise Invalid(
                 f"The constraints {uri} have no list of features: no baseline of data quality."
             )
-        return [str(one.get("name", "")) for one in features if isinstance(one, dict)]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType] - JSON
+        found = cast("list[object]", features)
+        return [
+            str(cast("dict[str, object]", one).get("name", ""))
+            for one in found
+            if isinstance(one, dict)
+        ]
 
-    def _json(self, uri: str) -> dict[str, Any] | None:
+    def _json(self, uri: str) -> dict[str, object] | None:
         """Return a JSON object in S3; None if it is too long to look at. Raises Invalid, NotFound."""
         bucket, key = parse_s3_uri(uri)
         if self._objects.head(bucket, key).size_bytes > _LIMIT_BYTES:
@@ -120,12 +127,9 @@ class Checks:
         with self._objects.open(bucket, key) as body:
             content = body.read()
         try:
-            document: Any = json.loads(content)
-        except ValueError as error:
-            raise Invalid(f"The constraints {uri} are no JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise Invalid(f"The constraints {uri} are no JSON object.")
-        return document  # pyright: ignore[reportUnknownVariableType] - JSON
+            return msgspec.json.decode(content, type=dict[str, object])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Invalid(f"The constraints {uri} are no JSON object: {error}") from error
 
     def _check_baseline(self, plan: Plan) -> None:
         if plan.baselining_job is not None:

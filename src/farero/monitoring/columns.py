@@ -36,9 +36,11 @@ def of_record(line: bytes) -> Shape | None:
         return None
     if answer is None or request is None:
         return None
-    named = isinstance(request, list)
-    names = tuple(answer if isinstance(answer, list) else ()) + tuple(request if named else ())  # pyright: ignore[reportUnknownArgumentType] - told by `named`
-    return Shape(_count(answer), _count(request), names if named else ())
+    if isinstance(request, int):
+        return Shape(_count(answer), request)
+    return Shape(
+        _count(answer), len(request), (*(answer if isinstance(answer, list) else ()), *request)
+    )
 
 
 def mismatch(baseline: Sequence[str], shape: Shape) -> str | None:
