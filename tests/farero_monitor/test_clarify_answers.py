@@ -283,3 +283,22 @@ def test_the_words_of_s3_are_kept(server):
     with pytest.raises(AwsError, match=r"NoSuchKey: The key is not here\."):
         client.read("s3://bucket/key")
     client.close()
+
+
+def test_rows_come_in_order_however_many_they_are():
+    count = payload.AT_ONCE + 30_000
+    rows = Rows.of({"n": [str(n) for n in range(count)], "t": [None, "x"] * (count // 2)})
+
+    bodies = b"".join(body for _, body in payload.requests(rows, Predictor(), "text/csv"))
+
+    assert bodies.decode().splitlines() == [f"{n},{'x' if n % 2 else ''}" for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [("0.5\n1e-3\n", [[0.5], [0.001]]), ("0.5\n 7 ", [[0.5], [7.0]]), ("0.5\nyes", None), ("1,2\n3,4", None), ("0.5", None)],
+)  # fmt: skip
+def test_plain_scores_are_read_at_once_and_others_left(body, expected):
+    found = answers.plain_scores(body, "text/csv", 2)
+
+    assert (None if found is None else found.tolist()) == expected

@@ -201,15 +201,7 @@ def _of_baseline(config: Config, rows: Rows) -> Config:
 
 def explain(rows: Rows, model: Model, baseline: Rows, shap: Shap) -> Explained:
     """Explain a model that serves. Raises ModelError, AnswerError."""
-    predictor = model.predictor
-    which = predictor.probability if predictor.probability is not None else predictor.label
-    return by_kernel(
-        rows,
-        lambda asked: answers.scores(model.ask(asked), which),
-        baseline,
-        shap,
-        predictor.label_headers,
-    )
+    return by_kernel(rows, model.scores, baseline, shap, model.predictor.label_headers)
 
 
 def of_endpoint(

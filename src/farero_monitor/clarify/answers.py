@@ -18,6 +18,7 @@ from farero_monitor.clarify.data import at
 from farero_monitor.clarify.rows import number, same
 from farero_monitor.readers.flat import text
 from farero_monitor.readers.records import WRAPPERS
+from farero_monitor.untyped import pa, pc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +57,20 @@ def split(body: str, content_type: str, rows: int, path: Column | None = None) -
             f"The model answered {rows} rows with {len(found)}. Its answer begins: {body[:200]}"
         )
     return found
+
+
+def plain_scores(body: str, content_type: str, rows: int) -> Array | None:
+    """Return the scores of an answer of CSV with one number a line, Float64[rows, 1]; None for any other answer."""
+    if "json" in content_type or "," in body or '"' in body:
+        return None
+    lines = body.removesuffix("\n").split("\n")
+    if len(lines) != rows:
+        return None
+    try:
+        found = pc.cast(pc.utf8_trim_whitespace(pa.array(lines, pa.string())), pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    return np.array(found.to_numpy(), np.float64)[:, None]
 
 
 def _of_csv(body: str) -> list[Any]:

@@ -13,13 +13,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from farero_monitor.clarify import answers, payload
 from farero_monitor.clarify.aws import Aws, AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
-    from farero_monitor.clarify.config import Predictor
+    from farero_monitor.clarify.config import Column, Predictor
+    from farero_monitor.clarify.infinite import Array
     from farero_monitor.clarify.rows import Rows
 
 log = logging.getLogger(__name__)
@@ -43,15 +46,44 @@ class Model:
 
     def ask(self, rows: Rows) -> list[Any]:
         """Return the model's answer to each row. Raises ModelError with the model's words, AnswerError."""
+        which = self._which
+        found: list[Any] = []
+        for count, body in self._bodies(rows):
+            found += answers.split(body, self._accept, count, which)
+        return found
+
+    def scores(self, rows: Rows) -> Array:
+        """Return the model's scores of each row, Float64[rows, outputs]. Raises ModelError, AnswerError."""
+        which = self._which
+        found: list[Array] = []
+        for count, body in self._bodies(rows):
+            made = (
+                answers.plain_scores(body, self._accept, count) if which in {None, 0, "0"} else None
+            )
+            if made is None:
+                made = answers.scores(answers.split(body, self._accept, count, which), which)
+            found.append(made)
+        if len({part.shape[1] for part in found}) > 1:
+            raise answers.AnswerError("The model answers some rows with more numbers than others.")
+        return np.concatenate(found)
+
+    @property
+    def _accept(self) -> str:
+        return self.predictor.accept_type or self.content_type
+
+    @property
+    def _which(self) -> Column | None:
+        own = self.predictor
+        return own.probability if own.probability is not None else own.label
+
+    def _bodies(self, rows: Rows) -> Iterator[tuple[int, str]]:
+        """Yield how many rows were sent and what was answered, request by request."""
         predictor = self.predictor
-        accept = predictor.accept_type or self.content_type
-        headers = {"content-type": self.content_type, "accept": accept}
+        headers = {"content-type": self.content_type, "accept": self._accept}
         if predictor.custom_attributes:
             headers["x-amzn-sagemaker-custom-attributes"] = predictor.custom_attributes
         if predictor.target_model:
             headers["x-amzn-sagemaker-target-model"] = predictor.target_model
-        path = predictor.probability if predictor.probability is not None else predictor.label
-        found: list[Any] = []
         for count, body in payload.requests(rows, predictor, self.content_type):
             try:
                 content = self.aws.invoke(self.endpoint, body, headers)
@@ -59,8 +91,7 @@ class Model:
                 raise ModelError(
                     f"The model behind endpoint {self.endpoint} failed: {error.message}"
                 ) from error
-            found += answers.split(content.decode("utf-8", "replace"), accept, count, path)
-        return found
+            yield count, content.decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

@@ -9,18 +9,20 @@ import msgspec
 import numpy as np
 
 from farero_monitor.clarify.config import ConfigError
-from farero_monitor.clarify.rows import number
+from farero_monitor.clarify.rows import Rows, number
 from farero_monitor.untyped import pa, pc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from farero_monitor.clarify.config import Predictor
-    from farero_monitor.clarify.rows import Rows
+    from farero_monitor.clarify.infinite import Array
 
 #: A request holds at most so many rows and bytes; SageMaker takes 6 MB.
 MOST_ROWS = 20_000
 MOST_BYTES = 4_000_000
+#: Rows that are written at a time.
+AT_ONCE = 200_000
 _NAMED = re.compile(r'"\$\{([^}]+)\}"')
 
 
@@ -40,35 +42,50 @@ def kind(predictor: Predictor, dataset_type: str) -> str:
 def requests(rows: Rows, predictor: Predictor, content_type: str) -> Iterator[tuple[int, bytes]]:
     """Yield how many rows a request holds and its body, in order. Raises ConfigError for a template."""
     if content_type == "text/csv":
-        lines = _csv(rows)
+        yield from _csv(rows)
     elif content_type == "application/jsonlines":
         lines = _jsonlines(rows, predictor)
+        for start, end in _blocks(np.cumsum([len(line.encode()) + 1 for line in lines])):
+            yield end - start, ("\n".join(lines[start:end]) + "\n").encode()
     else:
         yield from _json(rows, predictor)
-        return
-    for block in _blocks(lines):
-        yield len(block), ("\n".join(block) + "\n").encode()
 
 
-def _blocks(lines: Sequence[str], between: int = 1) -> Iterator[list[str]]:
-    lengths = np.cumsum([len(line) + between for line in lines])
+def _blocks(ends: Array) -> Iterator[tuple[int, int]]:
+    """Yield first and last + 1 of the rows of each request. ends: where each row's bytes end."""
     start = 0
-    while start < len(lines):
-        before = lengths[start - 1] if start else 0
-        end = int(np.searchsorted(lengths, before + MOST_BYTES, side="right"))
-        end = min(max(end, start + 1), start + MOST_ROWS, len(lines))
-        yield list(lines[start:end])
+    while start < len(ends):
+        before = int(ends[start - 1]) if start else 0
+        end = int(np.searchsorted(ends, before + MOST_BYTES, side="right"))
+        end = min(max(end, start + 1), start + MOST_ROWS, len(ends))
+        yield start, end
         start = end
 
 
-def _csv(rows: Rows) -> list[str]:
-    columns = [pc.fill_null(_quoted(rows.texts(name)), "") for name in rows.names]
-    return pc.binary_join_element_wise(*columns, ",").to_pylist()
+def _csv(rows: Rows) -> Iterator[tuple[int, bytes]]:
+    for first in range(0, len(rows), AT_ONCE):
+        part = Rows(rows.table.slice(first, AT_ONCE))
+        columns = [pc.fill_null(_quoted(part.texts(name)), "") for name in part.names]
+        joined = pc.binary_join_element_wise(*columns, ",")
+        # an empty text joined on is how a line gets its end
+        lines = pc.binary_join_element_wise(joined, "", "\n")
+        offsets, content = _inside(lines)
+        for start, end in _blocks(offsets[1:]):
+            yield end - start, bytes(content[offsets[start] : offsets[end]])
+
+
+def _inside(texts: Any) -> tuple[Array, memoryview]:
+    """Return where each text of a pyarrow array ends, from 0, and all of them together."""
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
+    held = texts.buffers()[2]
+    content = memoryview(held) if held is not None else memoryview(b"")
+    return offsets - offsets[0], content[offsets[0] : offsets[-1]]
 
 
 def _quoted(column: Any) -> Any:
     """Return texts as cells: between quotes where they hold a comma, a quote or a newline."""
-    if not pc.any(pc.match_substring_regex(column, '[",\n\r]')).as_py():
+    content = bytes(_inside(column)[1])
+    if not any(sign in content for sign in (b",", b'"', b"\n", b"\r")):
         return column
     encoded = pc.dictionary_encode(column)
     cells = [
@@ -107,8 +124,9 @@ def _json(rows: Rows, predictor: Predictor) -> Iterator[tuple[int, bytes]]:
     template = predictor.record_template or "$features"
     records = [_record(template, rows.names, row) for row in _values(rows)]
     if "$records" in whole:
-        for block in _blocks(records):
-            yield len(block), whole.replace("$records", f"[{','.join(block)}]").encode()
+        for start, end in _blocks(np.cumsum([len(record.encode()) + 1 for record in records])):
+            block = f"[{','.join(records[start:end])}]"
+            yield end - start, whole.replace("$records", block).encode()
     elif "$record" in whole:
         for record in records:
             yield 1, whole.replace("$record", record).encode()
