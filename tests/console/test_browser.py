@@ -88,6 +88,7 @@ def _reports(stage: Any) -> None:
         "severity": PAYLOADS[0], "rows": 9, **texts, "limits": dict.fromkeys(PAYLOADS[:6], 1.0), "columns": columns,
         "findings": [dict.fromkeys(("severity", "kind", "column", "text"), one) for one in PAYLOADS],
         "quality": quality, "estimated": quality, "spanish": texts,
+        "together": {"auc": 0.9, "pairs": [PAYLOADS[:2], PAYLOADS[2:4]]},
     }  # fmt: skip
     buckets = [{"value": payload, "count": 5} for payload in PAYLOADS]
     common = {"num_present": 200, "num_missing": 200}

@@ -115,8 +115,9 @@ def test_violations_stand_in_where_there_is_no_report() -> None:
 @pytest.mark.parametrize(
     ("content", "figures"),
     [
-        ({"figures": {"auc": {"value": 0.9, "low": 0.8, "high": 1.0, "reference": 0.95, "state": "worse"}}},
-         {"auc": Figure(0.9, 0.8, 1.0, 0.95, "worse")}),
+        ({"figures": {"auc": {"value": 0.9, "low": 0.8, "high": 1.0, "reference": 0.95, "state": "worse",
+                              "least": 0.93, "most": None}}},
+         {"auc": Figure(0.9, 0.8, 1.0, 0.95, "worse", least=0.93)}),
         ({"metrics": {"mae": {"value": 1.96, "standard_deviation": 1.0}}}, {"mae": Figure(1.96, 0.0, 3.92)}),
         ({"figures": {"a": {"value": None}, "b": "x", "c": math.inf, "d": True, "e": 1}}, {"e": Figure(1.0)}),
         ({"figures": [1]}, {}),

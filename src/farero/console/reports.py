@@ -68,6 +68,8 @@ class Report(msgspec.Struct, frozen=True):
     #: What the analyzer says of the model, with labels and without.
     quality: Any = None
     estimated: Any = None
+    #: Whether all columns at once differ.
+    together: Any = None
     spanish: Texts = field(default_factory=Texts)
 
     def sentence_in(self, language: str) -> str:

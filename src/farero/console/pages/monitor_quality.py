@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from farero.console.charts import Series, chart, lines, told
+from nicegui import ui
+
+from farero.console.charts import Series, Threshold, chart, lines, told
 from farero.console.layout import card, heading, table, words
 from farero.console.units import number
 
@@ -28,6 +30,9 @@ class Figure:
     high: float | None = None
     reference: float | None = None
     state: str = ""
+    #: What is usual: beyond it the model is worse.
+    least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,23 @@ def draw_quality(t: dict[str, str], past: Sequence[tuple[float, Report]]) -> Non
                 words(newest.reason).classes("f-reason")
             _table(t, newest)
         _over_time(t, [(at, read(getattr(one, key))) for at, one in past], newest)
+    _together(t, past[-1][1].together)
+
+
+def _together(t: dict[str, str], content: Any) -> None:
+    """Draw whether all columns at once differ, though perhaps none does by itself."""
+    held = _object(content)
+    auc = _number(held.get("auc"))
+    if auc is None:
+        return
+    with card():
+        heading(t["together"])
+        pairs = _pairs(held.get("pairs"))
+        kind = "changed" if pairs else "same"
+        words(t[f"state_{kind}"]).classes(f"f-pill f-{'busy' if kind == 'changed' else 'ok'}")
+        words(t["together_what"].format(auc=number(auc))).classes("f-dim f-small")
+        if pairs:
+            words("; ".join(pairs)).classes("f-small")
 
 
 def _table(t: dict[str, str], found: Quality) -> None:
@@ -102,6 +124,13 @@ def _over_time(
     t: dict[str, str], past: Sequence[tuple[float, Quality | None]], newest: Quality
 ) -> None:
     """Draw each metric over time between the ends of its band."""
+    with ui.element("div").classes("f-charts"):
+        _charts(t, past, newest)
+
+
+def _charts(
+    t: dict[str, str], past: Sequence[tuple[float, Quality | None]], newest: Quality
+) -> None:
     for name in [*newest.figures][:_MOST_CHARTS]:
         known = [(at, one.figures[name]) for at, one in past if one and name in one.figures]
         if len(known) < 2:
@@ -112,7 +141,9 @@ def _over_time(
             Series(t["band_high"], [(at, one.high) for at, one in known], colour="var(--c7)"),
             Series(t["baseline"], [(at, one.reference) for at, one in known], colour="var(--c3)"),
         ]
-        option = lines([one for one in series if one.values])
+        ends = (newest.figures[name].least, newest.figures[name].most)
+        levels = [Threshold(one, t["worse_from"]) for one in ends if one is not None]
+        option = lines([one for one in series if one.values], thresholds=levels)
         option["yAxis"][0]["scale"] = True
         with card():
             heading(f"{name}: {t['over_time_of']}")
@@ -129,8 +160,17 @@ def _figure(content: Any) -> Figure | None:
     if low is None and deviation is not None:
         low, high = value - 1.96 * deviation, value + 1.96 * deviation
     return Figure(
-        value, low, high, reference=_number(held.get("reference")), state=_text(held.get("state"))
-    )
+        value, low, high, reference=_number(held.get("reference")), state=_text(held.get("state")),
+        least=_number(held.get("least")), most=_number(held.get("most")),
+    )  # fmt: skip
+
+
+def _pairs(content: Any) -> list[str]:
+    """Return the pairs of columns that give a run away."""
+    held = cast("list[Any]", content) if isinstance(content, list) else []
+    return [
+        ", ".join(map(str, cast("list[Any]", one)))[:200] for one in held[:_MOST] if isinstance(one, list)
+    ]  # fmt: skip
 
 
 def _object(content: Any) -> dict[Any, Any]:
