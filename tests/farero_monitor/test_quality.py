@@ -119,6 +119,9 @@ def test_a_window_like_the_baseline_is_not_told_worse(tmp_path, baseline):
 
     assert made.result.verdict.severity == "none"
     assert {one.state for one in made.judged.values()} == {"same"}
+    figures = made.result.more["quality"]["figures"]
+    assert all(figures[name]["value"] >= figures[name]["least"] for name in ("auc", "recall", "f1"))
+    assert figures["false_positive_rate"]["value"] <= figures["false_positive_rate"]["most"]
 
 
 def test_a_worse_window_is_critical_and_says_by_how_much(tmp_path, baseline):
@@ -146,7 +149,8 @@ def test_a_worse_window_is_critical_and_says_by_how_much(tmp_path, baseline):
     assert report["sentence"] == "The model is worse than it was, by its labels, in 1,000 records."
     figure = report["quality"]["figures"]["auc"]
     assert (figure["state"], figure["reference"]) == ("worse", threshold)
-    assert figure["low"] < figure["value"] < figure["high"] < figure["least"]
+    assert figure["low"] < figure["value"] < figure["high"]
+    assert figure["value"] < figure["least"] < threshold
     assert f"auc {threshold:.4g} → {value:.4g}" in report["findings"][0]["text"]
     assert "Quality, measured with labels" in page
     assert of_content(report).quality.figures["auc"].state == "worse"

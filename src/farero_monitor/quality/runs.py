@@ -166,7 +166,7 @@ def _findings(judged: Mapping[str, Judged], rows: int) -> list[Finding]:
 def report(made: Quality) -> dict[str, Any]:
     """Return what `drift_report.json` says of it under `quality`.
 
-    `figures` by metric: value, low and high (95 %), reference (the threshold), least or most (from where on it is
+    `figures` by metric: value, low and high (95 %), reference (the threshold), least or most (beyond it the metric is
     worse), state, standard_deviation. What is not known is null.
     """
     tally = made.gathered.tally
@@ -192,15 +192,18 @@ def _figure(one: Measured, judged: Judged | None) -> dict[str, Any]:
     }  # fmt: skip
     if judged is None:
         return made
-    promised = judged.constraint
-    room = least(one.name, promised.threshold)
+    promised, gap = judged.constraint, judged.gap
+    moved, room = one.value - promised.threshold, least(one.name, promised.threshold)
     rising = promised.operator == contents.OPERATORS[1]
+    # how far chance alone takes it, in the direction that is worse; not known of too few rows
+    chance = gap.high - moved if rising else moved - gap.low
+    reach = max(room, chance) if math.isfinite(chance) else math.nan
     return made | {
         "reference": promised.threshold,
-        "least": promised.threshold - room if rising else None,
-        "most": None if rising else promised.threshold + room,
+        "least": _known(promised.threshold - reach) if rising else None,
+        "most": None if rising else _known(promised.threshold + reach),
         "state": judged.state,
-        "difference": {name: _known(value) for name, value in asdict(judged.gap).items()},
+        "difference": {name: _known(value) for name, value in asdict(gap).items()},
     }
 
 
