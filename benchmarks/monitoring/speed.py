@@ -1,6 +1,6 @@
 """How long a baseline and a monitoring run take, beside peers on the same files, in one run.
 
-    python benchmarks/monitoring/speed.py [ROUNDS] [ROWS] [PEER …]
+    python benchmarks/monitoring/speed.py [ROUNDS] [ROWS] [baseline|capture|drift|PEER …]
 
 Every figure is a whole process from its start to its end: wall seconds and seconds of CPU of all its processes (the
 least of the rounds, which alternate), and the peak of memory of its largest process. On a machine that others use, CPU
@@ -65,7 +65,11 @@ def main() -> int:
     subprocess.run([*watch, "--keep"], check=False, stdout=subprocess.DEVNULL)
     print(f"{rows:,} rows; {len(os.sched_getaffinity(0))} cores\n")
     wanted = {*sys.argv[3:]}
+    parts = wanted & {"baseline", "capture", "drift"}
+    wanted -= parts
     for work, commands in works.items():
+        if parts and not work.startswith(tuple(parts)):
+            continue
         best: dict[str, tuple[float, float, int]] = {}
         for index in range(rounds):
             for name, command in commands.items():
