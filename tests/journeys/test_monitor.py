@@ -121,6 +121,8 @@ def test_the_monitors_code_of_the_courses_runs(shared_platform, monitored, clien
     assert facts["executions of an hour to come"] == 0
     assert facts["monitors"] == ["hourly"]
     assert facts["execution"][0] == "CompletedWithViolations", facts["execution"]
+    # what was read is not read again by the next run over the same objects
+    assert list((shared_platform.data_dir / "cache" / "profiles").glob("*.profile"))
     assert f"/monitor/reports/{sdk}/once/" in facts["report"]
     assert facts["statistics"] == 300
     for slash in ("", "/"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import gzip
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ from farero.base.arns import parse_s3_uri
 from farero.base.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from farero.objects.base import ObjectStore
@@ -40,6 +42,8 @@ class Source:
     bucket: str
     key: str
     path: str
+    #: When the object was stored; its file gets this time.
+    modified_at: dt.datetime
 
 
 def download_channel(objects: ObjectStore, channel: Channel, folder: Path) -> int:
@@ -81,7 +85,9 @@ def download_tree(objects: ObjectStore, uri: str, folder: Path) -> int:
     count = 0
     for item in objects.list(bucket, prefix):
         if not item.key.endswith("/"):
-            source = Source(bucket=bucket, key=item.key, path=item.key.removeprefix(prefix))
+            source = Source(
+                bucket=bucket, key=item.key, path=item.key.removeprefix(prefix), modified_at=item.last_modified
+            )  # fmt: skip
             _fetch(objects, source, folder, unpack=False)
             count += 1
     return count
@@ -116,10 +122,12 @@ def _prefix_sources(objects: ObjectStore, bucket: str, prefix: str) -> Iterator[
     for item in objects.list(bucket, prefix):
         if item.key == prefix and not prefix.endswith("/"):
             # An S3Prefix that names an object is that object alone.
-            yield Source(bucket=bucket, key=item.key, path=prefix.rpartition("/")[2])
+            name = prefix.rpartition("/")[2]
+            yield Source(bucket=bucket, key=item.key, path=name, modified_at=item.last_modified)
             return
         if not item.key.endswith("/"):
-            yield Source(bucket=bucket, key=item.key, path=relative_path(prefix, item.key))
+            path = relative_path(prefix, item.key)
+            yield Source(bucket=bucket, key=item.key, path=path, modified_at=item.last_modified)
 
 
 def _manifest_sources(objects: ObjectStore, bucket: str, key: str) -> Iterator[Source]:
@@ -128,8 +136,9 @@ def _manifest_sources(objects: ObjectStore, bucket: str, key: str) -> Iterator[S
     entries = _manifest_entries(raw, f"s3://{bucket}/{key}")
     root, prefix = parse_s3_uri(entries[0]["prefix"])
     for name in entries[1:]:
-        objects.head(root, prefix + name)
-        yield Source(bucket=root, key=prefix + name, path=name.lstrip("/"))
+        found = objects.head(root, prefix + name)
+        path = name.lstrip("/")
+        yield Source(bucket=root, key=prefix + name, path=path, modified_at=found.last_modified)
 
 
 def _manifest_entries(raw: bytes, uri: str) -> list[Any]:
@@ -170,10 +179,12 @@ def _fetch(objects: ObjectStore, source: Source, folder: Path, *, unpack: bool) 
             f"No space left on device, {uri}. Free some space and run the job again"
         ) from error
     if unpack:
-        _unpack(path, uri)
+        path = _unpack(path, uri)
+    stamp = source.modified_at.timestamp()
+    os.utime(path, (stamp, stamp))
 
 
-def _unpack(path: Path, uri: str) -> None:
+def _unpack(path: Path, uri: str) -> Path:
     target = path.with_suffix("") if path.suffix == ".gz" else path
     part = path.with_name(path.name + ".unpacking")
     try:
@@ -185,4 +196,4 @@ def _unpack(path: Path, uri: str) -> None:
             f"{uri} is not in gzip format, but its channel has CompressionType Gzip"
         ) from error
     path.unlink()
-    part.rename(target)
+    return part.rename(target)

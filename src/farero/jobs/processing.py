@@ -138,6 +138,8 @@ class Processing(Runner):
         framework, _ = framework_of(job.spec)
         path = [str(self._pythons.monitor_path())] if framework in PROGRAMS else []
         path += [given.pop("PYTHONPATH")] if "PYTHONPATH" in given else []
+        if "sagemaker_monitoring_schedule_name" in given:
+            given["profile_cache"] = str(settings.data_dir / "cache" / "profiles")
         return {
             "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(base),
