@@ -20,6 +20,7 @@ def write_labels(watched, name, ids, values):
     return str(path)
 
 
+@pytest.mark.journey
 def test_the_model_is_measured_by_its_labels_and_compared_with_when_it_was_good(sold, rows_of):
     flats, answers = sold
     none = flats.farero("monitor", "quality", flats.name, "--problem", "regression", check=False)
@@ -54,11 +55,14 @@ def test_the_model_is_measured_by_its_labels_and_compared_with_when_it_was_good(
     fetched = flats.folder / "fetched.html"
     flats.farero("monitor", "report", flats.name, "--quality", "-o", str(fetched))
     assert fetched.read_text() == page.read_text()
+    again = flats.json("monitor", "quality", flats.name, "--as-baseline")
+    assert again["quality"]["problem"] == "Regression"
     shown = flats.json("monitor", "show", flats.name)
     assert shown["measured"]["figures"]["rmse"]["state"] == "worse"
     assert "measured quality, by labels of 550" in flats.farero("monitor", "show", flats.name).stdout  # fmt: skip
 
 
+@pytest.mark.journey
 def test_quality_is_estimated_without_labels_when_the_baseline_has_them(watch, rows_of):
     flats = watch("flats-guessed")
     rows = rows_of(1500, seed=31)

@@ -24,6 +24,7 @@ def described(every, *, status="Scheduled", last=None):
     return made | ({"LastMonitoringExecutionSummary": {"ScheduledTime": last}} if last else {})
 
 
+@pytest.mark.journey
 def test_a_schedule_judges_every_minute_rests_goes_on_and_is_removed(watch, rows_of):
     flats = watch("flats-minute")
     flats.farero("monitor", "baseline", flats.name, str(flats.train))
@@ -65,6 +66,7 @@ def test_a_schedule_judges_every_minute_rests_goes_on_and_is_removed(watch, rows
     assert "fix:   farero monitor add flats-minute --every 1h" in gone.stderr
 
 
+@pytest.mark.journey
 def test_show_and_ls_tell_what_was_found_in_the_last_windows(watch, rows_of):
     flats = watch("flats-shown")
     flats.farero("monitor", "baseline", flats.name, str(flats.train))

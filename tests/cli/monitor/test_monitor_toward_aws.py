@@ -7,17 +7,32 @@ from farero.cli.monitor.toward_aws import is_amazon
 WORD = "warning: AWS has closed Model Monitor to new accounts"
 
 
-def test_a_command_that_goes_to_aws_warns_once_on_stderr(shared_platform):
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["run", "price"], "this analysis runs here, on captures from AWS."),
+        (["label", "price", "labels.csv"], "the labels are put where a schedule there reads them."),
+    ],
+    ids=["run", "label"],
+)
+def test_a_command_that_goes_to_aws_warns_once_on_stderr(
+    shared_platform, tmp_path, arguments, hint
+):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("id,label\na,1\n")
+    asked = [str(labels) if word == "labels.csv" else word for word in arguments]
     # nothing listens where the way to AWS would lead, so that no test ever gets there
     away = {
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example",
         "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": "",
     }  # fmt: skip
-    env = {**shared_platform.env, **away}
-    done = shared_platform.farero("--aws", "--region", "us-east-1", "monitor", "run", "price", check=False, env=env)  # fmt: skip
+    done = shared_platform.farero(
+        "--aws", "--region", "us-east-1", "monitor", *asked,
+        check=False, env={**shared_platform.env, **away},
+    )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.count(WORD) == 1
-    assert "this analysis runs here, on captures from AWS." in done.stderr
+    assert hint in done.stderr
     assert "E-CLIENT" in done.stderr
     assert WORD not in done.stdout
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from farero.cli.monitor.analyzer import analyze, needs_analyzer
 from farero.cli.monitor.places import FILES, download, files_of, place, split_uri
+from farero.cli.monitor.toward_aws import warn_of_aws
 from farero.cli.output import WRONG_USAGE, fail, result, say
 from farero.cli.session import client, guarded
 
@@ -36,6 +37,7 @@ def baseline(
 ) -> None:
     """Say what is normal: farero monitor baseline price train.csv. The target is the first column."""
     needs_analyzer()
+    warn_of_aws("the baseline is taken here and put beside the captures there.")
     where = place(endpoint)
     prefix = where.baseline(name)
     with tempfile.TemporaryDirectory(prefix="farero-") as folder:

@@ -21,6 +21,7 @@ from farero.cli.monitor.captured import capture_files, window_of
 from farero.cli.monitor.places import place, split_uri
 from farero.cli.monitor.schedules import schedules_of
 from farero.cli.monitor.timing import next_window
+from farero.cli.monitor.toward_aws import warn_of_aws
 from farero.cli.output import WRONG_USAGE, fail, result, say
 from farero.cli.session import client, guarded
 
@@ -52,6 +53,7 @@ def label(
 ) -> None:
     """Bring labels: farero monitor label price sold.csv --id-column id --label-column price."""
     found = _read(labels, id_column, label_column)
+    warn_of_aws("the labels are put where a schedule there reads them.")
     where, now = place(endpoint), SystemClock().now()
     schedules = _quality_schedules(endpoint)
     target = to or next((uri for uri, _ in schedules), where.uri(f"{where.prefix}labels"))
