@@ -11,7 +11,7 @@ named `dataset` (/opt/ml/processing/input/data) and writes to the first output (
 |---|---|
 | `analysis_type` | `MODEL_BIAS` or `MODEL_EXPLAINABILITY`; with it, it is a monitoring run |
 | `analysis_config` | file or folder of the configuration (ConfigUri); default /opt/ml/processing/input/config |
-| `dataset_format` | as for data quality: `{"sagemakerCaptureJson":{…}}`, `{"csv":…}`, `{"json":…}`, `{"parquet":{}}` |
+| `dataset_format` | `{"sagemakerCaptureJson":{…}}`, `{"sagemakerMergeJson":{…}}`, `{"csv":…}`, `{"json":…}`, … |
 | `dataset_source` | captured data; for bias the records that the ground truth merger made of them |
 | `output_path` | where `analysis.json`, `constraint_violations.json`, `report.html`, `drift_report.json` go |
 | `baseline_constraints` | `analysis.json` of the baseline, or its folder; without it nothing is compared |

@@ -44,6 +44,9 @@ class Analysis:
     intervals: dict[tuple[str, str, str], tuple[float, float]] = field(
         default_factory=dict[tuple[str, str, str], tuple[float, float]]
     )
+    deviations: dict[tuple[str, str, str], float] = field(
+        default_factory=dict[tuple[str, str, str], float]
+    )
     explained: Explained | None = None
     rows: int = 0
 
@@ -52,6 +55,7 @@ class Analysis:
         made = measures.measure(about, stage, names)
         self.content[f"{stage}_bias_metrics"] = made.section
         self.intervals |= made.intervals
+        self.deviations |= made.deviations
 
     def add_attributions(self, explained: Explained, shap: Shap) -> None:
         """Take attributions over."""

@@ -83,20 +83,10 @@ def read(path: Path, wanted: Wanted) -> Captured:
 
 def _records(file: Path, wanted: Wanted, unread: Unread) -> Iterator[tuple[str, Record]]:
     decode = msgspec.json.Decoder(Record).decode
-    line = 0
-    for block in files.blocks(file, 0, None, unread):
-        for content in block.splitlines():
-            line += 1
-            if not content.strip():
-                continue
-            try:
-                record = decode(content)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                unread.add(file.name, f"line {line}", f"not a capture record: {error}")
-                continue
-            moment = record.eventMetadata.inferenceTime
-            if wanted.start <= moment and (not wanted.end or moment < wanted.end):
-                yield f"line {line}", record
+    for line, _, record in files.documents(file, decode, unread, "not a capture record"):
+        moment = record.eventMetadata.inferenceTime
+        if wanted.start <= moment and (not wanted.end or moment < wanted.end):
+            yield f"line {line}", record
 
 
 def _of_record(

@@ -114,7 +114,7 @@ def _monitor(environ: Mapping[str, str], aws: Aws, *, kind: str, method: str) ->
         told = msgspec.structs.replace(told, predictor=_predictor(environ, told))
         found = analysis.of_endpoint(rows, told, aws, endpoint=endpoint, shap_method=method)
     broken = violations.bias(found.content, baseline)
-    judged = violations.judged(found.content, baseline, found.intervals)
+    judged = violations.judged(found.content, baseline, found.deviations)
     drifted, scores = violations.attributions(found.content, baseline)
     broken += drifted
     _write(found, told, folder)
@@ -244,7 +244,7 @@ def _window(environ: Mapping[str, str], told: Config, *, label: str) -> tuple[Ro
 
 
 def _write(found: Analysis, told: Config, folder: Path) -> None:
-    _json(folder / ANALYSIS, found.content)
+    _json(folder / ANALYSIS, found.content | violations.certainty(found.deviations))
     analysis.write(found, told, folder)
 
 

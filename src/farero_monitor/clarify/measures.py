@@ -32,6 +32,10 @@ class Measured:
     intervals: dict[tuple[str, str, str], tuple[float, float]] = field(
         default_factory=dict[tuple[str, str, str], tuple[float, float]]
     )
+    #: (facet, group, metric) -> standard deviation of the bootstrap samples.
+    deviations: dict[tuple[str, str, str], float] = field(
+        default_factory=dict[tuple[str, str, str], float]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ def _metrics(  # noqa: PLR0913, PLR0917
             if len(held) > DRAWS // 2:
                 low, high = np.quantile(held, [(1 - HELD) / 2, (1 + HELD) / 2])
                 made.intervals[facet, group.called, name] = (float(low), float(high))
+                made.deviations[facet, group.called, name] = float(held.std())
     return found
 
 

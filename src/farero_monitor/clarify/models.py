@@ -62,6 +62,10 @@ class Model:
             )
             if made is None:
                 made = answers.scores(answers.split(body, self._accept, count, which), which)
+            if not np.isfinite(made).all():
+                raise answers.AnswerError(
+                    "The model answers NaN or infinity, which cannot be explained."
+                )
             found.append(made)
         if len({part.shape[1] for part in found}) > 1:
             raise answers.AnswerError("The model answers some rows with more numbers than others.")

@@ -28,6 +28,7 @@ th,td{text-align:left;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(
 .n{text-align:right;font-variant-numeric:tabular-nums}
 b.bad{color:var(--bad)}.bar{display:block;height:.8rem;background:var(--now);min-width:1px}td.w{width:45%}
 """.strip()
+_HEAD = "<th scope=col class=n>baseline</th>"
 _STAGES: dict[str, str] = dict(zip(SECTIONS, ("before training", "after training"), strict=True))
 
 
@@ -73,7 +74,7 @@ def _bias(
                 f"<p class=dim>positive: {escape(str(label['label']))} "
                 f"{escape(str(label['label_value_or_threshold']))}</p>"
                 "<div class=scroll><table><thead><tr><th scope=col>metric</th><th scope=col class=n>value</th>"
-                "<th scope=col class=n>99 % of samples</th><th scope=col class=n>baseline</th></tr></thead><tbody>"
+                f"<th scope=col class=n>99 % of samples</th>{_HEAD if judged else ''}</tr></thead><tbody>"
             )
             last = (name, facet, group)
         beside = before.get((name.removesuffix("_bias_metrics"), facet, group, metric), {})
@@ -85,13 +86,14 @@ def _bias(
             f"<tr><td>{escape(held['description'])}{' <b class=bad>worse</b>' if bad else ''}"
             f"{' beyond chance' if beside.get('beyond_chance') else ''}</td><td class=n>{shown}</td>"
             f"<td class=n>{f'{interval[0]:.4f} to {interval[1]:.4f}' if interval else ''}</td>"
-            f"<td class=n>{_number(beside.get('baseline'))}</td></tr>"
+            f"{_cell(beside.get('baseline')) if judged else ''}</tr>"
         )
     return "".join(made) + ("</tbody></table></div>" if made else "")
 
 
-def _number(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else escape(str(value or ""))
+def _cell(value: object) -> str:
+    shown = f"{value:.4f}" if isinstance(value, float) else escape(str(value or ""))
+    return f"<td class=n>{shown}</td>"
 
 
 def _attributions(found: Analysis, scores: Mapping[str, float]) -> str:

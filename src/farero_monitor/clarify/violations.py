@@ -2,7 +2,7 @@
 
 Texts, keys and limits: "Bias Drift Violations" and "Feature Attribution Drift Violations" in the SageMaker Developer
 Guide. There a metric violates as soon as it is farther from fair than the baseline's, which chance alone does to every
-second one; so `judged` says of each whether its interval leaves the baseline's value out.
+second one; so `judged` says of each whether the difference is more than chance.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ _LOW = re.compile(r"\((-?[\d.eE+-]+), ")
 
 #: Section, facet, group, metric.
 Key = tuple[str, str, str, str]
+#: Facet, group, metric.
+Place = tuple[str, str, str]
+#: Key of our own in `analysis.json`: facet, group, metric and its standard deviation.
+OWN = "bootstrap_deviations"
+#: Deviations that a difference exceeds by chance once in a thousand times.
+SURE = 3.29
 
 
 def value_of(metric: Mapping[str, Any]) -> float | None:
@@ -54,10 +60,7 @@ def same_group(called: str) -> str:
 
 def bias(analysis: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the violations of `bias_drift_check`: metrics farther from 0 (DI: from 1) than the baseline's."""
-    before = {
-        (name, facet, same_group(group), metric): value_of(held)
-        for (name, facet, group, metric), held in metrics_of(baseline)
-    }
+    before = _values(baseline)
     found: list[dict[str, Any]] = []
     for (name, facet, group, metric), held in metrics_of(analysis):
         now, then = value_of(held), before.get((name, facet, same_group(group), metric))
@@ -76,33 +79,51 @@ def _unfairness(metric: str, value: float) -> float:
     return abs(value - _FAIR.get(metric, 0.0))
 
 
+def certainty(deviations: Mapping[Place, float]) -> dict[str, Any]:
+    """Return what is added to `analysis.json`, so that a later window knows how sure its metrics were."""
+    if not deviations:
+        return {}
+    return {OWN: [[*place, deviation] for place, deviation in deviations.items()]}
+
+
 def judged(
-    analysis: Mapping[str, Any], baseline: Mapping[str, Any],
-    intervals: Mapping[tuple[str, str, str], tuple[float, float]],
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Return each metric beside the baseline's, and whether it is worse beyond chance: the interval leaves that out."""
-    before = {
-        (name, facet, same_group(group), metric): value_of(held)
-        for (name, facet, group, metric), held in metrics_of(baseline)
+    analysis: Mapping[str, Any], baseline: Mapping[str, Any], deviations: Mapping[Place, float]
+) -> list[dict[str, Any]]:
+    """Return each metric beside the baseline's, and whether it is worse beyond chance.
+
+    deviations: standard deviation of each metric in bootstrap samples. It is beyond chance if the difference exceeds
+    3.29 · √(s² + s₀²), which happens to one metric in a thousand (two-sided, normal). A baseline that was made
+    elsewhere does not tell its s₀: it is taken for as uncertain as the window.
+    """
+    own = cast("list[list[Any]]", baseline.get(OWN) or [])
+    earlier: dict[Place, float] = {
+        (str(facet), same_group(str(group)), str(metric)): float(deviation)
+        for facet, group, metric, deviation in own
     }
+    before = _values(baseline)
     found: list[dict[str, Any]] = []
     for (name, facet, group, metric), held in metrics_of(analysis):
-        now, then = value_of(held), before.get((name, facet, same_group(group), metric))
-        interval = intervals.get((facet, group, metric))
-        worse = (
-            now is not None
-            and then is not None
-            and _unfairness(metric, now) > _unfairness(metric, then)
-        )
-        sure = bool(
-            worse and interval and then is not None and not interval[0] <= then <= interval[1]
-        )
+        key = (facet, same_group(group), metric)
+        now, then = value_of(held), before.get((name, *key))
+        deviation = deviations.get((facet, group, metric))
+        worse = sure = False
+        if now is not None and then is not None:
+            worse = _unfairness(metric, now) > _unfairness(metric, then)
+            if worse and deviation is not None and math.isfinite(now) and math.isfinite(then):
+                sure = abs(now - then) > SURE * math.hypot(deviation, earlier.get(key, deviation))
         found.append({
             "stage": name.removesuffix("_bias_metrics"), "facet": facet, "facet_value": group,
-            "metric": metric, "value": _finite(now), "interval": interval, "baseline": _finite(then),
-            "worse": worse, "beyond_chance": sure,
+            "metric": metric, "value": _finite(now), "deviation": deviation,
+            "baseline": _finite(then), "worse": worse, "beyond_chance": sure,
         })  # fmt: skip
     return found
+
+
+def _values(analysis: Mapping[str, Any]) -> dict[Key, float | None]:
+    return {
+        (name, facet, same_group(group), metric): value_of(held)
+        for (name, facet, group, metric), held in metrics_of(analysis)
+    }
 
 
 def _finite(value: float | None) -> float | str | None:
