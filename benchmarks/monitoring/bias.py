@@ -1,6 +1,7 @@
 """How often a window without any change is told to be more biased than its baseline, and whether a change is found.
 
-`python benchmarks/monitoring/bias.py [RUNS]`: 20 metrics of one group, baseline of 5,000 rows, windows of 300 and 2,000.
+`python benchmarks/monitoring/bias.py [RUNS]`: 20 metrics of one group, a baseline of 5,000 rows, windows of 300 and
+2,000.
 """
 
 from __future__ import annotations

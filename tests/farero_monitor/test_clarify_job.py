@@ -339,6 +339,19 @@ def test_bias_that_grows_violates_in_clarifys_words(window):
     assert not any(judged[name]["beyond_chance"] for name in ("CI", "DPL", "KL", "TVD"))
 
 
+def test_columns_by_number_count_the_headers(window):
+    by_number = {
+        "label": 0, "label_values_or_threshold": [1], "group_variable": 2,
+        "facet": [{"name_or_index": 1, "value_or_threshold": [0]}],
+    }  # fmt: skip
+
+    window(_people(300), config=by_number)
+
+    section = window.place.read("analysis.json")["pre_training_bias_metrics"]
+    assert (section["label"], list(section["facets"])) == ("paid", ["sex"])
+    assert None not in _metrics(window.place.read("analysis.json")).values()
+
+
 def test_the_same_window_as_the_baseline_violates_nothing(window):
     window(_people(500))
 

@@ -169,16 +169,22 @@ def _baseline(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _bias(environ: Mapping[str, str], told: Config, baseline: dict[str, Any]) -> Analysis:
     headers = told.headers or []
-    label = told.label if told.label is not None else "label"
-    name = (
-        str(headers[int(label)])
-        if str(label).isdigit() and int(label) < len(headers)
-        else str(label)
-    )
+
+    def named(which: config.Column) -> str:
+        """Return a column's name: a number counts the headers, among which the label is not in the captures."""
+        return (
+            headers[int(which)]
+            if str(which).isdigit() and int(which) < len(headers)
+            else str(which)
+        )
+
+    name = named(told.label if told.label is not None else "label")
     rows, given = _window(environ, told, label=name)
     threshold = environ.get("probability_threshold_attribute")
     changed = msgspec.structs.replace(
         told, label=name,
+        facet=[msgspec.structs.replace(one, name_or_index=named(one.name_or_index)) for one in told.facet],
+        group_variable=named(told.group_variable) if told.group_variable is not None else None,
         probability_threshold=float(threshold) if threshold else told.probability_threshold,
     )  # fmt: skip
     return analysis.of_window(rows, given, changed, _predictor(environ, told), _known(baseline))
