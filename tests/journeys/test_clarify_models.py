@@ -162,3 +162,58 @@ def test_a_job_that_is_stopped_removes_its_endpoint(shared_platform, folder):
 
     shared_platform.wait(lambda: not _left(shared_platform), 30)
     assert running.returncode == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("capture", ["0", "100"])
+def test_an_endpoint_that_captures_is_not_asked_itself(
+    shared_platform, folder, caplog, tmp_path, capture
+):
+    name = f"clarify-live-{capture}"
+    with tarfile.open(_archive(shared_platform, tmp_path)) as archive:
+        archive.extract("model.ubj", tmp_path, filter="data")
+    shared_platform.farero(
+        "deploy", str(tmp_path / "model.ubj"), "--name", name,
+        *(["--capture", capture] if capture != "0" else []),
+    )  # fmt: skip
+    caplog.set_level("INFO", "farero_monitor")
+
+    job.run(folder({"model_name": "", "endpoint_name": name}) | {"shap_method": "kernel"})
+
+    assert ("Starting endpoint sm-clarify" in caplog.text) is (capture != "0")
+    assert min(_global(folder.read()).values()) > 0
+    assert _left(shared_platform) == []
+    shared_platform.farero("rm", "--yes", name)
+
+
+def _archive(platform, folder):
+    platform.client("s3").download_file("clarify-models", "model.tar.gz", str(folder / "m.tar.gz"))
+    return folder / "m.tar.gz"
+
+
+def test_attributions_in_another_order_violate(folder, tmp_path):
+    shap = {"agg_method": "mean_abs"}
+    environ = folder(**shap)
+    told = json.loads((tmp_path / "processing/input/config/analysis_config.json").read_text())
+    del told["label"]
+    told |= {"headers": NAMES[1:]}
+    (tmp_path / "processing/input/config/analysis_config.json").write_text(json.dumps(told))
+    lines = folder.data.read_text().splitlines()
+    folder.data.write_text("\n".join(line.partition(",")[2] for line in lines) + "\n")
+    baseline = {"rooms": 0.01, "size": 0.02, "age": 2.0}
+    held = {"label0": {"global_shap_values": baseline, "expected_value": 0.0}}
+    (tmp_path / "base.json").write_text(json.dumps({"explanations": {"kernel_shap": held}}))
+
+    message = job.run(environ | {
+        "analysis_type": "MODEL_EXPLAINABILITY", "dataset_format": '{"csv":{"header":true}}',
+        "dataset_source": str(folder.data), "baseline_constraints": str(tmp_path / "base.json"),
+        "inference_attribute": "None", "publish_cloudwatch_metrics": "Enabled",
+        "monitoring_input_type": "BATCH_TRANSFORM_INPUT", "sagemaker_monitoring_schedule_name": "s",
+    })  # fmt: skip
+
+    output = tmp_path / "processing/output"
+    (violation,) = json.loads((output / "constraint_violations.json").read_text())["violations"]
+    score = json.loads((output / "drift_report.json").read_text())["attributions"]["label0"]["ndcg"]
+    assert message == "CompletedWithViolations: Job completed successfully with 1 violations."
+    assert violation["description"] == f"Feature attribution drift {score} exceeds threshold 0.9"
+    assert score < 0.6
+    assert "The order of the features has changed" in (output / "report.html").read_text()
