@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 
 from farero.base.clock import SystemClock
 from farero.cli import figures
+from farero.cli.monitor.schedules import own_schedule, remove
 from farero.cli.output import fail, options, result, say, table
-from farero.cli.session import client, guarded
+from farero.cli.session import client, guarded, is_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,17 +110,21 @@ def _say_hour(hour: Mapping[str, figures.Figures]) -> None:
 
 
 def rm(endpoint: str) -> None:
-    """Delete an endpoint with its configuration and models, after listing them."""
+    """Delete an endpoint with its configuration, models and schedule, after listing them."""
     sagemaker = client("sagemaker")
     found = guarded(lambda: sagemaker.describe_endpoint(EndpointName=endpoint))
     config = found["EndpointConfigName"]
     models = _models_of(sagemaker, config)
     things = [f"endpoint {endpoint}", f"configuration {config}", *[f"model {m}" for m in models]]
+    schedule = "" if is_aws() else own_schedule(endpoint)
+    things += [f"monitoring schedule {schedule}"] if schedule else []
     if not options.yes and not options.as_json and sys.stdin.isatty():
         for thing in things:
             say(f"  {thing}")
         if not typer.confirm("Delete these?"):
             raise typer.Exit(1)
+    if schedule:
+        remove(schedule)
     guarded(lambda: sagemaker.delete_endpoint(EndpointName=endpoint))
     guarded(lambda: sagemaker.delete_endpoint_config(EndpointConfigName=config))
     for model in models:

@@ -57,13 +57,16 @@ def test_a_schedule_judges_every_minute_rests_goes_on_and_is_removed(watch, rows
     assert flats.json("monitor", "stop", flats.name) == {"stopped": "farero-flats-minute"}
     assert flats.json("monitor", "show", flats.name)["schedules"][0]["status"] == "Stopped"
     assert flats.json("monitor", "start", flats.name)["started"] == "farero-flats-minute"
-    flats.farero("monitor", "stop", flats.name)
-    flats.platform.wait(
-        lambda: flats.farero("monitor", "rm", flats.name, check=False).returncode == 0, 60
-    )
+    assert flats.json("monitor", "rm", flats.name) == {"removed": "farero-flats-minute"}
     gone = flats.farero("monitor", "rm", flats.name, check=False)
     assert "E-NO-SCHEDULE  flats-minute has no schedule" in gone.stderr
     assert "fix:   farero monitor add flats-minute --every 1h" in gone.stderr
+
+    flats.farero("monitor", "add", flats.name, "--anyway")
+    removed = flats.json("--yes", "rm", flats.name)["deleted"]
+    assert "monitoring schedule farero-flats-minute" in removed
+    left = sagemaker.list_monitoring_schedules(EndpointName=flats.name)
+    assert left["MonitoringScheduleSummaries"] == []
 
 
 @pytest.mark.journey

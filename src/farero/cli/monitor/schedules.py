@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from farero.base.clock import SystemClock
 from farero.cli.deploying import role_arn
 from farero.cli.monitor import columns
 from farero.cli.monitor.analyzer import missing_packages
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 IMAGE = "156813124566.dkr.ecr.{}.amazonaws.com/sagemaker-model-monitor-analyzer"
 #: What `run --now` looks at where there is no schedule.
 WITHOUT_SCHEDULE = dt.timedelta(hours=1)
+#: How long `rm` waits for a run under way.
+RUN_ENDS = dt.timedelta(minutes=2)
 
 
 def add(
@@ -77,19 +80,26 @@ def start(endpoint: str) -> None:
 
 def rm(endpoint: str) -> None:
     """Judge an endpoint no more; baseline, labels and reports stay."""
-    sagemaker, name = client("sagemaker"), _needed(endpoint)
-    guarded(lambda: sagemaker.delete_monitoring_schedule(MonitoringScheduleName=name))
-    # the console's "Run now" leaves a schedule that ran once; a definition goes when no schedule uses it
-    listed = guarded(
-        lambda: sagemaker.list_monitoring_schedules(
-            MonitoringJobDefinitionName=name, MaxResults=100
-        )
-    )
-    for one in listed["MonitoringScheduleSummaries"]:
-        left = one["MonitoringScheduleName"]
-        guarded(lambda left=left: sagemaker.delete_monitoring_schedule(MonitoringScheduleName=left))
-    guarded(lambda: sagemaker.delete_data_quality_job_definition(JobDefinitionName=name))
+    name = _needed(endpoint)
+    remove(name)
     result({"removed": name}, escape(f"removed {name}"))
+
+
+def remove(name: str) -> None:
+    """Delete a schedule that `add` has made, and its definition; a run under way is let end before."""
+    sagemaker, clock = client("sagemaker"), SystemClock()
+    guarded(lambda: sagemaker.stop_monitoring_schedule(MonitoringScheduleName=name))
+    until = clock.now() + RUN_ENDS
+    while _is_running(name) and clock.now() < until:
+        clock.sleep(0.3)
+    guarded(lambda: sagemaker.delete_monitoring_schedule(MonitoringScheduleName=name))
+    guarded(lambda: sagemaker.delete_data_quality_job_definition(JobDefinitionName=name))
+
+
+def own_schedule(endpoint: str) -> str:
+    """Return the name of the schedule that `add` has made of an endpoint; empty if there is none."""
+    name = schedule_name(endpoint)
+    return name if name in [one["MonitoringScheduleName"] for one in schedules_of(endpoint)] else ""
 
 
 def schedule_name(endpoint: str) -> str:
@@ -150,6 +160,18 @@ def _needed(endpoint: str) -> str:
              fix=f"aws sagemaker stop-monitoring-schedule --monitoring-schedule-name {there[0]}")  # fmt: skip
     fail("E-NO-SCHEDULE", f"{endpoint} has no schedule", where=f"schedule {name}",
          fix=f"farero monitor add {endpoint} --every 1h")  # fmt: skip
+
+
+def _is_running(name: str) -> bool:
+    page = guarded(
+        lambda: client("sagemaker").list_monitoring_executions(
+            MonitoringScheduleName=name, MaxResults=10
+        )
+    )
+    return any(
+        one["MonitoringExecutionStatus"] in {"Pending", "InProgress"}
+        for one in page["MonitoringExecutionSummaries"]
+    )
 
 
 def _check_columns(where: Place, files: dict[str, Any], name: str) -> None:
