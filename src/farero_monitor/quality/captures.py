@@ -71,20 +71,11 @@ def capture_batches(source: Source, attributes: Attributes, unread: Unread) -> I
 
 def _records(path: Any, source: Source, unread: Unread) -> Iterator[tuple[int, bytes, Merged]]:
     decode = msgspec.json.Decoder(Merged).decode
-    line = 0
-    for block in files.blocks(path, 0, None, unread):
-        for text in block.splitlines():
-            line += 1
-            if not text.strip():
-                continue
-            try:
-                record = decode(text)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                unread.add(path.name, f"line {line}", f"not a merged capture record: {error}")
-                continue
-            moment = record.eventMetadata.inferenceTime
-            if source.start <= moment and (not source.end or moment < source.end):
-                yield line, text, record
+    what = "not a merged capture record"
+    for line, text, record in files.documents(path, decode, unread, what):
+        moment = record.eventMetadata.inferenceTime
+        if source.start <= moment and (not source.end or moment < source.end):
+            yield line, text, record
 
 
 def _of_record(record: Merged, source: Source, attributes: Attributes) -> dict[str, list[Any]]:

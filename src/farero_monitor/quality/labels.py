@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from farero_monitor.profile.dataset import Unread
-from farero_monitor.readers.files import blocks, find
+from farero_monitor.readers.files import documents, find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,20 +78,11 @@ class Labels:
         """
         decode = msgspec.json.Decoder(_Line).decode
         for path in find(source):
-            hour, line = hour_of(path.relative_to(source) if path != source else path), 0
+            hour = hour_of(path.relative_to(source) if path != source else path)
             if not _within(hour, start, end):
                 continue
-            for block in blocks(path, 0, None, self.unread):
-                for text in block.splitlines():
-                    line += 1
-                    if not text.strip():
-                        continue
-                    try:
-                        found = decode(text)
-                    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                        self.unread.add(path.name, f"line {line}", f"not a label: {error}")
-                        continue
-                    self._add(found.eventMetadata.eventId, bytes(found.groundTruthData), hour)
+            for _, _, found in documents(path, decode, self.unread, "not a label"):
+                self._add(found.eventMetadata.eventId, bytes(found.groundTruthData), hour)
 
     def put(self, known: str, data: bytes) -> None:
         """Add a label from elsewhere."""

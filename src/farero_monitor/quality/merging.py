@@ -11,7 +11,7 @@ import msgspec
 
 from farero_monitor.profile.dataset import Unread
 from farero_monitor.quality.labels import Labels, hour_of
-from farero_monitor.readers.files import NoDataError, blocks, find
+from farero_monitor.readers.files import NoDataError, documents, find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,27 +151,19 @@ def _captured(
     for path in find(source):
         inside = path.relative_to(source) if path != source else Path(path.name)
         folder, name = output / inside.parent, path.name.removesuffix(".gz")
-        placed, line = hour_of(inside), 0
+        placed = hour_of(inside)
         targets: dict[str, Path] = {}
-        for block in blocks(path, 0, None, made.unread):
-            for text in block.splitlines():
-                line += 1
-                if not text.strip():
-                    continue
-                try:
-                    event = decode(text).eventMetadata
-                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                    made.unread.add(path.name, f"line {line}", f"not a capture record: {error}")
-                    continue
-                moment, known = event.inferenceTime, event.inferenceId or event.eventId
-                if not known:
-                    made.unread.add(path.name, f"line {line}", "neither inferenceId nor eventId")
-                elif window[0] <= moment and (not window[1] or moment < window[1]):
-                    hour = moment[:13].replace("T", "/").replace("-", "/")
-                    target = targets.get(hour)
-                    if target is None:
-                        target = targets[hour] = (folder if placed else folder / hour) / name
-                    yield _Found(known, placed or hour, target, text)
+        for line, text, record in documents(path, decode, made.unread, "not a capture record"):
+            event = record.eventMetadata
+            moment, known = event.inferenceTime, event.inferenceId or event.eventId
+            if not known:
+                made.unread.add(path.name, f"line {line}", "neither inferenceId nor eventId")
+            elif window[0] <= moment and (not window[1] or moment < window[1]):
+                hour = moment[:13].replace("T", "/").replace("-", "/")
+                target = targets.get(hour)
+                if target is None:
+                    target = targets[hour] = (folder if placed else folder / hour) / name
+                yield _Found(known, placed or hour, target, text)
 
 
 def _batches(found: Iterator[_Found]) -> Iterator[list[_Found]]:

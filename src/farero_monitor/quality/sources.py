@@ -122,26 +122,16 @@ def _json(path: Path, roles: dict[str, str], unread: Unread) -> Iterator[Batch]:
     decode = msgspec.json.Decoder().decode
     steps = {role: parsed(name) for role, name in roles.items()}
     gathered = Gathered(path.name, roles)
-    line = 0
-    for block in files.blocks(path, 0, None, unread):
-        for text in block.splitlines():
-            line += 1
-            if not text.strip():
-                continue
-            try:
-                document = decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                unread.add(path.name, f"line {line}", f"not JSON: {error}")
-                continue
-            values = {role: jsonpath.find(document, path_of) for role, path_of in steps.items()}
-            reason = gathered.add(values, line)
-            if reason:
-                unread.add(path.name, f"line {line}", reason)
-            elif gathered.absent:
-                # the first record lacks it: that is the name, unless later ones have it
-                gathered.known = gathered.known or list(flat.flatten(document))
-            if len(gathered) >= ROWS:
-                yield gathered.take()
+    for line, _, document in files.documents(path, decode, unread, "not JSON"):
+        values = {role: jsonpath.find(document, path_of) for role, path_of in steps.items()}
+        reason = gathered.add(values, line)
+        if reason:
+            unread.add(path.name, f"line {line}", reason)
+        elif gathered.absent:
+            # the first record lacks it: that is the name, unless later ones have it
+            gathered.known = gathered.known or list(flat.flatten(document))
+        if len(gathered) >= ROWS:
+            yield gathered.take()
     yield from gathered.rest()
 
 

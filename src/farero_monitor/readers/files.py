@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, TypeVar, cast
+
+import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from farero_monitor.profile.dataset import Unread
+
+T = TypeVar("T")
 
 BLOCK = 8 << 20
 #: A longer line is counted as unreadable.
@@ -86,6 +90,32 @@ def blocks(
                 left = left[cut:]
         if left:
             yield left if left.endswith(b"\n") else left + b"\n"
+
+
+def documents(
+    path: Path, decode: Callable[[bytes], T], unread: Unread, what: str
+) -> Iterator[tuple[int, bytes, T]]:
+    """Yield number, text and content of each line of JSON; one that cannot be read goes into `unread` as `what`."""
+    line = 0
+    for block in blocks(path, 0, None, unread):
+        yield from documents_of(block, decode, unread, what, path.name, line)
+        line += block.count(b"\n")
+
+
+def documents_of(  # noqa: PLR0913, PLR0917
+    block: bytes, decode: Callable[[bytes], T], unread: Unread, what: str, file: str, line: int
+) -> Iterator[tuple[int, bytes, T]]:
+    """Do the same with a block of whole lines; line: how many of the file come before it."""
+    for text in block.split(b"\n"):
+        line += 1
+        if not text.strip():
+            continue
+        try:
+            found = decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            unread.add(file, f"line {line}", f"{what}: {error}")
+            continue
+        yield line, text, found
 
 
 def _cut(text: bytes, *, quoted: bool) -> int:

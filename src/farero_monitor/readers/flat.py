@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from farero_monitor.readers import table
-from farero_monitor.readers.files import blocks
+from farero_monitor.readers.files import blocks, documents_of
 from farero_monitor.untyped import pa, pq
 
 if TYPE_CHECKING:
@@ -81,17 +81,9 @@ def json_tables(path: Path, start: int, end: int | None, unread: Unread) -> Iter
     decode = msgspec.json.Decoder().decode
     line = 0
     for block in blocks(path, start, end, unread):
-        rows: list[Texts] = []
-        for text in block.splitlines():
-            line += 1
-            if not text.strip():
-                continue
-            try:
-                found = decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                unread.add(path.name, f"line {line}", f"not JSON: {error}")
-                continue
-            rows.append(flatten(found))
+        found = documents_of(block, decode, unread, "not JSON", path.name, line)
+        rows = [flatten(document) for _, _, document in found]
+        line += block.count(b"\n")
         if rows:
             yield of_records(rows)
 

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from farero_monitor.readers import table
+from farero_monitor.readers.files import documents_of
 from farero_monitor.readers.flat import flatten, of_records, text
 from farero_monitor.readers.scripts import record_of, rows_of_script
 
@@ -75,19 +76,12 @@ def records(
     block: bytes, options: Options, profile: Profile, file: str, line: int
 ) -> Iterator[tuple[str, bytes, Record]]:
     """Yield place, text and record of each line within the window; the others go into `unread`."""
-    for content in block.splitlines():
-        line += 1
-        if not content.strip():
-            continue
-        try:
-            record = _decode(content)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            profile.unread.add(file, f"line {line}", f"not a capture record: {error}")
-            continue
+    found = documents_of(block, _decode, profile.unread, "not a capture record", file, line)
+    for number, content, record in found:
         moment = record.eventMetadata.inferenceTime
         if options.wants(moment):
             profile.seen(moment)
-            yield f"line {line}", content, record
+            yield f"line {number}", content, record
         else:
             profile.outside += 1
 
