@@ -201,3 +201,20 @@ def test_what_could_have_been_found_is_found_19_times_of_20():
         one, other = rng.normal(shift, 1, size=1000), rng.normal(size=5000)
         found += stats.ttest_ind(one, other).pvalue < 0.01
     assert found >= 88
+
+
+def test_small_windows_of_skewed_and_rare_values_raise_no_alarm():
+    rng = np.random.default_rng(11)
+    flags = Steps.of_values((rng.random(20_000) < 0.02).astype(float))
+    prices = Steps.of_values(np.exp(rng.normal(size=20_000)))
+
+    p = [
+        numeric.compare(Steps.of_values(values), reference, exact=True).p
+        for _ in range(600)
+        for values, reference in (
+            ((rng.random(500) < 0.02).astype(float), flags),
+            (np.exp(rng.normal(size=500)), prices),
+        )
+    ]
+
+    assert min(p) > 1e-4  # a window without the few large values seemed to have no deviation

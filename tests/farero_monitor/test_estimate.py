@@ -121,9 +121,9 @@ def test_the_calibrator_is_the_simplest_that_is_surely_best(bend, way):
 
 def test_estimates_follow_a_covariate_shift_within_their_bands():
     off, inside = [], []
-    for seed in range(3):
+    for seed in range(2):
         rng = np.random.default_rng([5, seed])
-        kept = estimator.learn(binary(rng, 15_000)[0], Labelled("y", "", {"": "p"}))
+        kept = estimator.learn(binary(rng, 10_000)[0], Labelled("y", "", {"": "p"}))
         for shift in (0.0, 0.7, -0.7):
             window, y, p = binary(rng, 10_000, shift)
             figures = kept.estimate(window, 10_000).figures
@@ -135,7 +135,7 @@ def test_estimates_follow_a_covariate_shift_within_their_bands():
             inside += [covered(figures[name], value) for name, value in truth.items()]
 
     assert np.abs(off).mean() < 0.005
-    assert np.mean(inside) >= 0.85  # 36 of which 95 % are expected
+    assert np.mean(inside) >= 0.85  # 24 of which 95 % are expected
     # and the bands are not simply wide
     assert figures["roc_auc"].high - figures["roc_auc"].low < 0.03
 
@@ -195,7 +195,7 @@ def test_three_classes():
 
 def test_errors_of_a_regression_are_estimated():
     inside = []
-    for seed in range(3):
+    for seed in range(2):
         rng = np.random.default_rng([9, seed])
         kept = estimator.learn(regression(rng, 8000)[0], Labelled("y", "told"))
         for shift in (0.0, 0.5):
@@ -206,7 +206,7 @@ def test_errors_of_a_regression_are_estimated():
             assert made.figures["mae"].value == pytest.approx(error.mean(), rel=0.06)
             assert made.figures["mae"].state == ("worse" if shift else "same")
 
-    assert np.mean(inside) >= 0.75  # 12 of which 95 % are expected
+    assert np.mean(inside) >= 0.75  # 8 of which 95 % are expected
 
 
 @pytest.mark.parametrize(
