@@ -2,8 +2,8 @@
 
 `python benchmarks/monitoring/labelled.py [seeds]`. A baseline of 5,000 labelled rows, windows of 1,000, for each
 problem type; each seed has its own baseline and its own windows, one of the same model and one of a worse one.
-SageMaker's rule is a threshold at the baseline's own value; Farero's is a difference beyond chance (99 %) that is large
-enough to matter.
+SageMaker's rule is a threshold at the baseline's own value; Farero's is a difference beyond chance (99.5 %) that is
+large enough to matter.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from sklearn import metrics as judge
 
 from farero_monitor.quality import metrics, tallies
 from farero_monitor.quality.measure import (
+    SURE,
     Band,
     Measured,
     compare,
@@ -337,6 +338,27 @@ def test_a_label_too_rare_to_be_resampled_has_no_band():
     assert not made["recall"].shown.known
     assert made["accuracy"].shown.known
     assert compare(made["recall"], 100, 0.5, "LessThanThreshold")[0] == "not enough data"
+
+
+@pytest.mark.parametrize(
+    ("hits", "rows"), [(0, 12), (12, 12), (0, 60)], ids=["none-of-12", "all-of-12", "none-of-60"]
+)
+def test_a_share_of_nothing_or_all_is_as_unsure_as_the_exact_interval_says(hits, rows):
+    labels = np.array([1] * rows + [0] * 100)
+    said = np.array([1] * hits + [0] * (rows - hits) + [0, 1] * 50)
+
+    made = measure(binary(labels, said))["recall"].sure
+
+    exact = stats.binomtest(hits, rows).proportion_ci(SURE, method="exact")
+    assert (made.low, made.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_precision_of_no_positive_prediction_is_0_but_says_nothing():
+    made = measure(binary([1] * 5 + [0] * 95, [0] * 100))
+
+    assert made["precision"].value == 0.0
+    assert compare(made["precision"], 100, 0.8, "LessThanThreshold")[0] == "not enough data"
+    assert compare(made["recall"], 100, 0.8, "LessThanThreshold")[0] == "worse"
 
 
 def test_the_difference_of_two_measured_values_is_less_sure_than_that_of_one():

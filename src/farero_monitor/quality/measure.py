@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 DEVIATION_ROWS = 200
 DEVIATION_RUNS = 5
 #: Samples of the bootstrap.
-SAMPLES = 1_000
+SAMPLES = 2_000
 #: Level of the band that people see, and of the one that a verdict needs.
-SHOWN, SURE = 0.95, 0.99
+SHOWN, SURE = 0.95, 0.995
 #: Fewer rows say nothing.
 LEAST_ROWS = 50
 #: How much worse matters: absolute, of a share; a part of the baseline's, of an error in the label's own unit.
@@ -54,7 +54,7 @@ class Measured:
     value: float
     #: SageMaker's; NaN below 200 rows.
     deviation: float = math.nan
-    #: At 95 % for people, at 99 % for the verdict.
+    #: At 95 % for people, at 99.5 % for the verdict.
     shown: Band = field(default_factory=lambda: Band(math.nan, math.nan))
     sure: Band = field(default_factory=lambda: Band(math.nan, math.nan))
 
@@ -68,9 +68,31 @@ def measure(tally: Tally, seed: int = SEED) -> dict[str, Measured]:
     if tally.rows >= DEVIATION_ROWS:
         for name, values in tally.resample(rng, DEVIATION_RUNS, "part").items():
             found[name].deviation = float(np.std(values))
+    supports = tally.supports()
     for name, values in tally.resample(rng, SAMPLES, "bootstrap").items():
-        found[name].shown, found[name].sure = _band(values, SHOWN), _band(values, SURE)
+        one, rows = found[name], supports.get(name)
+        one.shown, one.sure = (
+            _at_the_end(one.value, _band(values, level), rows, level) for level in (SHOWN, SURE)
+        )
     return found
+
+
+def _at_the_end(value: float, band: Band, rows: int | None, level: float) -> Band:
+    """Widen the band of a share that is 0 or 1: samples of the same rows never show anything else.
+
+    Source: Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934): of n rows without a
+    hit the share is at most 1 - a^(1/n), a half of what the level leaves.
+    """
+    if rows == 0:
+        return Band(math.nan, math.nan)  # precision, where nothing was predicted positive
+    if rows is None or not band.known or value not in {0.0, 1.0}:
+        return band
+    reach = 1 - ((1 - level) / 2) ** (1 / rows)
+    return (
+        Band(band.low, max(band.high, reach))
+        if value == 0
+        else Band(min(band.low, 1 - reach), band.high)
+    )
 
 
 def _band(values: Floats, level: float) -> Band:

@@ -53,6 +53,10 @@ class Tally(Protocol):
         """Return each metric of `count` samples: rows drawn with replacement, or 80 % of them without."""
         ...
 
+    def supports(self) -> dict[str, int]:
+        """Return from how many rows each share is computed; what is no share is not in it."""
+        ...
+
 
 class Regression:
     """Sums over groups of rows."""
@@ -116,6 +120,10 @@ class Regression:
                 times = np.bincount(rng.integers(0, groups, groups), minlength=groups)
                 sums[index] = times @ self._sums
         return dict(metrics.regression(sums))
+
+    def supports(self) -> dict[str, int]:
+        """Return nothing: errors are no shares."""
+        return {}
 
 
 class Binary:
@@ -188,6 +196,16 @@ class Binary:
         )
         return {name: values + (exact[name] - together[name]) for name, values in made.items()}
 
+    def supports(self) -> dict[str, int]:
+        """Return from how many rows each share is computed: those of a label, those predicted so, or all."""
+        tn, fp, fn, tp = (int(count) for count in self.confusion)
+        of_positives = ("recall", "true_positive_rate", "false_negative_rate", *metrics.BETAS)
+        return {
+            **dict.fromkeys(of_positives, tp + fn), "precision": tp + fp, "accuracy": self.rows,
+            **dict.fromkeys(("true_negative_rate", "false_positive_rate"), tn + fp),
+            **dict.fromkeys(("auc", "au_prc"), min(tp + fn, tn + fp)),
+        }  # fmt: skip
+
     def _binned(self) -> Ints:
         if len(self._scores) <= BINS:
             return self._cells
@@ -239,6 +257,10 @@ class Multiclass:
             for first in range(0, count, step)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def supports(self) -> dict[str, int]:
+        """Return all rows for each metric."""
+        return dict.fromkeys(metrics.PROMISED["MulticlassClassification"], self.rows)
 
     def _of(self, drawn: Ints, *, first: bool = False) -> Metrics:
         index = {name: place for place, name in enumerate(self.names)}
