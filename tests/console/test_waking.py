@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -142,6 +143,38 @@ def test_failing_import_ends_the_process_with_its_reason(tmp_path: Path) -> None
     assert process.returncode == 1, "the supervisor starts again what did not end well"
     assert "the console cannot start" in told
     assert "fastapi" in told
+
+
+def test_what_is_never_used_is_not_imported_for_the_first_page(tmp_path: Path) -> None:
+    names = ("pydantic.v1", "awscrt", "watchfiles")
+    tell = f"import atexit;atexit.register(lambda:print([n for n in {names} if sys.modules.get(n)],'pydantic' in sys.modules))"
+    process = serve(tell, tmp_path)
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(":")[2])
+        settings = Settings(data_dir=tmp_path, console_port=port)
+        link = console_login(SimpleNamespace(settings=settings))["url"]  # type: ignore[arg-type]
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request(
+            "POST",
+            f"/login/{link.rpartition('/')[2]}",
+            headers={"Origin": f"http://127.0.0.1:{port}"},
+        )
+        answer = connection.getresponse()
+        token = re.search(r'"farero-token","([^"]+)"', answer.read().decode())
+        assert token is not None
+        kept = {
+            "Cookie": answer.headers["set-cookie"].partition(";")[0],
+            "x-farero-token": token[1],
+        }
+        connection.request("GET", "/jobs", headers=kept)
+        page = connection.getresponse()
+        assert (page.status, "Farero" in page.read().decode()) == (200, True)
+        connection.close()
+    finally:
+        process.terminate()
+        said, _ = process.communicate(timeout=20)
+    assert said.split("\n")[-2] == "[] True"
 
 
 def test_gate_preloads_files_that_are_there(tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
-
 from farero.base.config import read_settings
+from farero.console.sparing import forget, without
 from farero.console.waking import gate
 
 if TYPE_CHECKING:
@@ -24,6 +23,11 @@ _MISSING = (
     b"<!doctype html><meta charset=utf-8><title>Farero</title>"
     b"<h1>The console is not installed</h1><p>Run <code>pip install 'farero[console]'</code>, then reload.</p>"
 )
+
+
+#: What uvicorn imports to start again when a file changes, and FastAPI to refuse models of pydantic's first version.
+_RELOADING = ("watchfiles",)
+_OLD_MODELS = ("pydantic.v1",)
 
 
 async def missing(
@@ -61,6 +65,9 @@ def main() -> None:
         listening = socket.socket(fileno=chosen.fd)
     else:
         listening = socket.create_server(("127.0.0.1", chosen.port))
+    forget(_OLD_MODELS)
+    with without(_RELOADING):
+        import uvicorn  # here, so that importing this module does nothing
     settings = read_settings()
     port = int(listening.getsockname()[1])
     app: Any = gate(settings, port)

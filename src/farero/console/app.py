@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from farero.console.sparing import without
 
+if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from farero.base.config import Settings
 
 #: What the websocket's packages import for clients of websockets, which the console is not: 0.2 s and 12 MB.
-_UNUSED = ("aiohttp", "requests", "websocket")
+_CLIENTS = ("aiohttp", "requests", "websocket")
+#: What botocore imports for signatures of several regions, where it is installed.
+_CRT = ("awscrt",)
 #: Services that the first page asks.
 _FIRST = ("sagemaker", "cloudwatch")
 
@@ -24,8 +24,10 @@ _FIRST = ("sagemaker", "cloudwatch")
 def build(settings: Settings) -> FastAPI:
     """Import NiceGUI, which takes a second, and return the application."""
     os.environ["NICEGUI_STORAGE_PATH"] = str(settings.run_dir / "console")  # read at import
-    with _without(_UNUSED):
+    with without(_CLIENTS):
         import socketio  # noqa: F401 - before NiceGUI imports it  # pyright: ignore[reportUnusedImport, reportMissingTypeStubs]
+    with without(_CRT):
+        import boto3  # noqa: F401 - before pages import it  # pyright: ignore[reportUnusedImport]
     from fastapi import FastAPI
     from nicegui import app as nicegui_app
     from nicegui import ui
@@ -43,15 +45,3 @@ def build(settings: Settings) -> FastAPI:
     )  # fmt: skip
     threading.Thread(target=cloud.warm, args=_FIRST, daemon=True).start()
     return outer
-
-
-@contextmanager
-def _without(names: tuple[str, ...]) -> Generator[None]:
-    """Have packages that are imported meanwhile find that `names` are not installed, as they provide for."""
-    hidden = [name for name in names if name not in sys.modules]
-    cast("Any", sys.modules).update(dict.fromkeys(hidden))
-    try:
-        yield
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)

@@ -97,7 +97,8 @@ EN = {
     "quality_worse": "worse", "quality_better": "better", "quality_same": "as usual", "band": "Band of 95 %",
     "band_low": "lower end", "band_high": "upper end", "over_time_of": "over time", "monitored": "Drift",
     "not_monitored": "Nobody watches its data.", "run_Completed": "fine", "run_CompletedWithViolations": "violations",
-    "run_Failed": "failed", "run_Stopped": "stopped", "all_variants": "All variants", "worse_from": "worse beyond",
+    "run_Failed": "failed", "run_Stopped": "stopped", "all_variants": "All variants",
+    "worse_from": "end of what is usual",
     "together": "All features at once",
     "together_what": "A classifier tells this run from the baseline with an area under the curve of {auc}; "
     "0.5 is chance.",
@@ -207,7 +208,7 @@ ES = {
     "band_low": "extremo inferior", "band_high": "extremo superior", "over_time_of": "en el tiempo",
     "monitored": "Deriva", "not_monitored": "Nadie vigila sus datos.", "run_Completed": "bien",
     "run_CompletedWithViolations": "infracciones", "run_Failed": "falló", "run_Stopped": "parada",
-    "all_variants": "Todas las variantes", "worse_from": "peor más allá",
+    "all_variants": "Todas las variantes", "worse_from": "fin de lo habitual",
     "together": "Todas las características a la vez",
     "together_what": "Un clasificador distingue esta ejecución de la referencia con un área bajo la curva de {auc}; "
     "0,5 es azar.",

@@ -1,0 +1,28 @@
+"""Leave out of the console's process what it would import and never use; a visitor waits for each of them."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+
+def forget(names: Sequence[str]) -> None:
+    """Have whoever imports these packages from now on find that they are not installed."""
+    for name in names:
+        cast("Any", sys.modules).setdefault(name, None)
+
+
+@contextmanager
+def without(names: Sequence[str]) -> Generator[None]:
+    """Have packages that are imported meanwhile find that `names` are not installed, as they provide for."""
+    hidden = [name for name in names if name not in sys.modules]
+    forget(hidden)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
