@@ -8,11 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from farero_monitor.profile.dataset import Unread
 from farero_monitor.quality import jsonpath
+from farero_monitor.quality.captures import values_of
 from farero_monitor.quality.gather import QualityError, gather
 from farero_monitor.quality.sources import AttributeMissingError, Attributes, Source, batches
+from farero_monitor.readers.records import Half, rows_of
 
 
 def merged(
@@ -143,6 +147,21 @@ def test_merged_captures_of_every_form_are_read(tmp_path, record, names, expecte
     found, unread = rows(Source(tmp_path, "capture"), attributes(**{"truth": ""} | names))
 
     assert (found, unread.places) == (expected, [])
+
+
+cells = st.lists(st.text("ab1.\\-é ", max_size=4), min_size=1, max_size=4)
+
+
+@given(cells, st.integers(0, 3))
+def test_the_fast_way_to_a_value_is_the_exact_one(row, index):
+    half = Half(data=",".join(row), encoding="CSV", observedContentType="text/csv")
+    (exact,) = rows_of(half)
+
+    if index < len(exact):
+        assert values_of(half, str(index)) == [exact[index]]
+    else:
+        with pytest.raises(AttributeMissingError):
+            values_of(half, str(index))
 
 
 def test_captures_outside_the_window_are_left_out(tmp_path):
