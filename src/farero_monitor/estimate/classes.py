@@ -100,7 +100,7 @@ class Classes:
                 rows, lambda chosen: _first(answers.part(chosen).measure(p[None, chosen]))
             )
         for name, value in found.items():
-            own = spread(np.array([other[name] for other in others]))
+            own = heads.FEW * spread(np.array([other[name] for other in others]))
             error = math.sqrt(labels[name] * share + drawn[name] * (1 - share) + own)
             sampling = math.sqrt(self.unit[name] / rows + self.unit[name] / self.rows)
             sampling = max(sampling, 1.0 / min(rows, self.rows))

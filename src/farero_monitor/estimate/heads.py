@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Parts of the reference that are left out in turn.
 FOLDS = 8
+#: A variance told by eight parts has seven degrees of freedom: Student's t of 95 % is 2.365 then, not 1.96.
+FEW = (2.365 / 1.96) ** 2
 TREES = 60
 #: Standard errors by which the features must help.
 SURELY = 2.0

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from farero_monitor.profile.sketch import Floats
 
 FOLDS = 5
+#: A variance told by five parts has four degrees of freedom: Student's t of 95 % is 2.776 then, not 1.96.
+FEW = (2.776 / 1.96) ** 2
 TREES = 100
 #: Rows of a window of which something is said.
 LEAST_ROWS = 200
@@ -62,7 +64,7 @@ class Numbers:
         errors = np.var(found, axis=0) / made.rows * (1 - share)
         errors += np.array(self.around) * means**2 / made.rows * share
         others = np.array([expected(part, bins[there]).mean(axis=0) for part in self.parts])
-        errors += [spread(other) for other in others.T]
+        errors += [FEW * spread(other) for other in others.T]
         for name, value, error in metrics(means, errors):
             sampling = math.sqrt(self.unit[name] / made.rows + self.unit[name] / self.rows)
             told = figure(
