@@ -72,6 +72,20 @@ def capture(stage: Stage, endpoint: str, rows: list[str]) -> None:
     )
 
 
+def run_once(stage: Stage, name: str) -> dict[str, Any]:
+    """Have a schedule's definition look at the last hour, as "Run now" does; return the execution when it has ended."""
+    config = {
+        "ScheduleConfig": {
+            "ScheduleExpression": "NOW", "DataAnalysisStartTime": "-PT1H", "DataAnalysisEndTime": "-PT0H",
+        },
+        "MonitoringJobDefinitionName": name, "MonitoringType": "DataQuality",
+    }  # fmt: skip
+    stage.client("sagemaker").create_monitoring_schedule(
+        MonitoringScheduleName=f"{name}-now-1", MonitoringScheduleConfig=config
+    )
+    return stage.platform.wait(lambda: ran(stage, name), 90)[0]
+
+
 def ran(stage: Stage, name: str) -> list[dict[str, Any]]:
     """Return the executions asked for beside a schedule that have ended."""
     listed = stage.client("sagemaker").list_monitoring_executions(EndpointName=name)

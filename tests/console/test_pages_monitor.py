@@ -16,6 +16,7 @@ NAME = "console-drift"
 @pytest.fixture(scope="module")
 def watched(stage: Stage) -> Stage:
     drift.watch(stage, NAME)
+    drift.run_once(stage, NAME)
     return stage
 
 
@@ -38,7 +39,7 @@ def test_a_run_is_asked_for_and_its_verdict_appears(watched: Stage, told_by: Any
         assert any(one.startswith("/download?bucket=") and "report.html" in one for one in links)
         await person.open("/monitor", language="es")
         await person.sees("Deriva")
-        await person.sees("2 of 3 columns changed")
+        await person.sees("2 de 3 columnas cambiaron")
         assert not any("-now-" in one for one in person.texts), (
             "runs asked for stand beside their schedule"
         )
@@ -80,6 +81,16 @@ def test_an_endpoint_and_home_lead_to_its_drift(watched: Stage, told_by: Any) ->
     told_by(story)
 
 
+def test_a_schedule_without_runs_says_so(stage: Stage, told_by: Any) -> None:
+    drift.watch(stage, "console-new")
+
+    async def story(person: Person) -> None:
+        await person.open("/monitor/console-new")
+        await person.sees("It has not run yet.")
+
+    told_by(story)
+
+
 def test_a_schedule_that_is_not_there_is_told(told_by: Any) -> None:
     async def story(person: Person) -> None:
         await person.open("/monitor/no-such")
@@ -92,23 +103,13 @@ def test_a_schedule_that_is_not_there_is_told(told_by: Any) -> None:
 def test_a_report_that_somebody_broke_is_told_and_harms_nothing(stage: Stage, told_by: Any) -> None:
     name = "console-broken"
     drift.watch(stage, name)
-    bucket = stage.platform.bucket
+    done = drift.run_once(stage, name)
+    bucket, prefix = drift.place(stage, done)
+    stage.client("s3").put_object(
+        Bucket=bucket, Key=f"{prefix}/drift_report.json", Body=b'{"rows": []}'
+    )
 
     async def story(person: Person) -> None:
-        await person.open(f"/monitor/{name}")
-        await person.sees("It has not run yet.")
-        config = {
-            "ScheduleConfig": {"ScheduleExpression": "NOW", "DataAnalysisStartTime": "-PT1H", "DataAnalysisEndTime": "-PT0H"},
-            "MonitoringJobDefinitionName": name, "MonitoringType": "DataQuality",
-        }  # fmt: skip
-        stage.client("sagemaker").create_monitoring_schedule(
-            MonitoringScheduleName=f"{name}-now-1", MonitoringScheduleConfig=config
-        )
-        (done,) = await person.until(lambda: drift.ran(stage, name), 60)
-        _, prefix = drift.place(stage, done)
-        stage.client("s3").put_object(
-            Bucket=bucket, Key=f"{prefix}/drift_report.json", Body=b'{"rows": []}'
-        )
         await person.open(f"/monitor/{name}")
         await person.sees("drift_report.json: Expected")
         await person.sees("CompletedWithViolations")
