@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Severity = Literal["none", "notice", "warning", "critical"]
 ORDER: tuple[Severity, ...] = ("none", "notice", "warning", "critical")
 LEVEL = 0.01
+#: What pairs of columns get of that level, so that columns and pairs together stay below 2 % of false alarms.
+PAIRS = 0.5
 #: Level of the test of completeness, as it has no correction for many columns.
 COMPLETENESS_LEVEL = 0.001
 #: Share of missing values gained that matters, and that is critical.
@@ -159,7 +161,9 @@ def judge(  # noqa: PLR0913 - the last two have defaults
     _adjust(made, settings)
     if sample is not None:
         numbers = [column.name for column in made.columns if column.kind == "numbers"]
-        made.pairs = pairs.compare(profile.sample.table(), sample, numbers, settings.level)
+        made.pairs = pairs.compare(
+            profile.sample.table(), sample, numbers, settings.level * PAIRS
+        )  # fmt: skip
     _tell(made, settings, before, profile.answers)
     return made
 
