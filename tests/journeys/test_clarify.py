@@ -154,8 +154,7 @@ import datetime as dt, json, os, time
 import boto3, numpy as np
 from sagemaker import Session, clarify, get_execution_role
 from sagemaker.model_monitor import (
-    BiasAnalysisConfig, CronExpressionGenerator, EndpointInput, ExplainabilityAnalysisConfig, ModelBiasMonitor,
-    ModelExplainabilityMonitor,
+    CronExpressionGenerator, EndpointInput, ModelBiasMonitor, ModelExplainabilityMonitor,
 )
 
 session = Session()
