@@ -244,6 +244,7 @@ def later_pages(site: Site, browser: Browser, rounds: int) -> Iterator[tuple[str
         "log of an endpoint": (f"/logs?group={group}", ""),
         "storage": ("/storage", "sagemaker-us-east-1"),
         "alarms": ("/alarms", ""),
+        "drift": ("/monitor", ""),
         "access": ("/access", ""),
         "doctor": ("/doctor", ""),
     }
