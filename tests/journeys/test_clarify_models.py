@@ -217,3 +217,31 @@ def test_attributions_in_another_order_violate(folder, tmp_path):
     assert violation["description"] == f"Feature attribution drift {score} exceeds threshold 0.9"
     assert score < 0.6
     assert "The order of the features has changed" in (output / "report.html").read_text()
+
+
+def test_bias_and_attributions_together_of_a_regression(prices, shared_platform, folder, tmp_path):
+    booster, x, y, _ = prices
+    environ = folder(baseline=[[0, 0, 0]])
+    target = tmp_path / "processing/input/config/analysis_config.json"
+    told = json.loads(target.read_text()) | {
+        "label_values_or_threshold": [1.0],
+        "facet": [{"name_or_index": "age", "value_or_threshold": [0.5]}],
+    }
+    told["methods"] |= {
+        name: {"methods": "all"} for name in ("pre_training_bias", "post_training_bias")
+    }
+    target.write_text(json.dumps(told))
+
+    job.run(environ)
+
+    found = folder.read()
+    said, old = booster.predict(xgb.DMatrix(x)) > 1.0, x[:, 2] > 0.5
+    (group,) = found["post_training_bias_metrics"]["facets"]["age"]
+    (before,) = found["pre_training_bias_metrics"]["facets"]["age"]
+    after = {one["name"]: one["value"] for one in group["metrics"]}
+    assert group["value_or_threshold"] == f"(0.5, {x[:, 2].max()}]"
+    assert after["DPPL"] == pytest.approx(said[~old].mean() - said[old].mean())
+    dpl = next(one["value"] for one in before["metrics"] if one["name"] == "DPL")
+    assert dpl == pytest.approx((y > 1)[~old].mean() - (y > 1)[old].mean())
+    assert set(_global(found)) == set(NAMES[1:])
+    assert _left(shared_platform) == []
