@@ -195,7 +195,7 @@ ES = {
     "score_over_time": "Puntuación en el tiempo",
     "score_what": "Cuánto cambió frente a lo que importa: a partir de 1, importa.",
     "matters_from": "importa desde aquí", "missing_over_time": "Valores que faltan en el tiempo",
-    "records_over_time": "Registros de cada ejecución", "changed_over_time": "Características que cambiaron",
+    "records_over_time": "Registros de cada ejecución",
     "no_distribution": "Ninguno de los dos lados se puede dibujar.",
     "detectable": "se detectaría un desplazamiento desde {shift} sd",
     "state_same": "igual", "state_changed": "cambió", "state_not enough data": "faltan datos",
