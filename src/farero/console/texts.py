@@ -185,7 +185,7 @@ ES = {
     "executions": "Ejecuciones", "no_runs": "Aún no se ha ejecutado.", "records": "Registros",
     "records_low": "registros", "asked_for": "pedida", "page": "Informe (HTML)",
     "failed_run": "Esta ejecución falló:", "from_to": "De", "violations": "Infracciones: {count}",
-    "no_report": "No dejó ningún informe.", "findings": "Qué mirar", 
+    "no_report": "No dejó ningún informe.", "findings": "Qué mirar",
     "severity_critical": "crítico", "severity_warning": "advertencia", "severity_notice": "aviso",
     "severity_none": "nada ha cambiado", "finding_drift": "deriva", "finding_completeness": "valores que faltan",
     "finding_type": "tipo", "finding_missing column": "falta la columna", "finding_extra column": "columna de más",
