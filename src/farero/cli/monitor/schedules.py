@@ -86,13 +86,23 @@ def rm(endpoint: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Delete a schedule that `add` has made, and its definition; a run under way is let end before."""
+    """Delete a schedule that `add` has made, and its definition; a run under way is let end before.
+
+    The console's "Run now" leaves a schedule that ran once; a definition goes when no schedule uses it.
+    """
     sagemaker, clock = client("sagemaker"), SystemClock()
-    guarded(lambda: sagemaker.stop_monitoring_schedule(MonitoringScheduleName=name))
-    until = clock.now() + RUN_ENDS
-    while _is_running(name) and clock.now() < until:
-        clock.sleep(0.3)
-    guarded(lambda: sagemaker.delete_monitoring_schedule(MonitoringScheduleName=name))
+    listed = guarded(
+        lambda: sagemaker.list_monitoring_schedules(
+            MonitoringJobDefinitionName=name, MaxResults=100
+        )
+    )
+    beside = [one["MonitoringScheduleName"] for one in listed["MonitoringScheduleSummaries"]]
+    for one in (name, *(other for other in beside if other != name)):
+        guarded(lambda one=one: sagemaker.stop_monitoring_schedule(MonitoringScheduleName=one))
+        until = clock.now() + RUN_ENDS
+        while _is_running(one) and clock.now() < until:
+            clock.sleep(0.3)
+        guarded(lambda one=one: sagemaker.delete_monitoring_schedule(MonitoringScheduleName=one))
     guarded(lambda: sagemaker.delete_data_quality_job_definition(JobDefinitionName=name))
 
 
