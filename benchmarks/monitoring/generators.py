@@ -126,7 +126,10 @@ def real(flights=None, nannyml=None):
 def _flights(path):
     """Return winter's flights from New York and summer's."""
     with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as file:
-        options = csv.ConvertOptions(strings_can_be_null=True, null_values=["NA", ""])
+        options = csv.ConvertOptions(
+            strings_can_be_null=True, null_values=["NA", ""],
+            column_types=dict.fromkeys(("dep_delay", "arr_delay", "air_time"), pa.float64()),
+        )  # fmt: skip
         rows = csv.read_csv(file, convert_options=options)
     month = rows.column("month").to_numpy()
     kept = [
