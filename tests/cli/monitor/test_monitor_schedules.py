@@ -57,6 +57,14 @@ def test_a_schedule_judges_every_minute_rests_goes_on_and_is_removed(watch, rows
     assert flats.json("monitor", "stop", flats.name) == {"stopped": "farero-flats-minute"}
     assert flats.json("monitor", "show", flats.name)["schedules"][0]["status"] == "Stopped"
     assert flats.json("monitor", "start", flats.name)["started"] == "farero-flats-minute"
+    config = sagemaker.describe_monitoring_schedule(MonitoringScheduleName="farero-flats-minute")
+    now = {
+        "ScheduleExpression": "NOW", "DataAnalysisStartTime": "-PT1H", "DataAnalysisEndTime": "-PT0H",
+    }  # fmt: skip
+    sagemaker.create_monitoring_schedule(  # as the console's "Run now"
+        MonitoringScheduleName="farero-flats-minute-now-1",
+        MonitoringScheduleConfig={**config["MonitoringScheduleConfig"], "ScheduleConfig": now},
+    )
     assert flats.json("monitor", "rm", flats.name) == {"removed": "farero-flats-minute"}
     gone = flats.farero("monitor", "rm", flats.name, check=False)
     assert "E-NO-SCHEDULE  flats-minute has no schedule" in gone.stderr
