@@ -133,9 +133,9 @@ def shares(steps: Steps, edges: Floats) -> Floats:
 def detectable(count: int, count_reference: int, tests: int) -> float:
     """Return the shift of the mean, in standard deviations, that would be found 95 times of 100.
 
-    With a normal mean and a level of 0.01 shared among `tests`: (z(1 - 0.005/tests) + 1.645) sqrt(1/n + 1/m).
+    With a normal mean and a level of 0.006 shared among `tests`: (z(1 - 0.003/tests) + 1.645) sqrt(1/n + 1/m).
     """
-    return (_quantile(0.005 / max(1, tests)) + 1.645) * math.sqrt(
+    return (_quantile(0.003 / max(1, tests)) + 1.645) * math.sqrt(
         1.0 / count + 1.0 / count_reference
     )
 

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 Severity = Literal["none", "notice", "warning", "critical"]
 ORDER: tuple[Severity, ...] = ("none", "notice", "warning", "critical")
-LEVEL = 0.01
+LEVEL = 0.006
 #: What pairs of columns get of that level, so that columns and pairs together stay below 2 % of false alarms.
 PAIRS = 0.5
 #: Level of the test of completeness, as it has no correction for many columns.
-COMPLETENESS_LEVEL = 0.001
+COMPLETENESS_LEVEL = 0.0005
 #: Share of missing values gained that matters, and that is critical.
 COMPLETENESS_EFFECT = 0.01
 COMPLETENESS_BROKEN = 0.2
