@@ -30,8 +30,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from farero import processes
+from farero.app import gateway as composition
 from farero.app.core import system_app
-from farero.app.gateway import GatewayApp
 from farero.base.clock import SystemClock
 from farero.base.config import read_settings
 from farero.endpoints.invocations import Invocations
@@ -174,9 +174,9 @@ def gateway_main(model: str) -> int:
     """Be the gateway; `on` and `off` come by stdin, each answered with the CPU seconds used so far."""
     app = system_app(read_settings())
     put_endpoint(app, model)
-    gateway = GatewayApp(app)
+    gateway = composition.GatewayApp(app)
     room, real = gateway.rooms["sagemaker-runtime"], Timed(gateway.invocations)
-    processes.GatewayApp = lambda _: gateway
+    composition.GatewayApp = lambda _: gateway
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
     print(listening.getsockname()[1], flush=True)
