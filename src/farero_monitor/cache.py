@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -27,15 +28,23 @@ END = ".profile"
 ROWS = 4_000
 #: Profiles that outlive their files take no more.
 MOST_BYTES = 512 << 20
+_LENGTH = struct.Struct(">I")
+_LONGEST_HEAD = 4096
 
 
-class Kept(msgspec.Struct, array_like=True):
-    """What stands in such a file. `first` and `last`: times of records, empty where there are none."""
+class Head(msgspec.Struct, array_like=True):
+    """What such a file begins with, after its length. `first` and `last`: times of records, empty where none are."""
 
     key: bytes
     first: str
     last: str
-    profile: bytes
+
+
+class Kept(NamedTuple):
+    """A profile that holds: its file, and where in it the profile begins."""
+
+    path: Path
+    start: int
 
 
 def place(paths: Sequence[Path], source: Source, wanted: bytes) -> Path:
@@ -62,26 +71,32 @@ def key(paths: Sequence[Path], source: Source, *, windowed: bool) -> bytes:
 
 
 def find(paths: Sequence[Path], source: Source) -> Kept | None:
-    """Return what is kept of a file or a folder's files, None if nothing holds."""
+    """Return what is kept of a file or a folder's files, None if nothing holds; reads the head alone."""
     wants = source.options.wants
     for windowed in (False, True):
         try:
             wanted = key(paths, source, windowed=windowed)
             path = place(paths, source, wanted)
-            kept = msgspec.msgpack.decode(path.read_bytes(), type=Kept)
-        except (OSError, msgspec.MsgspecError):
+            with path.open("rb") as file:
+                (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+                head = msgspec.msgpack.decode(file.read(min(length, _LONGEST_HEAD)), type=Head)
+        except (OSError, struct.error, msgspec.MsgspecError):
             continue
-        inside = windowed or not kept.first or (wants(kept.first) and wants(kept.last))
-        if kept.key == wanted and inside:
-            return kept
+        inside = windowed or not head.first or (wants(head.first) and wants(head.last))
+        if head.key == wanted and inside:
+            return Kept(path, _LENGTH.size + length)
     return None
 
 
 def read(kept: Kept | None) -> Profile | None:
     """Return a kept profile; None if it is damaged or not there."""
+    if kept is None:
+        return None
     try:
-        return Profile.from_bytes(kept.profile) if kept is not None else None
-    except ValueError:
+        with kept.path.open("rb") as file:
+            file.seek(kept.start)
+            return Profile.from_bytes(file.read())
+    except (OSError, ValueError):
         return None
 
 
@@ -90,11 +105,11 @@ def write(paths: Sequence[Path], source: Source, profile: Profile) -> None:
     try:
         wanted = key(paths, source, windowed=bool(profile.outside))
         target = place(paths, source, wanted)
-        content = Kept(wanted, profile.first, profile.last, profile.to_bytes())
+        head = msgspec.msgpack.encode(Head(wanted, profile.first, profile.last))
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".")
         with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.msgpack.encode(content))
+            file.writelines((_LENGTH.pack(len(head)), head, profile.to_bytes()))
         Path(name).replace(target)
     except OSError:
         return

@@ -95,11 +95,12 @@ def _kept(
     for path in found:
         folders.setdefault(path.parent, []).append(path)
     whole = {folder: cache.find(paths, source) for folder, paths in folders.items()}
-    left = [
-        path
+    held = {
+        path: cache.find([path], source)
         for folder, paths in folders.items() if whole[folder] is None
-        for path in paths if cache.find([path], source) is None
-    ]  # fmt: skip
+        for path in paths
+    }  # fmt: skip
+    left = [path for path, kept in held.items() if kept is None]
     # a kept profile is one of a whole file
     parts = [Part(path, names=_header(path, source)) for path in left]
     fresh, new = _profiles(source, parts, workers, rows, alike=True), {*left}
@@ -109,7 +110,7 @@ def _kept(
             continue
         made = Profile(sample=sample)
         for path in paths:
-            profile = next(fresh) if path in new else cache.read(cache.find([path], source))
+            profile = next(fresh) if path in new else cache.read(held.get(path))
             if profile is None:  # damaged, or removed just now
                 profile = profile_part(source, Part(path, names=_header(path, source)), rows)
                 new.add(path)

@@ -114,20 +114,11 @@ class JobCommands:
             raise Invalid(
                 f"CheckpointConfig.LocalPath '{spec.checkpoint_path}' must lie below /opt/ml/"
             )
-        self._check_bucket(spec.output_uri, "OutputDataConfig.S3OutputPath")
+        check_bucket(self._objects, spec.output_uri, "OutputDataConfig.S3OutputPath")
         if spec.checkpoint_uri is not None:
-            self._check_bucket(spec.checkpoint_uri, "CheckpointConfig.S3Uri")
+            check_bucket(self._objects, spec.checkpoint_uri, "CheckpointConfig.S3Uri")
         for channel in spec.channels:
             self._check_data(channel, spec.role_arn)
-
-    def _check_bucket(self, uri: str, member: str) -> None:
-        bucket, _ = parse_s3_uri(uri)
-        try:
-            next(iter(self._objects.list(bucket, "")), None)
-        except NotFound as error:
-            raise Invalid(
-                f"Could not find the bucket '{bucket}' of {member}. Create it first: aws s3 mb s3://{bucket}"
-            ) from error
 
     def _check_data(self, channel: Channel, role_arn: str) -> None:
         """Look for data at once, as SageMaker does, with its words."""
@@ -165,9 +156,20 @@ class ProcessingCommands(JobCommands):
         for entry in (*spec.inputs, *spec.outputs):
             processing.inside(Path("/"), entry.local_path)
         for output in spec.outputs:
-            self._check_bucket(output.s3_uri, f"ProcessingOutput {output.name}")
+            check_bucket(self._objects, output.s3_uri, f"ProcessingOutput {output.name}")
         for entry in spec.inputs:
             self._check_data(
                 Channel(name=entry.name, s3_uri=entry.s3_uri, data_type=entry.data_type),
                 spec.role_arn,
             )
+
+
+def check_bucket(objects: ObjectStore, uri: str, member: str) -> None:
+    """Raise Invalid, naming the member of the request, if the bucket of `uri` is not there."""
+    bucket, _ = parse_s3_uri(uri)
+    try:
+        next(iter(objects.list(bucket, "")), None)
+    except NotFound as error:
+        raise Invalid(
+            f"Could not find the bucket '{bucket}' of {member}. Create it first: aws s3 mb s3://{bucket}"
+        ) from error

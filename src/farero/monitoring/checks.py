@@ -14,6 +14,7 @@ import msgspec
 from farero.base.arns import parse_s3_uri
 from farero.base.errors import Conflict, DomainError, Invalid, NotFound
 from farero.jobs import processing
+from farero.jobs.commands import check_bucket
 from farero.monitoring import captured, columns
 from farero.monitoring.sources import Sources
 from farero.records.job import FINISHED, JobSpec
@@ -57,10 +58,10 @@ class Checks:
             where = self._sources.place(plan, live=True)
         except NotFound as error:
             raise Invalid(str(error)) from error
-        self._check_bucket(f"s3://{where.bucket}", "the captured data")
-        self._check_bucket(plan.output_uri, "MonitoringOutputs")
+        check_bucket(self._objects, f"s3://{where.bucket}", "the captured data")
+        check_bucket(self._objects, plan.output_uri, "MonitoringOutputs")
         if plan.ground_truth_uri:
-            self._check_bucket(plan.ground_truth_uri, "GroundTruthS3Input")
+            check_bucket(self._objects, plan.ground_truth_uri, "GroundTruthS3Input")
         for uri, member in (
             (plan.config_uri, "ConfigUri"),
             (plan.preprocessor, "RecordPreprocessorSourceUri"),
@@ -163,12 +164,3 @@ class Checks:
             if next(iter(self._objects.list(bucket, f"{key.rstrip('/')}/")), None) is not None:
                 return  # a folder stands for the one file in it
         raise Invalid(f"Could not find {uri} of {member}.")
-
-    def _check_bucket(self, uri: str, member: str) -> None:
-        bucket, _ = parse_s3_uri(uri)
-        try:
-            next(iter(self._objects.list(bucket, "")), None)
-        except NotFound as error:
-            raise Invalid(
-                f"Could not find the bucket '{bucket}' of {member}. Create it first: aws s3 mb s3://{bucket}"
-            ) from error

@@ -11,6 +11,7 @@ from farero.work import outbox
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from sqlalchemy import Connection
 
@@ -19,50 +20,45 @@ if TYPE_CHECKING:
 
 def tell_execution(db: Connection, schedule: Schedule, execution: Execution) -> None:
     """Tell an execution's status."""
-    if not outbox.is_heard(db):
-        return
-    outbox.event(
-        db,
-        queue=f"monitoring/{schedule.name}",
-        source="aws.sagemaker",
-        detail_type="SageMaker Monitoring Execution State Change",
-        detail={
-            "MonitoringScheduleName": schedule.name,
-            "MonitoringScheduleArn": schedule.arn,
-            "MonitoringExecutionStatus": execution.status.value,
-            "MonitoringType": execution.kind.value,
-            "EndpointName": execution.endpoint or None,
-            "ScheduledTime": _millis(execution.scheduled_at),
-            "StartTime": _millis(execution.start),
-            "EndTime": _millis(execution.end),
-            "ProcessingJobArn": execution.job_arn or None,
-            "FailureReason": execution.failure_reason,
-        },
-        resources=[schedule.arn],
-        now=execution.modified_at,
-    )
+    detail = {
+        "MonitoringExecutionStatus": execution.status.value,
+        "MonitoringType": execution.kind.value,
+        "EndpointName": execution.endpoint or None,
+        "ScheduledTime": _millis(execution.scheduled_at),
+        "StartTime": _millis(execution.start),
+        "EndTime": _millis(execution.end),
+        "ProcessingJobArn": execution.job_arn or None,
+        "FailureReason": execution.failure_reason,
+    }
+    _tell(db, schedule, "Execution", detail, execution.modified_at)
 
 
 def tell_alert(db: Connection, schedule: Schedule, alert: Alert) -> None:
     """Tell an alert's status."""
+    detail = {
+        "MonitoringAlertName": alert.name,
+        "AlertStatus": alert.status.value,
+        "DatapointsToAlert": alert.datapoints,
+        "EvaluationPeriod": alert.period,
+        "EndpointName": schedule.endpoint or None,
+    }
+    _tell(db, schedule, "Alert", detail, alert.modified_at)
+
+
+def _tell(
+    db: Connection, schedule: Schedule, what: str, detail: Mapping[str, object], at: dt.datetime
+) -> None:
     if not outbox.is_heard(db):
         return
+    named = {"MonitoringScheduleName": schedule.name, "MonitoringScheduleArn": schedule.arn}
     outbox.event(
         db,
         queue=f"monitoring/{schedule.name}",
         source="aws.sagemaker",
-        detail_type="SageMaker Monitoring Alert State Change",
-        detail={
-            "MonitoringScheduleName": schedule.name,
-            "MonitoringScheduleArn": schedule.arn,
-            "MonitoringAlertName": alert.name,
-            "AlertStatus": alert.status.value,
-            "DatapointsToAlert": alert.datapoints,
-            "EvaluationPeriod": alert.period,
-            "EndpointName": schedule.endpoint or None,
-        },
+        detail_type=f"SageMaker Monitoring {what} State Change",
+        detail={**named, **detail},
         resources=[schedule.arn],
-        now=alert.modified_at,
+        now=at,
     )
 
 

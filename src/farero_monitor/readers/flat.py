@@ -65,14 +65,14 @@ def _by_lines(  # noqa: PLR0913, PLR0917
 def parquet_tables(path: Path, groups: Sequence[int] | None = None) -> Iterator[Any]:
     """Yield the row groups of a Parquet file, typed as they are stored."""
     with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
+        schema, metadata = file.schema_arrow, file.metadata
     texts = [
         name
         for name, kind in zip(schema.names, schema.types, strict=True)
         if pa.types.is_string(kind)
     ]
     # a dictionary is counted by the places in it; a column that has none in the file is given one
-    with pq.ParquetFile(path, read_dictionary=texts) as file:
+    with pq.ParquetFile(path, read_dictionary=texts, metadata=metadata) as file:
         yield from file.iter_batches(_ROWS, row_groups=groups, use_threads=False)
 
 
