@@ -71,7 +71,11 @@ class Site:
         self.data = folder / "data"
         self.port, self.console = free_port(), free_port()
         self.environ = {
-            **os.environ,
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if name != "PYTHONDONTWRITEBYTECODE"
+            },
             "FARERO_DATA_DIR": str(self.data),
             "FARERO_PORT": str(self.port),
             "FARERO_CONSOLE_PORT": str(self.console),

@@ -35,7 +35,7 @@ def main() -> int:
 def measure(folder: Path, times: dict[str, list[float]]) -> None:
     """Start a fresh Farero, run `farero try`, stop it; add what each step took."""
     environ = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "FARERO_DATA_DIR": str(folder / "data"),
         "FARERO_PORT": str(free_port()),
         "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),

@@ -23,9 +23,13 @@ def main() -> int:
     python = str(target / "bin" / "python")
     run(python, "-m", "pip", "install", "-q", "--upgrade", "uv>=0.5")
     print("installing Farero and its tools …", flush=True)
-    return run(
-        python, "-m", "uv", "pip", "install", "-q", "--python", python, "-e", ".", "--group", "dev"
-    )  # fmt: skip
+    install = (python, "-m", "uv", "pip", "install", "-q", "--python", python)
+    if (
+        sys.dont_write_bytecode
+    ):  # nobody would keep it later: each process would compile everything anew
+        run(*install, "--compile-bytecode", "-e", ".", "--group", "dev")
+        return run(python, "-m", "compileall", "-q", "src")
+    return run(*install, "-e", ".", "--group", "dev")
 
 
 def make_environment(target: Path) -> None:
