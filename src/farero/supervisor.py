@@ -36,6 +36,8 @@ log = logging.getLogger("farero.supervisor")
 
 TICK_S = 0.5
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 5.0
+#: The longest pause of one that had been ready: its start works, and callers wait for it.
+READY_BACKOFF_S = 0.5
 #: A child that lived as long starts again at once when it dies.
 QUICK_DEATH_S = 5.0
 #: Files of the data directory that models and jobs see empty, as they do keys and spool.
@@ -56,7 +58,9 @@ class Supervisor:
         self._commands = commands
         self._selector = selectors.DefaultSelector()
         secrets = [settings.data_dir / name for name in SECRET]
-        self._children = Children(hidden=(settings.keys_dir, settings.spool_dir, *secrets))
+        self._children = Children(
+            self._selector, hidden=(settings.keys_dir, settings.spool_dir, *secrets)
+        )
         self._listening: socket.socket | None = None
         self._console: socket.socket | None = None
         self._port = settings.port
@@ -199,8 +203,9 @@ class Supervisor:
     def _schedule(self, name: str, why: object, *, served: bool = False) -> None:
         """Start a process again after a pause that grows. served: it had been ready, so its start works."""
         wait = self._backoff.get(name, FIRST_BACKOFF_S)
-        if served and time.monotonic() - self._born[name] >= QUICK_DEATH_S:
-            wait = FIRST_BACKOFF_S
+        if served:
+            is_quick = time.monotonic() - self._born[name] < QUICK_DEATH_S
+            wait = min(wait, READY_BACKOFF_S) if is_quick else FIRST_BACKOFF_S
         self._due[name] = time.monotonic() + wait
         self._backoff[name] = min(wait * 2, LONGEST_BACKOFF_S)
         log.warning("%s ended (%s); again in %.2f s", name, why, wait)
@@ -232,6 +237,7 @@ class Supervisor:
                     self._children.stop(child.spec.name, 0.0)
             return
         log.info("supervisor ending: %s", why)
+        self._children.refuse_forks()
         self._requests.release(NotReady("Farero", "", "Farero is ending"))
         self._due.clear()
         self._drain = list(DRAIN)
@@ -258,7 +264,7 @@ class Supervisor:
 
     # -- what is asked over the control socket
 
-    def _do(self, request: Mapping[str, Value]) -> Value:  # noqa: PLR0911 - one line an operation
+    def _do(self, request: Mapping[str, Value]) -> Value:  # noqa: PLR0911, PLR0912 - one line an operation
         """Do one operation of `farero.compute.control.Control` or `LocalCompute`."""
         children = self._children
         match request["op"]:
@@ -280,6 +286,8 @@ class Supervisor:
                 return children.stop(request["name"], request["grace_s"])
             case "forget":
                 return children.forget(request["name"])
+            case "keep":
+                return children.zygotes.keep(map(control.zygote_from_wire, request["zygotes"]))
             case "shutdown":
                 return self._begin_drain("asked to")
             case "info":

@@ -12,6 +12,10 @@ def main(arguments: list[str]) -> int:
         from farero_container.serve import run as serve
 
         return serve.main()
+    if name == "zygote" and len(arguments) == 2:
+        from farero_container.serve import zygote
+
+        return zygote.main(arguments[1])
     if name == "train":
         from farero_container.train import run as train
 

@@ -37,7 +37,8 @@ class Domain:
     """Everything that an endpoint needs, wired as `app.py` does it."""
 
     def __init__(self, supervisor):
-        self.settings = Settings(data_dir=supervisor.data_dir)
+        # What stands for the framework imports nothing, so there is nothing to fork from.
+        self.settings = Settings(data_dir=supervisor.data_dir, zygotes=False)
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.clock = SystemClock()
         self.store = Store(f"sqlite:///{self.settings.data_dir / 'test.db'}")

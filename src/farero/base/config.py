@@ -50,6 +50,12 @@ class Settings:
     capture_publish_s: float = 1.0
     #: How far model and job processes are kept apart: `process` or `none`.
     isolation: str = "process"
+    #: Fork replicas of the built-in frameworks from a process that has the framework imported; else each starts afresh.
+    zygotes: bool = True
+    #: Seconds without a request after which a serverless endpoint has no process any more.
+    serverless_idle_s: float = 300.0
+    #: Longest a request waits for a sleeping serverless endpoint before it is told to come again (503).
+    serverless_wait_s: float = 50.0
     #: Port of the web console, which starts when somebody connects; 0 turns it off.
     console_port: int = 4748
     #: Mail server for SNS's e-mail: `smtp://user:password@host:587` (STARTTLS where offered), `smtps://…`; empty: none.

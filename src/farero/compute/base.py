@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from farero.records.compute import ProcessSpec, ProcessStatus, ProcessUsage
+    from collections.abc import Iterable
+
+    from farero.records.compute import ProcessSpec, ProcessStatus, ProcessUsage, Zygote
 
 
 class Compute(Protocol):
@@ -29,6 +31,13 @@ class Compute(Protocol):
 
     def forget(self, name: str) -> None:
         """Drop what is remembered of a process that has exited."""
+        ...
+
+    def keep(self, zygotes: Iterable[Zygote]) -> None:
+        """Have these ready to fork from, now and until told otherwise, and end all others.
+
+        Where processes cannot be forked from others this does nothing.
+        """
         ...
 
     def usage(self, prefix: str = "") -> list[ProcessUsage]:

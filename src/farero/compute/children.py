@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING
 
 from farero.base.clock import SystemClock
 from farero.base.errors import Invalid
-from farero.compute import enter, logfiles, processes
+from farero.compute import enter, logfiles, processes, zygotes
 from farero.compute.lifeline import Lifeline
+from farero.compute.zygotes import Zygotes
 from farero.records.compute import ProcessSpec, ProcessStatus
 
 if TYPE_CHECKING:
+    import selectors
     from pathlib import Path
+
+    from farero.compute.zygotes import Asked
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +64,14 @@ class Child:
 class Children:
     """Every child of this process, running or remembered."""
 
-    def __init__(self, *, level: str = enter.PLAIN, hidden: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        *,
+        level: str = enter.PLAIN,
+        hidden: tuple[Path, ...] = (),
+    ) -> None:
+        """selector: is waited on by the caller, who then calls what is registered with each socket."""
         self.level = level
         self._hidden = hidden
         self._clock = SystemClock()
@@ -70,6 +81,15 @@ class Children:
         self._running: dict[int, Child] = {}
         self._by_name: dict[str, Child] = {}
         self._ended: dict[str, ProcessStatus] = {}
+        #: Ended before there was a process; told with the next ones that have.
+        self._never_ran: list[Child] = []
+        self.zygotes = Zygotes(
+            selector,
+            start=lambda spec, passed: self.start(spec, passed=passed, is_trusted=True),
+            stop=lambda name: self.stop(name, 0.0),
+            adopt=self._adopt,
+            fall_back=self._fall_back,
+        )
 
     def open(self) -> None:
         """Start the lifeline; call before the first `start`."""
@@ -104,8 +124,18 @@ class Children:
         """
         if spec.name in self._by_name:
             return self._by_name[spec.name].status
+        if spec.name in self.zygotes.asked:
+            return self.status(spec.name)
         if not spec.argv:
             raise Invalid(f"process '{spec.name}' has no program to run")
+        if self.zygotes.ask(spec, self._clock.now()):
+            self._ended.pop(spec.name, None)
+            return self.status(spec.name)
+        return self._start_afresh(spec, passed=passed, is_trusted=is_trusted)
+
+    def _start_afresh(
+        self, spec: ProcessSpec, *, passed: int | None = None, is_trusted: bool = False
+    ) -> ProcessStatus:
         output = logfiles.open_for(spec.log_path)
         try:
             child = self._fork(spec, output, passed, is_trusted=is_trusted)
@@ -120,11 +150,13 @@ class Children:
         """Say how `name` is; `unknown` if it was never started or is forgotten."""
         if name in self._by_name:
             return self._by_name[name].status
+        if asked := self.zygotes.asked.get(name):
+            return ProcessStatus(name=name, state="running", started_at=asked.started_at)
         return self._ended.get(name) or ProcessStatus(name=name, state="unknown")
 
     def list(self, prefix: str = "") -> list[ProcessStatus]:
         """Return all whose name begins with `prefix`, by name."""
-        names = sorted({*self._by_name, *self._ended})
+        names = sorted({*self._by_name, *self._ended, *self.zygotes.asked})
         return [self.status(name) for name in names if name.startswith(prefix)]
 
     def running(self, prefix: str = "") -> list[Child]:
@@ -153,6 +185,8 @@ class Children:
 
     def stop(self, name: str, grace_s: float | None = None) -> None:
         """Send SIGTERM to the child's group and remember when to kill; a shorter grace wins."""
+        if asked := self.zygotes.cancel(name):
+            self._note_never_ran(asked)
         if (child := self._by_name.get(name)) is None:
             return
         grace_s = child.spec.grace_s if grace_s is None else grace_s
@@ -171,7 +205,8 @@ class Children:
 
     def reap(self) -> list[Child]:
         """Collect every child that has ended and kill what it left behind; the status says how it ended."""
-        ended: list[Child] = []
+        ended = [self._end(child, -signal.SIGTERM) for child in self._never_ran]
+        self._never_ran.clear()
         with contextlib.suppress(ChildProcessError):
             # WNOWAIT: the pid stays taken until the group has been killed, so no stranger can be hit.
             while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
@@ -181,6 +216,7 @@ class Children:
                 _, status = os.waitpid(found.si_pid, 0)
                 if child:
                     ended.append(self._end(child, os.waitstatus_to_exitcode(status)))
+                    self.zygotes.ended(child.spec.name)
                 elif found.si_pid == self._lifeline.pid:
                     log.warning("lifeline ended; starting another", extra={"pid": found.si_pid})
                     self._lifeline.start()
@@ -202,8 +238,14 @@ class Children:
             default=None,
         )
 
+    def refuse_forks(self) -> None:
+        """Begin nothing more by way of a zygote; what was asked of one counts as stopped."""
+        for asked in self.zygotes.close():
+            self._note_never_ran(asked)
+
     def check_limits(self) -> None:
         """Kill what uses too much memory or too many processes; cut logs that have grown too long."""
+        self.zygotes.check()
         for path in {child.spec.log_path for child in self._by_name.values()}:
             logfiles.cut(path)
         is_crowded = processes.count() > self._count_at_start + MOST_PROCESSES
@@ -238,17 +280,7 @@ class Children:
     def _fork(
         self, spec: ProcessSpec, output: int, passed: int | None, *, is_trusted: bool
     ) -> Child:
-        entry = enter.Entry(
-            argv=spec.argv,
-            env=spec.env,
-            cwd=spec.cwd,
-            output=output,
-            passed=passed,
-            level=enter.PLAIN if is_trusted else self.level,
-            opt_ml=spec.opt_ml,
-            hidden=self._hidden,
-            is_trusted=is_trusted,
-        )
+        entry = self._entry(spec, output, passed, is_trusted=is_trusted)
         parent = os.getpid()
         read, write = os.pipe()
         pid = os.fork()
@@ -265,6 +297,58 @@ class Children:
         )
         return Child(spec=spec, status=status, pid=pid, namespace=self._pin(pid))
 
+    def _entry(
+        self, spec: ProcessSpec, output: int, passed: int | None = None, *, is_trusted: bool = False
+    ) -> enter.Entry:
+        return enter.Entry(
+            argv=spec.argv,
+            env=spec.env,
+            cwd=spec.cwd,
+            output=output,
+            passed=passed,
+            level=enter.PLAIN if is_trusted else self.level,
+            opt_ml=spec.opt_ml,
+            hidden=self._hidden,
+            is_trusted=is_trusted,
+        )
+
+    def _adopt(self, asked: Asked, pid: int) -> None:
+        """Take a fork of a zygote as a child; its parent we are already."""
+        spec = asked.spec
+        found = processes.find(pid)
+        if found is None or found.parent != os.getpid():  # it has died at once
+            self._fall_back(asked)
+            return
+        self._lifeline.add(pid)
+        namespaces: list[int] = []
+        try:
+            namespaces = enter.make_namespaces(self._entry(spec, -1))
+            if reason := zygotes.go(asked.talk, namespaces, ENTER_WITHIN_S):
+                log.warning(reason, extra={"name_of_process": spec.name})
+        except OSError as error:
+            log.warning("fork cannot go on: %s", error, extra={"name_of_process": spec.name})
+        for one in namespaces[:-1]:
+            os.close(one)
+        status = ProcessStatus(
+            name=spec.name, state="running", pid=pid, started_at=asked.started_at
+        )
+        child = Child(
+            spec=spec, status=status, pid=pid, namespace=namespaces[-1] if namespaces else -1
+        )
+        self._running[pid] = self._by_name[spec.name] = child
+        self._lifeline.add(pid)  # again: now its namespace can be pinned
+
+    def _fall_back(self, asked: Asked) -> None:
+        try:
+            self._start_afresh(asked.spec)
+        except (OSError, Invalid) as error:
+            log.warning("cannot start: %s", error, extra={"name_of_process": asked.spec.name})
+            self._note_never_ran(asked)
+
+    def _note_never_ran(self, asked: Asked) -> None:
+        status = ProcessStatus(name=asked.spec.name, state="running", started_at=asked.started_at)
+        self._never_ran.append(Child(spec=asked.spec, status=status, pid=0, namespace=-1))
+
     def _pin(self, pid: int) -> int:
         if processes.mount_namespace(pid) not in (0, self._own_namespace):
             with contextlib.suppress(OSError):
@@ -272,7 +356,7 @@ class Children:
         return -1
 
     def _end(self, child: Child, code: int) -> Child:
-        del self._by_name[child.spec.name]
+        self._by_name.pop(child.spec.name, None)
         if child.namespace >= 0:
             os.close(child.namespace)
         logfiles.cut(child.spec.log_path)

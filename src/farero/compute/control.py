@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from farero.base.errors import Conflict, DomainError, Invalid, NotFound, NotReady
-from farero.records.compute import ProcessSpec, ProcessStatus
+from farero.records.compute import ProcessSpec, ProcessStatus, Zygote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +90,7 @@ def spec_to_wire(spec: ProcessSpec) -> dict[str, Value]:
         "memory_bytes": spec.memory_bytes,
         "wake": spec.wake,
         "grace_s": spec.grace_s,
+        "zygote": None if spec.zygote is None else zygote_to_wire(spec.zygote),
     }
 
 
@@ -105,7 +106,24 @@ def spec_from_wire(wire: Mapping[str, Value]) -> ProcessSpec:
         memory_bytes=wire["memory_bytes"],
         wake=wire["wake"],
         grace_s=wire["grace_s"],
+        zygote=None if wire.get("zygote") is None else zygote_from_wire(wire["zygote"]),
     )
+
+
+def zygote_to_wire(zygote: Zygote) -> dict[str, Value]:
+    """Return `zygote` as JSON values."""
+    return {
+        "name": zygote.name,
+        "argv": list(zygote.argv),
+        "env": dict(zygote.env),
+        "log_path": str(zygote.log_path),
+    }
+
+
+def zygote_from_wire(wire: Mapping[str, Value]) -> Zygote:
+    """Return the zygote that `zygote_to_wire` wrote."""
+    log_path = Path(wire["log_path"])
+    return Zygote(name=wire["name"], argv=tuple(wire["argv"]), env=wire["env"], log_path=log_path)
 
 
 def status_to_wire(status: ProcessStatus) -> dict[str, Value]:

@@ -101,6 +101,41 @@ def isolation_level() -> str:
     return level if os.waitpid(pid, 0)[1] == 0 else PLAIN
 
 
+def make_namespaces(entry: Entry) -> list[int]:
+    """Return open descriptors of the namespaces that `entry` asks for, to be entered in this order; none for `PLAIN`.
+
+    A short-lived child makes them; they live on for as long as somebody is in them or holds a descriptor.
+    Raises OSError if the host does not let it.
+    """
+    if entry.level == PLAIN:
+        return []
+    parent = os.getpid()
+    done_read, done_write = os.pipe()
+    stay_read, stay_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(stay_write)
+            _leave_parent()
+            _die_with(parent)
+            _isolate(entry)
+            os.write(done_write, b"+")
+            os.read(stay_read, 1)
+        finally:
+            os._exit(0)
+    os.close(done_write)
+    os.close(stay_read)
+    try:
+        if not os.read(done_read, 1):
+            raise OSError("no namespace could be made")
+        kinds = ("user", "mnt") if entry.level == USER_MOUNTS else ("mnt",)
+        return [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
+    finally:
+        os.close(stay_write)
+        os.close(done_read)
+        os.waitpid(pid, 0)
+
+
 def be_subreaper() -> None:
     """Make orphaned grandchildren children of this process, so that they can be seen and ended."""
     _check(_libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from farero.compute import usage
-from farero.compute.control import Control, spec_to_wire, status_from_wire
+from farero.compute.control import Control, spec_to_wire, status_from_wire, zygote_to_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from farero.records.compute import ProcessSpec, ProcessStatus, ProcessUsage
+    from farero.records.compute import ProcessSpec, ProcessStatus, ProcessUsage, Zygote
 
 
 class LocalCompute:
@@ -47,6 +48,10 @@ class LocalCompute:
     def forget(self, name: str) -> None:
         """Drop what is remembered of a process; of one that still runs, as soon as it ends."""
         self._control.call("forget", name=name)
+
+    def keep(self, zygotes: Iterable[Zygote]) -> None:
+        """Have these ready to fork from, now and until told otherwise, and end all others."""
+        self._control.call("keep", zygotes=[zygote_to_wire(one) for one in zygotes])
 
     def usage(self, prefix: str = "") -> list[ProcessUsage]:
         """Return what each running process whose name begins with `prefix` takes, its descendants included.

@@ -54,6 +54,8 @@ class Prepared:
     version_asked: str
     #: E.g. `xgboost 3.0.5`.
     runs: str
+    #: Nothing but the framework is installed for it, so its replicas can be forked from a process that has imported it.
+    is_plain: bool = False
     #: Lines for the endpoint's log.
     warnings: tuple[str, ...] = ()
 
@@ -99,6 +101,7 @@ class Preparer:
             framework=image.framework,
             version_asked=image.version,
             runs=runs,
+            is_plain=found.how != "layered",
             warnings=_warnings(image, runs, found.framework_version),
         )
 

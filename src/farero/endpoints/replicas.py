@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import shutil
@@ -9,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from farero.endpoints.commands import KIND
-from farero.records.compute import ProcessSpec
+from farero.records.compute import ProcessSpec, Zygote
 from farero.records.endpoint import Replica
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ SOURCE = "input/source"
 LAST_LINES = 20
 #: More of a log or a report than this is never read.
 READ_LIMIT_BYTES = 64 * 1024
+#: Frameworks that `farero_container zygote` knows.
+FORKED = ("xgboost", "sklearn", "pytorch")
 #: Requests in flight get their full time before a stopped replica is killed.
 STOP_GRACE_S = 65.0
 
@@ -105,6 +108,28 @@ class Replicas:
             memory_bytes=memory * 1024 * 1024 if memory else None,
             wake=f"{KIND} {endpoint.name}",
             grace_s=STOP_GRACE_S,
+            zygote=self.zygote(prepared),
+        )
+
+    def zygote(self, prepared: Prepared) -> Zygote | None:
+        """Return what replicas of a variant may be forked from; None if they need a fresh process."""
+        if not self._settings.zygotes or not prepared.is_plain or prepared.framework not in FORKED:
+            return None
+        container, framework = str(self._container_path()), prepared.framework
+        kind = hashlib.sha256(f"{prepared.python}\0{container}".encode()).hexdigest()[:8]
+        return Zygote(
+            name=f"zygote/{framework}-{kind}",
+            argv=(str(prepared.python), "-u", "-m", "farero_container", "zygote", framework),
+            env={
+                "PATH": _path(prepared),
+                "LANG": "C.UTF-8",
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONPATH": container,
+                "OMP_NUM_THREADS": "1",
+                "MKL_NUM_THREADS": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+            },
+            log_path=self._settings.logs_dir / "zygotes" / f"{framework}.log",
         )
 
     def say(self, replica: Replica, line: str) -> None:
@@ -150,7 +175,7 @@ class Replicas:
         if prepared.source_dir is not None:
             users["SAGEMAKER_SUBMIT_DIRECTORY"] = str(prepared.source_dir)
         return {
-            "PATH": f"{prepared.python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": _path(prepared),
             "HOME": str(base),
             "TMPDIR": str(base / "tmp"),
             "LANG": "C.UTF-8",
@@ -171,6 +196,10 @@ class Replicas:
             "FARERO_FRAMEWORK": prepared.framework,
             "FARERO_FRAMEWORK_VERSION": prepared.version_asked,
         }
+
+
+def _path(prepared: Prepared) -> str:
+    return f"{prepared.python.parent}:/usr/local/bin:/usr/bin:/bin"
 
 
 def ping(socket_path: str) -> int | None:

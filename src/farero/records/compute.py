@@ -12,6 +12,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Zygote:
+    """A process that has imported what others of its kind begin with, and from which they are forked."""
+
+    #: Unique; two that would import the same in the same Python have one name, e.g. `zygote/xgboost-1f09ab`.
+    name: str
+    argv: tuple[str, ...]
+    #: The whole environment of the process.
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    log_path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSpec:
     """What to run; plain data, so that it can cross a socket as JSON."""
 
@@ -31,6 +43,8 @@ class ProcessSpec:
     wake: str = ""
     #: Seconds between SIGTERM and SIGKILL on stop.
     grace_s: float = 30.0
+    #: Where the process may be forked from, in place of running `argv` anew; it does what `argv` would do.
+    zygote: Zygote | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
