@@ -21,15 +21,43 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from farero.endpoints.replicas import ping
+
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 SEED = int(os.environ.get("FARERO_CHAOS_SEED", random.randrange(10**6)))
+#: The long form: half a minute of load at 200 requests a second for each test, and what takes an hour.
+NIGHTLY = os.environ.get("FARERO_NIGHTLY") == "1"
+#: Random moments at which each fault happens.
+KILLS = 20
 FEATURES = 4
+#: Starts quickly and answers with its input turned round, so that no two answers are alike.
+TURNS_ROUND = b"""
+def model_fn(model_dir): return None
+def input_fn(data, content_type): return data
+def predict_fn(data, model): return data[::-1]
+def output_fn(prediction, accept): return prediction, "text/csv"
+"""
 
 
 @pytest.fixture(scope="session")
 def seed():
     """What chance is made of; every message shows it."""
     return SEED
+
+
+@pytest.fixture
+def chance(request):
+    """Chance that FARERO_CHAOS_SEED repeats, test by test; the seed is in the test's output."""
+    print("FARERO_CHAOS_SEED", SEED)  # noqa: T201 - the way to see this again
+    return random.Random(f"{SEED} {request.node.name}")
+
+
+def moments(chance, count=KILLS):
+    """Wait a random while, `count` times: the moments are what is tested. Spread over 30 s in the long form."""
+    longest = 60.0 / count if NIGHTLY else 0.3
+    for number in range(count):
+        threading.Event().wait(chance.uniform(0.0, longest))
+        yield number
 
 
 def pack(files):
@@ -70,26 +98,26 @@ class RequestError(Exception):
 class RawCaller:
     """One keep-alive connection, signed requests, no retry: every failure shows as it is."""
 
-    def __init__(self, platform, endpoint):
+    def __init__(self, platform):
         self._address = ("127.0.0.1", platform.port)
-        self._path = f"/endpoints/{endpoint}/invocations"
-        self._url = platform.url + self._path
+        self._url = platform.url
         owner = platform.owner
         session = botocore.session.Session()
         session.set_credentials(owner["access_key_id"], owner["secret_access_key"])
         self._auth = SigV4Auth(session.get_credentials(), "sagemaker", "us-east-1")
         self._connection = None
 
-    def call(self, body):
+    def call(self, endpoint, body):
         """Return the answer's bytes. Raises RequestError."""
-        request = AWSRequest("POST", self._url, {"Content-Type": "text/csv"}, body)
+        path = f"/endpoints/{endpoint}/invocations"
+        request = AWSRequest("POST", self._url + path, {"Content-Type": "text/csv"}, body)
         self._auth.add_auth(request)
         began = time.monotonic()
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(*self._address, timeout=30)
                 self._connection.connect()
-            self._connection.request("POST", self._path, body, dict(request.headers))
+            self._connection.request("POST", path, body, dict(request.headers))
             answer = self._connection.getresponse()
             payload = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -112,16 +140,15 @@ class RawCaller:
 class BotoCaller:
     """boto3 with its standard retries, as most programs have them."""
 
-    def __init__(self, platform, endpoint):
+    def __init__(self, platform):
         self._client = platform.client("sagemaker-runtime", retries={"mode": "standard"})
-        self._endpoint = endpoint
 
-    def call(self, body):
+    def call(self, endpoint, body):
         """Return the answer's bytes. Raises RequestError."""
         began = time.monotonic()
         try:
             answer = self._client.invoke_endpoint(
-                EndpointName=self._endpoint, ContentType="text/csv", Body=body
+                EndpointName=endpoint, ContentType="text/csv", Body=body
             )
             return answer["Body"].read()
         except (ClientError, BotoCoreError) as error:
@@ -135,24 +162,31 @@ class BotoCaller:
 class Load:
     """Requests from several connections at a steady rate; no two have the same body.
 
-    `answered` holds (body, answer, seconds); `failed` holds RequestError; `sent` every body.
+    `endpoint` may be changed at any time. `answered` holds (body, answer, seconds); `failed` holds RequestError;
+    `sent` every body, and whom it was sent to.
     """
 
     def __init__(
         self, platform, endpoint, *, connections=8, rate=120.0, caller=RawCaller, total=None
     ):
-        self.sent, self.answered, self.failed = [], [], []
-        self._draw = np.random.default_rng(SEED + id(self) % 1000)
+        self.endpoint = endpoint
+        self.sent, self.answered, self.failed = {}, [], []
+        if NIGHTLY and total is None:
+            connections, rate = 2 * connections, 200.0 * connections / 8
+        self._draw = np.random.default_rng([SEED, *endpoint.encode()])
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._left = total
         self._pause = connections / rate
-        callers = [caller(platform, endpoint) for _ in range(connections)]
+        callers = [caller(platform) for _ in range(connections)]
         self._threads = [threading.Thread(target=self._run, args=(one,)) for one in callers]
 
     def __enter__(self):
         for thread in self._threads:
             thread.start()
         return self
+
+    def __len__(self):
+        return len(self._threads)
 
     def __exit__(self, *_):
         if self._left is None:
@@ -170,7 +204,7 @@ class Load:
         self._stop.set()
 
     def wait_for_more(self, count, seconds=30):
-        """Return once `count` further requests were answered."""
+        """Return once `count` further requests were answered, whoever they were for."""
         wanted, deadline = len(self.answered) + count, time.monotonic() + seconds
         while len(self.answered) < wanted:
             assert time.monotonic() < deadline, (self.faults[-3:], len(self.answered))
@@ -184,14 +218,14 @@ class Load:
                 self._left -= 1
             row = self._draw.random(FEATURES, dtype=np.float32)
             body = ",".join(repr(float(value)) for value in row).encode()
-            self.sent.append(body)
+            self.sent[body] = self.endpoint
             return body
 
     def _run(self, caller):
         while not self._stop.is_set() and (body := self._next_body()) is not None:
             began = time.monotonic()
             try:
-                answer = caller.call(body)
+                answer = caller.call(self.sent[body], body)
                 self.answered.append((body, answer, time.monotonic() - began))
             except RequestError as failure:
                 self.failed.append(failure)
@@ -246,13 +280,36 @@ class Bench:
         self.wait_status(name, "InService")
         return name
 
+    def deploy_script(self, names, count=1, script=TURNS_ROUND):
+        """Bring endpoints into service that share one model, a script."""
+        config = self.config(names[0], self.model(names[0], {"code/inference.py": script}), count)
+        for name in names:
+            self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        for name in names:
+            self.wait_status(name, "InService", 60)
+        return names
+
+    def remove(self, names):
+        """Delete endpoints and see them gone."""
+        for name in names:
+            self.sagemaker.delete_endpoint(EndpointName=name)
+        for name in names:
+            self.platform.wait(lambda name=name: not self.pids("replica", name))
+
     def status(self, endpoint):
         """Return EndpointStatus."""
         return self.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
 
     def wait_status(self, endpoint, status, seconds=30):
-        """Wait for a status."""
-        self.platform.wait(lambda: self.status(endpoint) == status, seconds)
+        """Wait for a status, or end with what the endpoint says of itself."""
+
+        def stands():
+            found = self.sagemaker.describe_endpoint(EndpointName=endpoint)
+            is_lost = found["EndpointStatus"] == "Failed" != status
+            assert not is_lost, (found["FailureReason"], f"seed {SEED}")
+            return found["EndpointStatus"] == status
+
+        self.platform.wait(stands, seconds)
 
     def load(self, endpoint, **how):
         """Return load on an endpoint, for a with block."""
@@ -274,11 +331,23 @@ class Bench:
                 return [pid for name, pid in running.items() if name.startswith(prefix)]
         return [info["pid"], *running.values()]
 
-    def kill(self, part, endpoint=""):
+    def kill(self, part, endpoint="", *, chance=random):
         """Kill one such process by -9; return its pid."""
-        victim = random.choice(self.platform.wait(lambda: self.pids(part, endpoint)))
+        victim = chance.choice(self.platform.wait(lambda: self.pids(part, endpoint)))
         os.kill(victim, signal.SIGKILL)
         return victim
+
+    def ready(self, endpoint):
+        """Return the pids of the endpoint's replicas that answer /ping."""
+        info = self.platform.control.info()
+        running = [one for one in info["processes"] if one["state"] == "running"]
+        sockets = self.platform.data_dir / "run" / "r"
+        return [
+            one["pid"]
+            for one in running
+            if one["name"].startswith(f"endpoint/{endpoint}/")
+            and ping(str(sockets / f"{one['name'].split('/')[3]}.sock")) == 200
+        ]
 
     def expect(self, body):
         """Return what the model itself says to a body, as the container writes it."""
@@ -306,7 +375,10 @@ class Bench:
         A gateway that dies between a record and its reply leaves a record whose client has no answer.
         """
         answered = collections.Counter(
-            (body, answer) for load in loads for body, answer, _ in load.answered
+            (body, answer)
+            for load in loads
+            for body, answer, _ in load.answered
+            if load.sent[body] == endpoint
         )
         self.platform.wait(lambda: len(self.captured(endpoint)) >= answered.total(), seconds)
         found = collections.Counter(self.captured(endpoint))
@@ -316,9 +388,10 @@ class Bench:
             assert not extra, f"{extra.total()} too many, seed {SEED}"
         assert {body for body, _ in extra} <= {body for load in loads for body in load.sent}
 
-    def check_answers(self, load):
-        """See that each answer is the model's own for just this request."""
-        wrong = [(b, a) for b, a, _ in load.answered if a.strip() != self.expect(b)]
+    def check_answers(self, load, expect=None):
+        """See that each answer is the model's own for just this request. expect: body → answer."""
+        expect = expect or self.expect
+        wrong = [(b, a) for b, a, _ in load.answered if a.strip() != expect(b)]
         assert not wrong, (wrong[:3], SEED)
 
 
