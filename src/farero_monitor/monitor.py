@@ -148,6 +148,7 @@ def judge(  # noqa: PLR0913 - all but the first two have defaults
     )  # fmt: skip
     more = _together(found, judged, baseline.sample)
     more |= _estimated(found, judged, baseline.estimator)
+    more |= _by_sagemaker(found, baseline)
     calibrated = baseline.constraints.method == "Calibrated"
     violations = checks.check(
         found, baseline.constraints, baseline.references, drift=not calibrated
@@ -177,6 +178,12 @@ def _together(found: Profile, judged: verdict.Verdict, sample: Any) -> dict[str,
         facts = {"pairs": pairs, "auc": told.auc}
         verdict.add(judged, [verdict.finding("notice", "together", "", "together", **facts)])
     return {"together": {**asdict(told), "changed": told.changed}}
+
+
+def _by_sagemaker(found: Profile, baseline: Baseline) -> dict[str, Any]:
+    """Return the distances that SageMaker's own rule goes by, of every column that it compares."""
+    measured = checks.measure(found, baseline.constraints, baseline.references)
+    return {"sagemaker": {name: asdict(one) for name, one in measured.items()}} if measured else {}
 
 
 def _estimated(

@@ -47,6 +47,49 @@ def test_a_run_is_asked_for_and_its_verdict_appears(watched: Stage, told_by: Any
     told_by(story)
 
 
+def test_sagemakers_own_verdict_stands_beside_and_the_alert_goes_by_it(
+    watched: Stage, told_by: Any
+) -> None:
+    async def story(person: Person) -> None:
+        await person.open(f"/monitor/{NAME}")
+        await person.sees("By SageMaker's own rules")
+        assert (await person.sees("Baseline drift distance: ")).endswith("exceeds threshold: 0.1")
+        pills = [one for one in person.texts if one.endswith((" > 0.1", " ≤ 0.1"))]
+        assert len(pills) == 3, person.texts  # a distance for each feature, far or not
+        assert sum(one.endswith(" > 0.1") for one in pills) == 2
+        await person.sees("raised while 1 of the last 1 runs found violations")
+        await person.sees("It was never raised.")
+        await person.open(f"/monitor/{NAME}-now-1")
+        await person.sees("in alert")
+        await person.open(f"/monitor/{NAME}-now-1", language="es")
+        await person.sees("en alerta")
+        await person.sees("Según las reglas de SageMaker")
+
+    told_by(story)
+
+
+def test_a_schedule_whose_alert_is_raised_is_marked_in_the_list(stage: Stage, told_by: Any) -> None:
+    name = "console-once"
+    drift.watch(stage, name)
+    alone = f"{name}-alone"
+    config = stage.client("sagemaker").describe_monitoring_schedule(MonitoringScheduleName=name)
+    now = {
+        "ScheduleExpression": "NOW", "DataAnalysisStartTime": "-PT1H", "DataAnalysisEndTime": "-PT0H",
+    }  # fmt: skip
+    stage.client("sagemaker").create_monitoring_schedule(
+        MonitoringScheduleName=alone,
+        MonitoringScheduleConfig={**config["MonitoringScheduleConfig"], "ScheduleConfig": now},
+    )
+
+    async def story(person: Person) -> None:
+        await person.until(lambda: drift.ran(stage, name), 60)
+        await person.open("/monitor")
+        await person.sees(alone)
+        await person.sees("in alert")
+
+    told_by(story)
+
+
 def test_a_schedule_is_stopped_and_started(watched: Stage, told_by: Any) -> None:
     def status() -> str:
         found = watched.client("sagemaker").describe_monitoring_schedule(

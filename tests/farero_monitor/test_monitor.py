@@ -103,6 +103,26 @@ def test_the_same_traffic_raises_nothing_and_the_summers_does(data, tmp_path):
     assert summer.verdict.sentence in html
 
 
+def test_the_report_has_sagemakers_distance_of_every_column_far_or_not(data, tmp_path):
+    baseline = Baseline.of_folder(data / "baseline")
+    config = baseline.constraints.content["monitoring_config"]["distribution_constraints"]
+    config["comparison_threshold"] = config["categorical_comparison_threshold"] = 0.05
+    made = judge(Source(data / "summer.csv", "csv"), baseline, tmp_path / "out")
+
+    report = json.loads((tmp_path / "out" / "drift_report.json").read_text())["sagemaker"]
+    assert [*report] == COLUMNS
+    assert {one["kind"] for one in report.values()} == {"Numerical", "Categorical"}
+    assert {one["threshold"] for one in report.values()} == {0.05}
+    drifted = {
+        one.feature_name: one.description
+        for one in made.violations
+        if one.constraint_check_type == "baseline_drift_check"
+    }
+    assert {name for name, one in report.items() if one["exceeds"]} == {*drifted}
+    assert all(f"distance: {report[name]['value']} exceeds" in drifted[name] for name in drifted)
+    assert 0 < len(drifted) < len(COLUMNS)
+
+
 def reference(tmp_path, **columns):
     pa.csv.write_csv(pa.table(columns), tmp_path / "train.csv")
     take_baseline(Source(tmp_path / "train.csv", "csv"), tmp_path / "baseline")

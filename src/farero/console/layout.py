@@ -102,7 +102,7 @@ def pill(state: str, text: str = "") -> None:
     """Add a state, in the colour that it has everywhere; text: what it says, if not its own name."""
     kind = {
         "InService": "ok", "Completed": "ok", "OK": "ok", "Active": "ok", "Scheduled": "ok",
-        "Failed": "bad", "ALARM": "bad", "OutOfService": "bad",
+        "Failed": "bad", "ALARM": "bad", "OutOfService": "bad", "InAlert": "bad",
         "Stopped": "idle", "INSUFFICIENT_DATA": "idle",
     }.get(state, "busy")  # fmt: skip
     words(text or state).classes(f"f-pill f-{kind}")

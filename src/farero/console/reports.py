@@ -46,6 +46,15 @@ class Column(msgspec.Struct, frozen=True):
     missing: float | None = None
 
 
+class Far(msgspec.Struct, frozen=True):
+    """How far SageMaker's own rule finds a column from its baseline; of ChiSquared a p value, which is far if small."""
+
+    value: float
+    threshold: float
+    exceeds: bool = False
+    is_p: bool = False
+
+
 class Texts(msgspec.Struct, frozen=True):
     """A report's texts in another language, in their order."""
 
@@ -70,6 +79,8 @@ class Report(msgspec.Struct, frozen=True):
     estimated: Any = None
     #: Whether all columns at once differ.
     together: Any = None
+    #: Columns by name; empty in older reports, and where nothing is compared.
+    sagemaker: dict[str, Far] = {}
     spanish: Texts = field(default_factory=Texts)
 
     def sentence_in(self, language: str) -> str:
@@ -211,6 +222,17 @@ class Violation(msgspec.Struct, frozen=True):
     feature_name: str = ""
     constraint_check_type: str = ""
     description: str = ""
+    #: Of model quality, of bias, and of attributions.
+    metric_name: str = ""
+    facet: str = ""
+    facet_value: str = ""
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is about: a column, a metric, or a metric of a group."""
+        group = f"{self.facet} {self.facet_value}".strip() or self.label
+        return self.feature_name or " ".join(filter(None, [self.metric_name, group]))
 
 
 class Violations(msgspec.Struct, frozen=True):
@@ -225,9 +247,9 @@ def report(body: bytes) -> Report:
 
 
 def violations(body: bytes) -> list[Finding]:
-    """Read `constraint_violations.json`, for where there is no report. Raises UnreadableError."""
+    """Read `constraint_violations.json`. Raises UnreadableError."""
     return [
-        Finding("warning", one.constraint_check_type, one.feature_name, one.description)
+        Finding("warning", one.constraint_check_type, one.name, one.description)
         for one in _decoded(body, Violations, VIOLATIONS).violations
     ]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from farero.console.data import Cloud
-    from farero.console.reports import Statistics
+    from farero.console.reports import Finding, Statistics
 
 Json = dict[str, Any]
 #: Executions whose reports are looked at.
@@ -77,6 +77,9 @@ class Runs:
     cloud: Cloud
     _left: OrderedDict[str, _Left] = field(default_factory=OrderedDict[str, _Left])
     _profiles: OrderedDict[str, Statistics] = field(default_factory=OrderedDict[str, "Statistics"])
+    _broken: OrderedDict[str, list[Finding]] = field(
+        default_factory=OrderedDict[str, "list[Finding]"]
+    )
     _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(6))
 
     async def of(self, schedule: str, endpoint: str = "", most: int = MOST) -> list[Run]:
@@ -121,6 +124,25 @@ class Runs:
             self._profiles[key] = found
             while len(self._profiles) > _KEPT_STATISTICS:
                 self._profiles.popitem(last=False)
+        return found
+
+    async def violations(self, run: Run) -> list[Finding] | None:
+        """Return what SageMaker's rules found in an execution; None where its file is not there or cannot be read."""
+        if not run.place:
+            return None
+        key = f"{run.job} {run.place}"
+        found = self._broken.get(key)
+        if found is None:
+            try:
+                body = await self.cloud.read(
+                    f"{run.place}/{reports.VIOLATIONS}", reports.MOST_BYTES
+                )
+                found = await asyncio.to_thread(reports.violations, body)
+            except (UnavailableError, UnreadableError):
+                return None
+            self._broken[key] = found
+            while len(self._broken) > _KEPT_STATISTICS:
+                self._broken.popitem(last=False)
         return found
 
     async def _look(self, job: str) -> _Left:

@@ -104,6 +104,13 @@ EN = {
     "together": "All features at once",
     "together_what": "A classifier tells this run from the baseline with an area under the curve of {auc}; "
     "0.5 is chance.",
+    "alerts": "Alert", "alert_InAlert": "in alert", "alert_OK": "quiet", "alert_never": "It was never raised.",
+    "alert_rule": "raised while {count} of the last {of} runs found violations",
+    "by_sagemaker": "By SageMaker's own rules", "check": "Check", "description": "What it says",
+    "by_sagemaker_what": "They decide whether a run ends with violations, and the alert goes by that; "
+    "what is said above knows chance from change.",
+    "by_sagemaker_none": "No violation.", "sagemaker_distance": "SageMaker's distance",
+    "sagemaker_distance_what": "SageMaker's distance is a violation above its limit, whatever the number of records.",
     "shadow": "shadow",
 }  # fmt: skip
 ES = {
@@ -216,6 +223,15 @@ ES = {
     "together": "Todas las características a la vez",
     "together_what": "Un clasificador distingue esta ejecución de la referencia con un área bajo la curva de {auc}; "
     "0,5 es azar.",
+    "alerts": "Alerta", "alert_InAlert": "en alerta", "alert_OK": "tranquila",
+    "alert_never": "Nunca se ha disparado.",
+    "alert_rule": "se dispara mientras {count} de las últimas {of} ejecuciones encuentren infracciones",
+    "by_sagemaker": "Según las reglas de SageMaker", "check": "Comprobación", "description": "Qué dice",
+    "by_sagemaker_what": "Deciden si una ejecución acaba con infracciones, y la alerta se guía por eso; "
+    "lo dicho arriba distingue el azar del cambio.",
+    "by_sagemaker_none": "Ninguna infracción.", "sagemaker_distance": "Distancia de SageMaker",
+    "sagemaker_distance_what": "La distancia de SageMaker es una infracción por encima de su límite, sean cuantos sean "
+    "los registros.",
     "shadow": "sombra",
 }  # fmt: skip
 

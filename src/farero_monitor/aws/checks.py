@@ -156,31 +156,66 @@ def distance(
     return "Categorical", gap
 
 
-def _drift(
+@dataclass(frozen=True, slots=True)
+class Far:
+    """How far SageMaker's own rule finds a column from its baseline."""
+
+    #: Numerical or Categorical.
+    kind: str
+    #: A distance; of ChiSquared a p value, of which a small one is far.
+    value: float
+    threshold: float
+    exceeds: bool
+    is_p: bool = False
+
+
+def far(
     column: Column, reference: Reference, constraints: Constraints, feature: Mapping[str, Any]
-) -> list[Violation]:
+) -> Far | None:
+    """Measure a column by the method and the threshold of its constraints; None where nothing is compared."""
     if constraints.distribution(feature, "perform_comparison", "Enabled") != "Enabled":
-        return []
+        return None
     method = constraints.distribution(feature, "comparison_method", "Robust")
     categorical = constraints.distribution(feature, "categorical_drift_method", "LInfinity")
     threshold = float(constraints.distribution(feature, "comparison_threshold", 0.1))
     measured = distance(column, reference, str(method), str(categorical))
     if measured is None:
-        return []
+        return None
     kind, value = measured
     if kind == "Categorical":
         threshold = float(
             constraints.distribution(feature, "categorical_comparison_threshold", threshold)
         )
         if categorical == "ChiSquared":
-            # the threshold is one for p: a small p is far
-            if 1.0 - value >= threshold:
-                return []
-            text = f"Baseline drift p-value: {1.0 - value} is below threshold: {threshold}"
-            return [Violation(column.name, "baseline_drift_check", text)]
-    if value <= threshold:
+            return Far(kind, 1.0 - value, threshold, 1.0 - value < threshold, is_p=True)
+    return Far(kind, value, threshold, value > threshold)
+
+
+def measure(
+    profile: Profile, constraints: Constraints, references: Mapping[str, Reference]
+) -> dict[str, Far]:
+    """Return how far each column is, by its name: also of those that are not far enough for a violation."""
+    found: dict[str, Far] = {}
+    for feature in constraints.features:
+        column, reference = profile.columns.get(feature["name"]), references.get(feature["name"])
+        if column is None or reference is None:
+            continue
+        if (made := far(column, reference, constraints, feature)) is not None:
+            found[column.name] = made
+    return found
+
+
+def _drift(
+    column: Column, reference: Reference, constraints: Constraints, feature: Mapping[str, Any]
+) -> list[Violation]:
+    found = far(column, reference, constraints, feature)
+    if found is None or not found.exceeds:
         return []
-    text = f"Baseline drift distance: {value} exceeds threshold: {threshold}"
+    text = (
+        f"Baseline drift p-value: {found.value} is below threshold: {found.threshold}"
+        if found.is_p
+        else f"Baseline drift distance: {found.value} exceeds threshold: {found.threshold}"
+    )
     return [Violation(column.name, "baseline_drift_check", text)]
 
 

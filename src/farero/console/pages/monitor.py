@@ -11,7 +11,7 @@ from nicegui import ui
 
 from farero.console.data import UnavailableError
 from farero.console.layout import button, card, frame, heading, pill, table, words
-from farero.console.pages import monitor_figures
+from farero.console.pages import monitor_alerts, monitor_figures
 from farero.console.pages.asking import attempt
 from farero.console.pages.live import live
 from farero.console.pages.monitor_figures import moment, severity, storage_file
@@ -42,7 +42,7 @@ def register(cloud: Cloud) -> None:
                 found = await schedules(cloud)
                 last = await newest_of(runs, [one["MonitoringScheduleName"] for one in found])
                 told = await asyncio.gather(*(_config(cloud, configs, one) for one in found))
-                return found, told, last
+                return found, told, last, await monitor_alerts.raised(cloud)
 
             await live(read, lambda found: _list(t, *found), _EVERY_S)
 
@@ -58,13 +58,22 @@ def register(cloud: Cloud) -> None:
                 done = await runs.of(name, found.get("EndpointName", ""))
                 shown = _shown(done, run)
                 detail = await monitor_figures.detail(runs, shown, feature) if shown else None
-                return found, done, shown, detail
+                broken = await runs.violations(shown) if shown else None
+                return (
+                    found,
+                    done,
+                    shown,
+                    detail,
+                    broken,
+                    await monitor_alerts.of_schedule(cloud, name),
+                )
 
-            def draw(found: tuple[Json, list[Run], Run | None, monitor_figures.Detail]) -> None:
-                schedule, done, shown, detail = found
+            def draw(found: Any) -> None:
+                schedule, done, shown, detail, broken, alerts = found
                 _state(cloud, t, schedule, done)
                 if shown is not None:
-                    monitor_figures.draw(t, name, shown, done, detail)
+                    monitor_figures.draw(t, name, shown, done, detail, broken)
+                monitor_alerts.draw_alerts(t, alerts, moment)
                 _executions(t, name, done, shown)
 
             await live(read, draw)
@@ -145,7 +154,11 @@ async def _config(cloud: Cloud, kept: dict[tuple[str, object], Json], one: Json)
 
 
 def _list(
-    t: dict[str, str], found: list[Json], told: Sequence[Json], last: dict[str, list[Run]]
+    t: dict[str, str],
+    found: list[Json],
+    told: Sequence[Json],
+    last: dict[str, list[Run]],
+    raised: set[str],
 ) -> None:
     now = datetime.now(UTC)
     rows: list[list[Any]] = []
@@ -158,7 +171,7 @@ def _list(
             _last(t, done),
             (endpoint, f"/endpoints/{quote(endpoint, safe='')}") if endpoint else "",
             t.get(f"monitors_{summary.get('MonitoringType', '')}", summary.get("MonitoringType", "")),
-            lambda state=summary["MonitoringScheduleStatus"]: pill(state),
+            lambda state=summary["MonitoringScheduleStatus"], alert=name in raised: _status(t, state, alert),
             _when(moment(done[0].at) if done else t["never"]),
             _when(moment(upcoming) if upcoming else ""),
         ])  # fmt: skip
@@ -167,6 +180,12 @@ def _list(
             t["name"], t["verdict"], t["endpoint"], t["type"], t["status"], t["last_run"], t["next_run"],
         ]  # fmt: skip
         table(heads, rows, f"{t['empty']}  farero monitor add")
+
+
+def _status(t: dict[str, str], state: str, alert: bool) -> None:  # noqa: FBT001 - drawn from a row
+    pill(state)
+    if alert:
+        pill("InAlert", t["alert_InAlert"])
 
 
 def _when(text: str) -> Any:

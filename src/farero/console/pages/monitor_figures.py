@@ -17,6 +17,7 @@ from farero.console import compare
 from farero.console.charts import Series, Threshold, chart, lines, told
 from farero.console.data import UnavailableError
 from farero.console.layout import card, heading, table, words
+from farero.console.pages.monitor_alerts import distance, draw_violations
 from farero.console.pages.monitor_quality import draw_quality
 from farero.console.plots import sparkline
 from farero.console.reports import STATISTICS, UnreadableError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from farero.console.compare import Bar, Histogram
-    from farero.console.reports import Column, Report, Side
+    from farero.console.reports import Column, Finding, Report, Side
     from farero.console.runs import Run, Runs
 
 SEVERITIES = ("critical", "warning", "notice")
@@ -77,10 +78,11 @@ def by_change(report: Report) -> list[Column]:
     )
 
 
-def draw(
-    t: dict[str, str], schedule: str, run: Run, done: Sequence[Run], detail: Detail | None
-) -> None:
-    """Draw what a run found; done: all runs, newest first."""
+def draw(  # noqa: PLR0913, PLR0917 - a page is about as much
+    t: dict[str, str], schedule: str, run: Run, done: Sequence[Run], detail: Detail | None,
+    broken: Sequence[Finding] | None = None,
+) -> None:  # fmt: skip
+    """Draw what a run found; done: all runs, newest first; broken: what SageMaker's rules found."""
     _verdict(t, run, done)
     report = run.report
     if report is None:
@@ -91,6 +93,7 @@ def draw(
     if detail is not None:
         _feature(t, detail, past)
     _features(t, schedule, run, past)
+    draw_violations(t, report, broken)
 
 
 def severity(t: dict[str, str], name: str) -> None:
@@ -273,10 +276,13 @@ def _features(t: dict[str, str], schedule: str, run: Run, past: Sequence[Run]) -
     if report is None or not report.columns:
         return
     heads = [t["feature"], t["verdict"], t["score"], t["changes"], t["missing"]]
+    heads += [t["sagemaker_distance"]] if report.sagemaker else []
     rows = [_row(t, schedule, run, report, one, past) for one in by_change(report)[:_MOST_ROWS]]
     with card():
         heading(t["features"])
         words(t["score_what"]).classes("f-dim f-small")
+        if report.sagemaker:
+            words(t["sagemaker_distance_what"]).classes("f-dim f-small")
         table(heads, rows, t["empty"])
         if len(report.columns) > _MOST_ROWS:
             words(t["only_first"].format(count=_MOST_ROWS)).classes("f-dim f-small")
@@ -314,6 +320,7 @@ def _row(  # noqa: PLR0913, PLR0917 - a row is about as much
         scored,
         lambda: words(reasons).classes("f-told" if reasons else ""),
         missing,
+        *([distance(t, report.sagemaker.get(column.name))] if report.sagemaker else []),
     ]
 
 
