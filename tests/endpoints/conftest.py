@@ -17,6 +17,7 @@ from farero.endpoints.lifecycle import EndpointLifecycle
 from farero.endpoints.preparing import Preparer
 from farero.endpoints.replicas import Replicas
 from farero.endpoints.router import Router, RoutingStamp
+from farero.endpoints.serverless import WAKE, Demand, Used
 from farero.endpoints.upkeep import PREPARE, Workplace
 from farero.objects.local import LocalObjects
 from farero.store import endpoints as rows
@@ -72,11 +73,16 @@ class Domain:
                 replicas=Replicas(self.settings, container_path=lambda: PROGRAM),
                 shipper=LogShipper(self.store, self.clock),
                 stamp=self.stamp,
+                demand=Demand(Used(self.settings.run_dir / "serverless"), self.clock, idle_s=300.0),
                 poke=self.poke,
                 measured=self.measured.append,
             )
         )
-        handlers = {"endpoint.reconcile": lifecycle.reconcile, PREPARE: lifecycle.prepare}
+        handlers = {
+            "endpoint.reconcile": lifecycle.reconcile,
+            PREPARE: lifecycle.prepare,
+            WAKE: lifecycle.wake,
+        }
         self.worker = Worker(self.store, self.clock, handlers)
         self.ear = WakeSocket(self.socket_path, self.put)
         with self.store.begin() as db:

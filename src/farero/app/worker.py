@@ -12,6 +12,7 @@ from farero.endpoints.lifecycle import EndpointLifecycle
 from farero.endpoints.preparing import Preparer
 from farero.endpoints.publish import CapturePublisher
 from farero.endpoints.replicas import Replicas
+from farero.endpoints.serverless import WAKE, Demand, Used
 from farero.endpoints.upkeep import PREPARE, Workplace
 from farero.jobs import hosts
 from farero.jobs.algorithm_metrics import AlgorithmMetrics
@@ -85,6 +86,9 @@ class WorkerApp:
                 ),
                 shipper=self.shipper,
                 stamp=app.stamp,
+                demand=Demand(
+                    Used(settings.run_dir / "serverless"), clock, idle_s=settings.serverless_idle_s
+                ),
                 poke=app.poke,
                 measured=self.resources.add,
             )
@@ -147,6 +151,7 @@ class WorkerApp:
             {
                 "endpoint.reconcile": self.endpoints.reconcile,
                 PREPARE: self.endpoints.prepare,
+                WAKE: self.endpoints.wake,
                 "job.reconcile": self.jobs.reconcile,
                 PROCESSING: self.processing.reconcile,
                 MONITORING: self.monitoring.turn,
@@ -164,6 +169,7 @@ class WorkerApp:
             Tick(name="logs", every_s=0.3, run=self.shipper.ship_due),
             Tick(name="notifications", every_s=300.0, run=self.deliverer.forget_old),
             Tick(name="queues", every_s=60.0, run=app.queues.forget_expired),
+            Tick(name="zygotes", every_s=5.0, run=self.endpoints.keep_zygotes),
             Tick(name="models", every_s=3600.0, run=self.endpoints.sweep_models),
             Tick(name="uploads", every_s=3600.0, run=self.collect_uploads),
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),

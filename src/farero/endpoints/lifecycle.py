@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from farero.endpoints import events, failures, fleets
 from farero.endpoints.commands import KIND
-from farero.endpoints.upkeep import GaveUp, Upkeep
+from farero.endpoints.upkeep import PREPARE, GaveUp, Upkeep
 from farero.records.endpoint import EndpointStatus, Fleet, Replica, ReplicaState, process_prefix
 from farero.store import endpoints as rows
 from farero.store import tags as tag_rows
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from farero.endpoints.upkeep import Workplace
+    from farero.records.compute import Zygote
     from farero.records.endpoint import Endpoint, Variant
     from farero.records.work import WorkItem
 
@@ -55,15 +56,25 @@ class EndpointLifecycle:
         self._store, self._clock, self._compute = place.store, place.clock, place.compute
         self._upkeep = Upkeep(place)
         self._busy: set[str] = set()
+        #: Claims of those that are busy which came in meanwhile.
+        self._again: set[str] = set()
+        #: What the replicas of each endpoint are forked from.
+        self._zygotes: dict[str, tuple[Zygote, ...]] = {}
         self._lock = threading.Lock()
 
     def reconcile(self, item: WorkItem) -> None:
         """Take one turn for the endpoint `item.key`."""
-        self._once(item, lambda: self._turn(item.key))
+        self._once(f"{KIND} {item.key}", lambda: self._turn(item.key))
+
+    def wake(self, item: WorkItem) -> None:
+        """Note what a gateway asks for, and take a turn at once; `item.key` is `<endpoint>/<variant>/<replicas>`."""
+        name, variant, replicas = item.key.split("/")
+        self._place.demand.ask(name, variant, int(replicas))
+        self._once(f"{KIND} {name}", lambda: self._turn(name))
 
     def prepare(self, item: WorkItem) -> None:
         """Fetch and make what one variant needs; `item.key` is `<endpoint>/<generation>/<variant>`."""
-        self._once(item, lambda: self._prepare(item.key))
+        self._once(f"{item.kind} {item.key}", lambda: self._prepare(item.key))
 
     def resume(self) -> int:
         """Give every endpoint a turn; for the start of the worker."""
@@ -77,20 +88,22 @@ class EndpointLifecycle:
         """Remove the files of models that no endpoint has and no replica looks into."""
         self._upkeep.sweep_models()
 
-    def _once(self, item: WorkItem, work: Callable[[], None]) -> None:
-        """Do `work` unless an earlier lease of the same item is still at it; then look again later."""
-        claim = f"{item.kind} {item.key}"
+    def _once(self, claim: str, work: Callable[[], None]) -> None:
+        """Do `work` unless somebody is at it for the same claim; who is then does it once more."""
         with self._lock:
             is_busy = claim in self._busy
-            self._busy.add(claim)
+            (self._again if is_busy else self._busy).add(claim)
         if is_busy:
-            self._place.put(item.kind, item.key, self._clock.now() + LOOK_AGAIN)
             return
         try:
             work()
         finally:
             with self._lock:
                 self._busy.discard(claim)
+                is_due_again = claim in self._again
+                self._again.discard(claim)
+        if is_due_again:
+            self._once(claim, work)
 
     def _turn(self, name: str) -> None:
         with self._store.read() as db:
@@ -98,6 +111,7 @@ class EndpointLifecycle:
         if endpoint is None:
             return
         if endpoint.status in (EndpointStatus.DELETING, EndpointStatus.FAILED):
+            self._zygotes[name] = ()
             self._clear_away(endpoint, replicas)
             return
         replicas = self._match(endpoint, replicas)
@@ -107,8 +121,9 @@ class EndpointLifecycle:
             self._give_up(endpoint, error)
             return
         replicas = [replica for replica in looked if replica is not None]
+        self._zygotes[name] = self._ready_to_fork(endpoint)
         if not self._settle(endpoint, replicas):
-            self._place.put(KIND, name, self._next_turn(replicas))
+            self._place.put(KIND, name, self._next_turn(endpoint, replicas))
 
     def _match(self, endpoint: Endpoint, replicas: list[Replica]) -> list[Replica]:
         """Write rows for replicas that are missing, and let surplus ones drain; return all."""
@@ -125,10 +140,14 @@ class EndpointLifecycle:
             have.sort(
                 key=lambda replica: (replica.state is not ReplicaState.READY, replica.created_at)
             )
-            surplus = [r for r in surplus if r not in have[: variant.desired_count]]
+            count = self._count(endpoint, fleet, variant, len(have))
+            kept = have[:count]
+            if variant.serverless:  # somebody waits for those that start
+                kept += [r for r in have[count:] if r.state is ReplicaState.STARTING]
+            surplus = [r for r in surplus if r not in kept]
             new += [
                 self._place.replicas.new(endpoint.name, variant.name, fleet.generation, now)
-                for _ in range(variant.desired_count - len(have))
+                for _ in range(count - len(have))
             ]
         drained = {replica.id: _drain(replica, now) for replica in surplus}
         if new or drained:
@@ -143,6 +162,37 @@ class EndpointLifecycle:
             self._place.stamp.touch()
         return [drained.get(replica.id, replica) for replica in replicas] + new
 
+    def _count(self, endpoint: Endpoint, fleet: Fleet, variant: Variant, have: int) -> int:
+        """Return how many replicas a variant shall have now."""
+        if variant.serverless is None:
+            return variant.desired_count
+        if fleet is endpoint.pending:  # it has to show that it works
+            return max(1, variant.serverless.get("ProvisionedConcurrency", 0))
+        return self._place.demand.count(endpoint.name, fleet.generation, variant, have)
+
+    def _ready_to_fork(self, endpoint: Endpoint) -> tuple[Zygote, ...]:
+        """Return what replicas are forked from; have that made known which a sleeping variant's first would need."""
+        found: list[Zygote] = []
+        for fleet, variant in _wanted(endpoint):
+            zygote = self._upkeep.zygote(variant)
+            if zygote is not None:
+                found.append(zygote)
+            elif variant.serverless and not self._upkeep.is_prepared(variant):
+                key = f"{endpoint.name}/{fleet.generation}/{variant.name}"
+                self._place.put(PREPARE, key, self._clock.now())
+        return tuple(found)
+
+    def keep_zygotes(self) -> None:
+        """Have what replicas are forked from ready, and let go of what no endpoint needs."""
+        with self._store.read() as db:
+            names = rows.names(db)
+        for gone in self._zygotes.keys() - set(names):
+            self._zygotes.pop(gone, None)
+        if not self._zygotes.keys() >= set(names):  # this worker has only just begun
+            return
+        found = {one.name: one for some in list(self._zygotes.values()) for one in some}
+        self._compute.keep(found.values())
+
     def _settle(self, endpoint: Endpoint, replicas: list[Replica]) -> bool:
         """Finish what is under way if the replicas allow it; True if the endpoint was changed."""
         if endpoint.status is EndpointStatus.ROLLING_BACK:
@@ -154,7 +204,7 @@ class EndpointLifecycle:
         fleet = endpoint.pending or endpoint.current
         if endpoint.status is EndpointStatus.IN_SERVICE or fleet is None:
             return False
-        if not _is_ready(fleet, replicas):
+        if not _is_ready(fleet, replicas, is_pending=fleet is endpoint.pending):
             return False
         fleet = self._resolve(fleets.settle(fleet))
         self._write(
@@ -222,6 +272,7 @@ class EndpointLifecycle:
             rows.delete(db, endpoint.name)
             tag_rows.remove_all(db, endpoint.arn)
             events.tell_endpoint(db, endpoint, self._clock.now(), is_gone=True)
+        self._place.demand.forget(endpoint.name)
         log.info("endpoint deleted", extra={"endpoint": endpoint.name})
 
     def _prepare(self, key: str) -> None:
@@ -234,8 +285,16 @@ class EndpointLifecycle:
             if (replica.generation, replica.variant) == (int(generation), variant)
             and replica.state is ReplicaState.WAITING
         ]
-        if endpoint is not None and waiting:
-            self._upkeep.prepare(endpoint, waiting)
+        found = next(
+            (
+                one
+                for fleet, one in (_wanted(endpoint) if endpoint else ())
+                if (fleet.generation, one.name) == (int(generation), variant)
+            ),
+            None,
+        )
+        if endpoint is not None and found is not None and (waiting or found.serverless):
+            self._upkeep.prepare(endpoint, found, waiting)
             self._place.put(KIND, name, self._clock.now())
 
     def _resolve(self, fleet: Fleet) -> Fleet:
@@ -251,9 +310,16 @@ class EndpointLifecycle:
         )
         return dataclasses.replace(fleet, variants=variants)
 
-    def _next_turn(self, replicas: list[Replica]) -> dt.datetime:
+    def _next_turn(self, endpoint: Endpoint, replicas: list[Replica]) -> dt.datetime:
         now = self._clock.now()
         due = now + LOOK_AGAIN
+        if (fleet := endpoint.current) is not None and replicas:
+            sleeping = [
+                self._place.demand.sleeps_at(endpoint.name, fleet.generation, variant)
+                for variant in fleet.variants
+                if variant.serverless
+            ]
+            due = min([due, *(moment for moment in sleeping if moment > now)])
         for replica in replicas:
             match replica.state:
                 case ReplicaState.STARTING:
@@ -272,13 +338,17 @@ def _wanted(endpoint: Endpoint) -> list[tuple[Fleet, Variant]]:
     return [(fleet, v) for fleet in found if fleet is not None for v in fleet.variants]
 
 
-def _is_ready(fleet: Fleet, replicas: list[Replica]) -> bool:
+def _is_ready(fleet: Fleet, replicas: list[Replica], *, is_pending: bool) -> bool:
     ready = [
         replica.variant
         for replica in replicas
         if replica.generation == fleet.generation and replica.state is ReplicaState.READY
     ]
-    return all(ready.count(variant.name) >= variant.desired_count for variant in fleet.variants)
+    return all(
+        ready.count(variant.name) >= variant.desired_count
+        for variant in fleet.variants
+        if is_pending or not variant.serverless  # one that has served may sleep
+    )
 
 
 def _at(endpoint: Endpoint, status: EndpointStatus) -> Endpoint:

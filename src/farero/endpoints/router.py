@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farero.endpoints.capture import CaptureTarget
-    from farero.records.endpoint import Endpoint, Replica
+    from farero.records.endpoint import Endpoint, Replica, Variant
     from farero.store.engine import Store
 
+_STARTING = ReplicaState.STARTING
 _ROUTED = (EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING, EndpointStatus.ROLLING_BACK)
 
 
@@ -130,6 +131,10 @@ class Router:
             raise NotFound("endpoint", name)
         return route
 
+    def find_now(self, name: str) -> EndpointRoute | None:
+        """Return the route of an endpoint, or None if it is not in service or the store must be asked first."""
+        return self._table.get(name) if self._stamp.read() == self._seen else None
+
     def pick(self, route: EndpointRoute, target: str | None = None) -> VariantRoute:
         """Choose a variant: the one that was asked for, or one at random by weight.
 
@@ -157,7 +162,7 @@ class Router:
             VariantRoute(
                 name=variant.name,
                 weight=variant.current_weight,
-                replicas=_replicas_of(endpoint, variant.name, replicas),
+                replicas=_replicas_of(endpoint, variant, replicas),
                 config_name=endpoint.current.config_name,
                 max_concurrency=(variant.serverless or {}).get("MaxConcurrency"),
                 capture=self._capture_of(endpoint, variant.name) if self._capture_of else None,
@@ -184,15 +189,16 @@ def pick_by_weight(route: EndpointRoute, draw: float) -> VariantRoute:
 
 
 def _replicas_of(
-    endpoint: Endpoint, variant: str, replicas: Sequence[Replica]
+    endpoint: Endpoint, variant: Variant, replicas: Sequence[Replica]
 ) -> tuple[ReplicaRoute, ...]:
+    """Return what may be sent requests; of a serverless variant also what only starts: requests wait for it."""
     assert endpoint.current is not None
     return tuple(
         ReplicaRoute(id=replica.id, socket_path=replica.socket_path)
         for replica in replicas
         if replica.endpoint == endpoint.name
-        and replica.variant == variant
+        and replica.variant == variant.name
         and replica.generation == endpoint.current.generation
-        and replica.ready_at is not None
+        and (replica.ready_at is not None or (variant.serverless and replica.state is _STARTING))
         and replica.state is not ReplicaState.DRAINING
     )

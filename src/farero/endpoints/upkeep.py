@@ -17,6 +17,7 @@ import msgspec
 
 from farero.endpoints import failures, instances
 from farero.endpoints.failures import DEATHS_WITHIN_S, MOST_DEATHS, Failure, StartFailed
+from farero.endpoints.heartbeats import Heartbeats
 from farero.endpoints.preparing import Prepared
 from farero.endpoints.replicas import STOP_GRACE_S, ping
 from farero.records.endpoint import EndpointStatus, ReplicaState, log_group, log_stream
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from farero.endpoints.preparing import Preparer
     from farero.endpoints.replicas import Replicas
     from farero.endpoints.router import RoutingStamp
-    from farero.records.compute import ProcessStatus
+    from farero.endpoints.serverless import Demand
+    from farero.records.compute import ProcessStatus, Zygote
     from farero.records.endpoint import Endpoint, Replica, Variant
     from farero.records.metrics import Datum
     from farero.store.engine import Store
@@ -68,6 +70,8 @@ class Workplace:
     replicas: Replicas
     shipper: LogShipper
     stamp: RoutingStamp
+    #: How many replicas serverless variants need.
+    demand: Demand
     #: Wakes the worker after an item was put.
     poke: Callable[[], None]
     #: Takes figures that are stored some time later; never blocks.
@@ -96,6 +100,7 @@ class Upkeep:
         self._place = place
         self._store, self._clock, self._compute = place.store, place.clock, place.compute
         self._replicas = place.replicas
+        self._heartbeats = Heartbeats(place.clock)
         #: By what the variant asks for, so that no two endpoints can be mixed up; on disk it outlives a restart.
         self._prepared: dict[str, Prepared | Failure] = {}
 
@@ -116,6 +121,7 @@ class Upkeep:
 
     def stop(self, replica: Replica, *, grace_s: float) -> Replica | None:
         """Take one step towards a replica's end; None once nothing is left of it."""
+        self._heartbeats.forget(replica.process_name)
         status = self._compute.status(replica.process_name)
         if status.state == "running":
             if not replica.stop_sent:
@@ -130,9 +136,11 @@ class Upkeep:
             rows.delete_replica(db, replica.id)
         return None
 
-    def prepare(self, endpoint: Endpoint, replicas: list[Replica]) -> None:
-        """Fetch and make what these replicas, all of one variant, need; may take minutes the first time."""
-        variant = variant_of(endpoint, replicas[0])
+    def prepare(self, endpoint: Endpoint, variant: Variant, replicas: list[Replica]) -> None:
+        """Fetch and make what a variant needs; may take minutes the first time.
+
+        replicas: those that wait for it; their logs tell how it goes.
+        """
         key = _fingerprint(variant)
         if key in self._prepared:
             return
@@ -153,6 +161,15 @@ class Upkeep:
         in_use = self._replicas.folders_in_use()
         if gone := self._place.preparer.sweep(variants, in_use, self._clock.now()):
             log.info("removed files of unused models", extra={"folders": gone})
+
+    def is_prepared(self, variant: Variant) -> bool:
+        """Say whether all that replicas of a variant need is there, or is known not to be had."""
+        return _fingerprint(variant) in self._prepared
+
+    def zygote(self, variant: Variant) -> Zygote | None:
+        """Return what replicas of a variant are forked from; None for nothing or while that is not known."""
+        found = self._prepared.get(_fingerprint(variant))
+        return self._replicas.zygote(found) if isinstance(found, Prepared) else None
 
     def runs(self, variant: Variant) -> str:
         """Return what really runs behind a variant's image, "" while that is not known."""
@@ -179,7 +196,10 @@ class Upkeep:
             replica, state=ReplicaState.STARTING, attempt=replica.attempt + 1, started_at=now
         )
         self._replicas.lay_out(replica, prepared)
-        self._save(replica)
+        # Requests wait for a serverless one: gateways knock at its door from now on.
+        current = endpoint.current
+        is_routed = current is not None and current.generation == replica.generation
+        self._save(replica, routes=variant.serverless is not None and is_routed)
         for line in prepared.warnings if replica.attempt == 1 else ():
             self._replicas.say(replica, line)
         self._follow(replica)
@@ -188,7 +208,7 @@ class Upkeep:
 
     def _check_health(self, endpoint: Endpoint, replica: Replica) -> Replica:
         if replica.state is ReplicaState.READY:
-            return replica
+            return self._check_pulse(endpoint, replica)
         status = ping(replica.socket_path)
         now = self._clock.now()
         if status == 200:
@@ -211,9 +231,19 @@ class Upkeep:
             return self._fail(endpoint, replica, failures.ping_timed_out(allowed))
         return self._fail(endpoint, replica, failures.ping_refused(status, allowed))
 
+    def _check_pulse(self, endpoint: Endpoint, replica: Replica) -> Replica:
+        """Replace a replica in service that is there and answers nothing."""
+        silence_s = self._heartbeats.silence_s(replica.process_name, replica.socket_path)
+        if silence_s < self._replicas.longest_silence_s:
+            return replica
+        self._heartbeats.forget(replica.process_name)
+        self._compute.stop(replica.process_name, grace_s=0)
+        return self._fail(endpoint, replica, failures.went_silent(silence_s))
+
     def _bury(self, endpoint: Endpoint, replica: Replica, status: ProcessStatus) -> Replica:
         """Note a death and when to start again; a process lost with the platform is started at once."""
         self._compute.forget(replica.process_name)
+        self._heartbeats.forget(replica.process_name)
         if status.state == "unknown":
             return self._rest(endpoint, replica, self._clock.now())
         lines = self._replicas.last_lines(replica)
@@ -227,6 +257,8 @@ class Upkeep:
         deaths = (*(moment for moment in replica.deaths if moment > since), now)
         facts = {"endpoint": endpoint.name, "replica": replica.id, "cause": failure.cause}
         log.warning("replica failed", extra=facts | {"failures": len(deaths)})
+        if replica.state is ReplicaState.READY:
+            self._replicas.say(replica, f"[farero] {failure}")
         if _is_on_trial(endpoint, replica):
             if failure.is_final:
                 raise GaveUp(replica, failure)
