@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml scripts/setup.py | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint fix docs postgres bench clean
+.PHONY: demo test lint fix docs postgres bench bench-serving clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(STAMP):
 	$(PYTHON) scripts/setup.py $(VENV)
@@ -39,7 +39,10 @@ postgres: $(STAMP) ## start a throw-away PostgreSQL and run the store suite agai
 	$(BIN)/python scripts/postgres.py
 
 bench: $(STAMP) ## measure; each file in benchmarks/ is one command of its own
-	for file in benchmarks/*.py benchmarks/*/*.py; do $(BIN)/python $$file || exit 1; done
+	for file in benchmarks/*.py benchmarks/monitoring/*.py; do $(BIN)/python $$file || exit 1; done
+
+bench-serving: $(STAMP) ## measure the data plane beside other model servers (20 minutes); BENCH="--rounds 1 --seconds 1" is a try
+	$(BIN)/python -m benchmarks.serving $(BENCH)
 
 clean: ## remove what was installed here
 	rm -rf $(VENV)
