@@ -49,3 +49,13 @@ def test_value_carries_the_time_of_its_line():
 def test_pattern_that_cannot_be_read_is_refused():
     with pytest.raises(Invalid, match="regex of 'x' cannot be read"):
         check([MetricDefinition(name="x", regex="(")])
+
+
+def test_a_pattern_that_runs_away_is_given_up_and_the_others_go_on(caplog):
+    runs_away = MetricDefinition(name="bad", regex=r"(a|aa)+$")
+    loss = MetricDefinition(name="loss", regex=r"loss: (\S+)")
+
+    found = scan(["a" * 80 + " loss: 1.5", "loss: 0.5", "aab"], [runs_away, loss])
+
+    assert found == {"loss": 0.5}
+    assert "the regex of 'bad' takes over 0.25 s on one line" in caplog.text

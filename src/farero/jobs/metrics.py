@@ -1,11 +1,18 @@
-"""Metrics from log lines: the last value of each name counts. Pure."""
+"""Metrics from log lines: the last value of each name counts. Pure.
+
+A pattern of the caller's may run away on a line (`(a|aa)+$`): Python's own `re` would then hold up the worker, and with
+it all alarms and schedules. `regex` reads the same patterns and keeps to a time.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import math
 import re
 from typing import TYPE_CHECKING
+
+import regex
 
 from farero.base.errors import Invalid
 from farero.records.images import find_image
@@ -16,8 +23,12 @@ if TYPE_CHECKING:
 
     from farero.records.job import JobSpec, MetricDefinition
 
+log = logging.getLogger(__name__)
+
 #: No metric stands further right; keeps a careless pattern from running away on a huge line.
 LINE_LIMIT = 4096
+#: Time for one pattern on one line; a sane one takes microseconds. One that takes longer is given up.
+LINE_WITHIN_S = 0.25
 
 #: What SageMaker's XGBoost image declares of itself, `.*\[[0-9]+\].*#011validation-rmse:(\S+)` for each metric, in one
 #: pattern; `#011` is how a tab arrives in CloudWatch.
@@ -29,8 +40,8 @@ def check(definitions: Sequence[MetricDefinition]) -> None:
     """Raise Invalid if a pattern cannot be read."""
     for item in definitions:
         try:
-            re.compile(item.regex)
-        except re.error as error:
+            regex.compile(item.regex)
+        except (regex.error, RecursionError) as error:
             raise Invalid(
                 f"MetricDefinitions: the regex of '{item.name}' cannot be read: {error} in {item.regex!r}"
             ) from error
@@ -48,7 +59,7 @@ class MetricScanner:
     """Reads log lines in order and remembers each metric's last value."""
 
     def __init__(self, definitions: Sequence[MetricDefinition], *, reads_xgboost: bool) -> None:
-        self._patterns = [(item.name, re.compile(item.regex)) for item in definitions]
+        self._patterns = [(item.name, regex.compile(item.regex)) for item in definitions]
         self._reads_xgboost = reads_xgboost
         self._last: dict[str, FinalMetric] = {}
 
@@ -74,8 +85,16 @@ class MetricScanner:
         if self._reads_xgboost and _XGBOOST_ROUND.search(line):
             for channel, metric, text in _XGBOOST_VALUE.findall(line):
                 yield f"{channel}:{metric}", text
-        for name, pattern in self._patterns:
-            found = pattern.search(line)
+        for name, pattern in (*self._patterns,):
+            try:
+                found = pattern.search(line, timeout=LINE_WITHIN_S)
+            except TimeoutError:
+                self._patterns.remove((name, pattern))
+                log.warning(
+                    "MetricDefinitions: the regex of %r takes over %s s on one line and is not looked for any more: %r",
+                    name, LINE_WITHIN_S, pattern.pattern,
+                )  # fmt: skip
+                continue
             if found:
                 yield name, (found.group(1) if pattern.groups else found.group(0)) or ""
 
