@@ -78,11 +78,7 @@ class Domain:
                 measured=self.measured.append,
             )
         )
-        handlers = {
-            "endpoint.reconcile": lifecycle.reconcile,
-            PREPARE: lifecycle.prepare,
-            WAKE: lifecycle.wake,
-        }
+        handlers = {"endpoint.reconcile": lifecycle.reconcile, PREPARE: lifecycle.prepare}
         self.worker = Worker(self.store, self.clock, handlers)
         self.ear = WakeSocket(self.socket_path, self.put)
         with self.store.begin() as db:
@@ -92,6 +88,9 @@ class Domain:
         self.thread.start()
 
     def put(self, kind, key):
+        if kind == WAKE:
+            self.lifecycle.wake(key)
+            return
         with self.store.begin() as db:
             items.put(db, kind, key, due=self.clock.now())
 

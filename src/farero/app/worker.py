@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from farero.compute.environments import Environments
@@ -49,6 +51,10 @@ from farero.work.worker import Worker
 if TYPE_CHECKING:
     from farero.app.core import App
 
+log = logging.getLogger(__name__)
+
+#: Serverless endpoints that are woken at the same time.
+WAKING = 4
 #: An upload in parts that rests so long is given up; its parts would take the disk for ever.
 ABANDONED_AFTER = dt.timedelta(days=7)
 
@@ -59,6 +65,7 @@ class WorkerApp:
     def __init__(self, app: App) -> None:
         settings, clock = app.settings, app.clock
         self._app = app
+        self._waking = ThreadPoolExecutor(WAKING, thread_name_prefix="wake")
         environments = Environments(settings.envs_dir)
         pythons = Pythons(environments)
         self.shipper = LogShipper(
@@ -151,7 +158,6 @@ class WorkerApp:
             {
                 "endpoint.reconcile": self.endpoints.reconcile,
                 PREPARE: self.endpoints.prepare,
-                WAKE: self.endpoints.wake,
                 "job.reconcile": self.jobs.reconcile,
                 PROCESSING: self.processing.reconcile,
                 MONITORING: self.monitoring.turn,
@@ -186,9 +192,18 @@ class WorkerApp:
         return WakeSocket(self._app.settings.run_dir / "worker.sock", self.put)
 
     def put(self, kind: str, key: str) -> None:
-        """Put an item that is due now."""
+        """Put an item that is due now; a request that waits for its endpoint to wake is not sent through the queue."""
+        if kind == WAKE:
+            self._waking.submit(self._wake, key)
+            return
         with self._app.store.begin() as db:
             items.put(db, kind, key, due=self._app.clock.now())
+
+    def _wake(self, key: str) -> None:
+        try:
+            self.endpoints.wake(key)
+        except Exception:  # the gateway calls again, for as long as the request waits
+            log.exception("endpoint cannot be woken", extra={"key": key})
 
     def collect_uploads(self) -> None:
         """Abort multipart uploads that nobody has completed for a week."""
@@ -209,6 +224,7 @@ class WorkerApp:
     def close(self) -> None:
         """End what runs beside the worker."""
         self.queries.close()
+        self._waking.shutdown()
 
 
 def deliverer(app: App) -> Deliverer:

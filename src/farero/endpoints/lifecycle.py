@@ -66,9 +66,12 @@ class EndpointLifecycle:
         """Take one turn for the endpoint `item.key`."""
         self._once(f"{KIND} {item.key}", lambda: self._turn(item.key))
 
-    def wake(self, item: WorkItem) -> None:
-        """Note what a gateway asks for, and take a turn at once; `item.key` is `<endpoint>/<variant>/<replicas>`."""
-        name, variant, replicas = item.key.split("/")
+    def wake(self, key: str) -> None:
+        """Note what a gateway asks for, `<endpoint>/<variant>/<replicas>`, and take a turn at once.
+
+        No work item: whoever asks goes on asking until it has what it needs.
+        """
+        name, variant, replicas = key.split("/")
         self._place.demand.ask(name, variant, int(replicas))
         self._once(f"{KIND} {name}", lambda: self._turn(name))
 

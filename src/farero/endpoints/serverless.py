@@ -1,8 +1,8 @@
 """How many replicas a serverless variant shall have: none while nobody asks, more while requests wait for one another.
 
-Gateways say when a variant is used, by the time of a file, and ask for replicas, by a work item. What was asked for
-holds until nobody has asked for as much again for the idle time. What a worker does not remember, having just begun,
-it takes from the replicas that are there. Memory only: losing it costs an idle time, or one more question.
+Gateways say when a variant is used, by the time of a file, and ask the worker for replicas. What was asked for holds
+until nobody has asked for as much again for the idle time. What a worker does not remember, having just begun, it takes
+from the replicas that are there. Memory only: losing it costs an idle time, or one more question.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from farero.base.clock import Clock
     from farero.records.endpoint import Variant
 
-#: The work item by which a gateway asks; its key is `<endpoint>/<variant>/<replicas>`.
+#: What a line to the worker begins with by which a gateway asks; `<endpoint>/<variant>/<replicas>` follows.
 WAKE = "endpoint.wake"
 #: Replicas of one variant that one processor core is worth, whatever MaxConcurrency allows.
 MOST_PER_CORE = 2

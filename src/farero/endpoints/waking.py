@@ -29,7 +29,7 @@ LOOK_EVERY_S = 0.1
 #: Between two notes that a variant is in use, and between two wishes for as many replicas.
 TELL_EVERY_S = 1.0
 #: Between two calls to wake a variant: the worker may have been down when the last one came.
-CALL_EVERY_S = 0.25
+CALL_EVERY_S = 0.5
 
 #: Endpoint and variant.
 Key = tuple[str, str]
