@@ -78,8 +78,13 @@ def write_failure(
 
 def user_frame(trace: TracebackType | None) -> tuple[str, int | None]:
     """Return the innermost place of a traceback that lies in the user's code, e.g. ("code/inference.py", 3)."""
+    return user_place(traceback.extract_tb(trace))
+
+
+def user_place(stack: traceback.StackSummary) -> tuple[str, int | None]:
+    """Return the innermost place of a stack that lies in the user's code."""
     roots = [base_dir() / "model", base_dir(), Path.cwd()]
-    for frame in reversed(traceback.extract_tb(trace)):
+    for frame in reversed(stack):
         path = Path(frame.filename)
         for root in roots:
             for form in (root, root.resolve()):

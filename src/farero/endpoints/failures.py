@@ -48,6 +48,10 @@ ADVICE: Mapping[str, str] = {
     "E-OOM": "Use a smaller model, fewer workers, or more memory (MemorySizeInMB of a serverless variant).",
     "E-SEGFAULT": "Native code crashed: save the model with the library version that runs here.",
     "E-SIGNAL": "Look for who ended it: the machine's own log, or another program.",
+    "E-HANG": (
+        "Look at where it stood, in the log; SAGEMAKER_MODEL_SERVER_TIMEOUT of the model's Environment says how many "
+        "seconds one request may take."
+    ),
     "E-EXIT": "Start-up code called exit, or a child failed; the log's last lines are below.",
     "E-PING-TIMEOUT": (
         "Load less in model_fn, or raise ContainerStartupHealthCheckTimeoutInSeconds of the variant."
@@ -61,7 +65,7 @@ ADVICE: Mapping[str, str] = {
     "E-DISK": "Free some disk space; farero doctor shows what takes it.",
 }
 #: Trying again may help: the process died of something that need not happen again.
-TRANSIENT = frozenset({"E-EXIT", "E-SIGNAL", "E-SEGFAULT", "E-DISK", "E-CRASH-LOOP"})
+TRANSIENT = frozenset({"E-EXIT", "E-SIGNAL", "E-SEGFAULT", "E-HANG", "E-DISK", "E-CRASH-LOOP"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +195,13 @@ def repeated(failure: Failure, count: int, seconds: float) -> Failure:
 def ping_timed_out(seconds: float) -> Failure:
     """Return the cause of a container that did not answer /ping."""
     return Failure(cause="E-PING-TIMEOUT", message=f"/ping gave no answer within {seconds:.0f} s")
+
+
+def went_silent(seconds: float) -> Failure:
+    """Return the cause of a container in service that answers nothing any more."""
+    return Failure(
+        cause="E-HANG", message=f"it was in service and left /ping unanswered for {seconds:.0f} s"
+    )
 
 
 def ping_refused(status: int, seconds: float) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 import shutil
 import socket
@@ -32,6 +33,8 @@ LAST_LINES = 20
 READ_LIMIT_BYTES = 64 * 1024
 #: Frameworks that `farero_container zygote` knows.
 FORKED = ("xgboost", "sklearn", "pytorch")
+#: A replica that leaves /ping unanswered for as long as a request may take and this much more is replaced.
+SILENCE_GRACE_S = 5.0
 #: Requests in flight get their full time before a stopped replica is killed.
 STOP_GRACE_S = 65.0
 
@@ -63,6 +66,11 @@ class Replicas:
             socket_path=str(self._settings.run_dir / "r" / f"{replica_id}.sock"),
             created_at=now,
         )
+
+    @property
+    def longest_silence_s(self) -> float:
+        """For how long a replica in service may leave /ping unanswered."""
+        return self._settings.invocation_timeout_s + SILENCE_GRACE_S
 
     def folder(self, replica: Replica) -> Path:
         """Return what the process sees as /opt/ml."""
@@ -184,6 +192,7 @@ class Replicas:
             "AWS_REGION": settings.region,
             "AWS_DEFAULT_REGION": settings.region,
             "SAGEMAKER_REGION": settings.region,
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT": str(math.ceil(self._settings.invocation_timeout_s)),
             **(self._credentials(variant.role_arn) if self._credentials else {}),
             **users,
             "PYTHONPATH": f"{container}:{users_path}" if users_path else container,
