@@ -13,17 +13,19 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from farero_container.contract import StartUpError, user_frame
-from farero_container.serve import content
-from farero_container.serve.http import Response
+from farero_container.serve import content, rows
+from farero_container.serve.batching import VARIABLE, Work, most_rows
+from farero_container.serve.messages import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
 #: Function → the parameters it takes without `context`.
@@ -50,6 +52,11 @@ class Context:
         self.request_headers: dict[str, str] = {}
         self.response_headers: dict[str, str] = {}
 
+    def enter(self, headers: dict[str, str], answer_headers: dict[str, str]) -> None:
+        """Stand for one request."""
+        self.request_headers = headers
+        self.response_headers = answer_headers
+
     def get_request_header(self, _index: int, name: str) -> str | None:
         """Return a header of the request."""
         return self.request_headers.get(name.lower())
@@ -63,10 +70,31 @@ class Context:
         self.response_headers["content-type"] = value
 
 
+@dataclass(slots=True)
+class _Asked:
+    """What a request said beside its body."""
+
+    headers: dict[str, str]
+    #: What the user's code sets on the answer.
+    answer_headers: dict[str, str]
+    content_type: str
+    accept: str
+
+
 class Defaults:
     """What a framework does where the user's code says nothing; frameworks override."""
 
     name = "the toolkit"
+
+    def max_batch(self, model: Any) -> int:
+        """Return how many rows of several requests may be predicted together; 1 for none."""
+        _ = model
+        return 1
+
+    def is_proved(self, data: Any, model: Any) -> bool:
+        """Say whether requests like `data` may really be predicted together with this model."""
+        _ = data, model
+        return True
 
     def load(self, model_dir: Path) -> Any:
         """Load the model, or say that the user must."""
@@ -99,6 +127,7 @@ class UserModel:
         self._defaults = defaults
         self._context = Context(model_dir)
         self._script = script
+        self._with_context: set[str] = set()
         module = import_script(script) if script else None
         self._functions = {name: self._bind(module, name) for name in FUNCTIONS}
         if self._functions["transform_fn"] and any(
@@ -111,7 +140,12 @@ class UserModel:
                 file=_shown(script),
                 fix="Keep transform_fn, or the other three.",
             )
+        own = ("input_fn", "predict_fn", "output_fn", "transform_fn")
+        #: All that the user wrote, if anything, is how to load the model.
+        self._is_default = not any(self._functions[name] for name in own)
         self._model = self._load()
+        #: Rows of several requests that are predicted together at most.
+        self.max_batch = self._max_batch(module)
 
     def describe(self) -> str:
         """Say what is served, for the log."""
@@ -126,19 +160,54 @@ class UserModel:
     def warm_up(self) -> None:
         """Nothing is known about the user's input, so nothing is tried."""
 
-    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Response:
-        """Answer one request; a failure of the user's code is told with its traceback, as the toolkit does."""
-        self._context.request_headers = dict(headers)
-        self._context.response_headers = {}
+    def read(self, body: bytes, headers: Mapping[str, str]) -> Work | Response:
+        """Decode one request; a failure of the user's code is told with its traceback, as the toolkit does."""
         content_type = headers.get("content-type", "application/json")
         accept = choose_accept(headers.get("accept"))
+        asked = _Asked(dict(headers), {}, content_type, accept)
+        self._context.enter(asked.headers, asked.answer_headers)
+        kind = content.media_type(content_type)
         try:
-            result = self._transform(body, content_type, accept)
-        except UnsupportedFormat as error:
-            return _told(415, str(error), error)
+            payload: Any = body.decode("utf-8") if kind in TEXT_TYPES else body
+            if self._functions["transform_fn"]:
+                return Work(payload, 1, None, asked)
+            take = self._functions["input_fn"]
+            data = take(payload, content_type) if take else self._defaults.decode(body, kind)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            return _told(500, str(error), error)
-        kind = accept
+            return _told(error)
+        if self.max_batch < 2:
+            return Work(data, 1, None, asked)
+        return Work(data, rows.count(data), rows.likeness(data), asked)
+
+    def predict(self, works: Sequence[Work]) -> Sequence[Any]:
+        """Run the user's or the framework's predict; once, if several works came."""
+        first = works[0].asked
+        self._context.enter(first.headers, first.answer_headers)
+        if len(works) == 1:
+            return [self._run(works[0])]
+        if self._is_default and not self._defaults.is_proved(works[0].data, self._model):
+            return [self._run(work) for work in works]
+        together = self._run(replace(works[0], data=rows.join([work.data for work in works])))
+        try:
+            return rows.split(together, [work.rows for work in works])
+        except rows.NotRows as error:
+            print(f"farero: requests are no longer predicted together: {error}", flush=True)
+            self.max_batch = 1
+            raise
+
+    def answer(self, work: Work, prediction: Any) -> Response:
+        """Encode what was predicted for one request."""
+        asked: _Asked = work.asked
+        self._context.enter(asked.headers, asked.answer_headers)
+        result = prediction
+        if not self._functions["transform_fn"]:
+            give = self._functions["output_fn"]
+            try:
+                encoded = (give or self._defaults.encode)(prediction, asked.accept)
+            except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+                return _told(error)
+            result = encoded
+        kind = asked.accept
         if isinstance(result, tuple):
             result, kind = cast("tuple[Any, str]", result)
         kind = self._context.response_headers.get("content-type", kind)
@@ -147,18 +216,30 @@ class UserModel:
         data = result.encode() if isinstance(result, str) else bytes(result)
         return Response(200, {"content-type": kind}, data)
 
-    def _transform(self, body: bytes, content_type: str, accept: str) -> Any:
-        kind = content.media_type(content_type)
-        payload: Any = body.decode("utf-8") if kind in TEXT_TYPES else body
+    def failed(self, work: Work, error: Exception) -> Response:
+        """Tell what the model raised."""
+        _ = work
+        return _told(error)
+
+    def _run(self, work: Work) -> Any:
         transform = self._functions["transform_fn"]
         if transform:
-            return transform(self._model, payload, content_type, accept)
-        take = self._functions["input_fn"]
-        data = take(payload, content_type) if take else self._defaults.decode(body, kind)
-        run = self._functions["predict_fn"]
-        prediction = run(data, self._model) if run else self._defaults.predict(data, self._model)
-        give = self._functions["output_fn"]
-        return give(prediction, accept) if give else self._defaults.encode(prediction, accept)
+            asked: _Asked = work.asked
+            return transform(self._model, work.data, asked.content_type, asked.accept)
+        return (self._functions["predict_fn"] or self._defaults.predict)(work.data, self._model)
+
+    def _max_batch(self, module: ModuleType | None) -> int:
+        """Return how many rows go together; own code takes several requests only where it says so."""
+        asked: Any = getattr(module, VARIABLE, 1)
+        if self._is_default:
+            return most_rows(self._defaults.max_batch(self._model))
+        if not isinstance(asked, int) or asked < 2:
+            return 1
+        if self._functions["transform_fn"] or "predict_fn" in self._with_context:
+            which = "transform_fn" if self._functions["transform_fn"] else "predict_fn with context"
+            print(f"farero: warning: {VARIABLE} is not used: {which} takes one request", flush=True)
+            return 1
+        return most_rows(asked)
 
     def _load(self) -> Any:
         load = self._functions["model_fn"]
@@ -195,6 +276,7 @@ class UserModel:
         if given == wanted:
             return function
         if given == wanted + 1:
+            self._with_context.add(name)
             return lambda *arguments: function(*arguments, self._context)
         raise StartUpError(
             "E-HANDLER-ARITY",
@@ -325,11 +407,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _told(status: int, message: str, error: Exception) -> Response:
+def _told(error: Exception) -> Response:
+    status = 415 if isinstance(error, UnsupportedFormat) else 500
     trace = "".join(traceback.format_exception(error))
     print(trace, file=sys.stderr, flush=True)
     return Response(
-        status, {"content-type": "text/plain; charset=utf-8"}, f"{message}\n{trace}".encode()
+        status, {"content-type": "text/plain; charset=utf-8"}, f"{error}\n{trace}".encode()
     )
 
 

@@ -1,7 +1,7 @@
 """`python -m farero_container serve`: load the model, listen, answer, drain.
 
 Listens on the Unix socket FARERO_SOCKET, or on port SAGEMAKER_BIND_TO_PORT (8080). The model runs in one thread, so
-that user code meets no surprise; requests wait for it in order. /ping answers 200 once the model is loaded.
+that user code meets no surprise (`batching.py`). /ping answers 200 once the model is loaded, also while it is busy.
 """
 
 from __future__ import annotations
@@ -12,37 +12,22 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from farero_container import contract
 from farero_container.contract import StartUpError, write_failure
-from farero_container.serve.http import HEAD_LIMIT, Connections, Request, Response
+from farero_container.serve.batching import ModelThread
+from farero_container.serve.connections import Connections
+from farero_container.serve.messages import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from farero_container.serve.batching import Served
+    from farero_container.serve.messages import Reply, Request
 
 #: As long as one invocation may take.
 DRAIN_S = 60.0
-
-
-class Served(Protocol):
-    """A loaded model."""
-
-    def describe(self) -> str:
-        """Say what is served."""
-        ...
-
-    def warm_up(self) -> None:
-        """Predict once."""
-        ...
-
-    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Response:
-        """Answer one request; called by one thread at a time."""
-        ...
 
 
 def load(folder: Path) -> Served:
@@ -76,14 +61,23 @@ class Application:
     """Routes of the container contract over one model."""
 
     def __init__(self, model: Served) -> None:
-        self._model = model
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._thread = ModelThread(model)
         limit = whole_number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 6)
         told = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD"}
         self._parameters = json.dumps({**told, "MaxPayloadInMB": limit}).encode()
 
-    async def handle(self, request: Request) -> Response:
-        """Answer one request."""
+    def take(self, request: Request, reply: Reply) -> None:
+        """Answer one request: the model's in its thread, all others at once, whatever the model does."""
+        if request.path == "/invocations" and request.method == "POST":
+            self._thread.take(request, reply)
+        else:
+            reply(self._other(request))
+
+    def settle(self) -> None:
+        """Let the model see what was taken."""
+        self._thread.settle()
+
+    def _other(self, request: Request) -> Response:
         if request.path == "/ping":
             return Response(200, {"content-type": "application/json"}, b"\n")
         if request.path == "/execution-parameters" and request.method == "GET":
@@ -92,22 +86,7 @@ class Application:
             return Response(
                 404, {"content-type": "text/plain"}, b"only /ping and /invocations are here\n"
             )
-        if request.method != "POST":
-            return Response(405, {"allow": "POST", "content-type": "text/plain"}, b"POST it\n")
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(
-                self._thread, self._model.invoke, request.body, request.headers
-            )
-        except Exception as error:  # noqa: BLE001 - one of three places: the container's request loop
-            print(
-                f"farero: internal error: {type(error).__name__}: {error}",
-                file=sys.stderr,
-                flush=True,
-            )
-            return Response(
-                500, {"content-type": "text/plain"}, b"the model server met an error of its own\n"
-            )
+        return Response(405, {"allow": "POST", "content-type": "text/plain"}, b"POST it\n")
 
 
 async def serve(model: Served, started: float) -> None:
@@ -116,19 +95,20 @@ async def serve(model: Served, started: float) -> None:
         whole_number("MAX_CONTENT_LENGTH", contract.MAX_BODY_BYTES),
         whole_number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 0) << 20,
     )
-    connections = Connections(Application(model).handle, max_body_bytes=limit)
+    connections = Connections(Application(model), max_body_bytes=limit)
+    loop = asyncio.get_running_loop()
     path = os.environ.get("FARERO_SOCKET")
     if path:
         _remove(path)
         before = os.umask(0o177)  # the socket is its owner's alone
-        server = await asyncio.start_unix_server(connections.accept, path, limit=HEAD_LIMIT)
+        server = await loop.create_unix_server(connections.protocol, path)
         os.umask(before)
     else:
         port = whole_number("SAGEMAKER_BIND_TO_PORT", contract.DEFAULT_PORT)
-        server = await asyncio.start_server(connections.accept, "127.0.0.1", port, limit=HEAD_LIMIT)
+        server = await loop.create_server(connections.protocol, "127.0.0.1", port)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     if not path:
         print(f"farero: listening on port {server.sockets[0].getsockname()[1]}", flush=True)
     print(

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 NAMES = ("model.joblib", "model.pkl", "model.pickle")
 SUFFIXES = (".joblib", ".pkl", ".pickle")
+#: Rows that are predicted together at most.
+MAX_BATCH = 64
+#: Estimators that look at each row by itself. Linear models, SVMs, networks and neighbours multiply matrices, and BLAS
+#: adds up in another order for another number of rows: their last digits depend on the batch.
+_TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor",
+          "RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor",
+          "GradientBoostingClassifier", "GradientBoostingRegressor", "HistGradientBoostingClassifier",
+          "HistGradientBoostingRegressor")  # fmt: skip
+_BEFORE = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "SimpleImputer")
 
 
 class Sklearn(Defaults):
@@ -33,6 +42,10 @@ class Sklearn(Defaults):
                 fix="pip install 'farero[sklearn]'",
             ) from error
         self.name = f"scikit-learn {sklearn.__version__}"
+
+    def max_batch(self, model: Any) -> int:
+        """Return how many rows go together: many, where a row's result never depends on others."""
+        return MAX_BATCH if is_row_by_row(model) else 1
 
     def load(self, model_dir: Path) -> Any:
         """Load the one joblib or pickle file."""
@@ -74,3 +87,19 @@ class Sklearn(Defaults):
             return np.atleast_2d(decode(body, content_type))
         except content.Undecodable as error:
             raise UnsupportedFormat(f"Unable to read the payload: {error}.") from error
+
+
+def is_row_by_row(model: Any) -> bool:
+    """Say whether a fitted model predicts each row by itself, bit for bit: trees, also after plain scaling."""
+    name = type(model).__name__
+    if not type(model).__module__.startswith("sklearn."):
+        return False  # somebody's own class may do anything
+    if name == "Pipeline":
+        *before, last = [step for _, step in model.steps]
+        return is_row_by_row(last) and all(
+            type(step).__name__ in _BEFORE and type(step).__module__.startswith("sklearn.")
+            for step in before
+            if step not in (None, "passthrough")
+        )
+    # GradientBoosting may begin with any other model
+    return name in _TREES and getattr(model, "init", None) in (None, "zero")

@@ -8,23 +8,26 @@ Predictions are the Booster's own, bit for bit; one thread a replica.
 from __future__ import annotations
 
 import importlib
-import json
-import math
+import itertools
 import os
 import pickle
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from farero_container.contract import StartUpError
 from farero_container.serve import content
+from farero_container.serve.batching import Work, most_rows
+from farero_container.serve.frameworks.booster import Boosters, Engine
+from farero_container.serve.frameworks.xgboost_answers import Answers
 from farero_container.serve.frameworks.xgboost_selected import selection
-from farero_container.serve.http import Response
+from farero_container.serve.messages import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 #: What AWS's container takes; anything else is our leniency.
@@ -37,7 +40,17 @@ AWS_TYPES = (
 )
 LENIENT_TYPES = (*content.JSON, *content.JSONLINES, *content.NPY, "application/octet-stream", "text/plain",
                  "application/x-www-form-urlencoded", "")  # fmt: skip
-FIRST_WITH_ACCEPT = (1, 2)
+#: Rows that are predicted together at most; one row of 300 trees costs little less than 64.
+MAX_BATCH = 64
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What the answer needs of a request."""
+
+    kind: str
+    accept: str | None
+    is_json: bool
 
 
 def import_xgboost() -> Any:
@@ -62,24 +75,31 @@ class XGBoostServer:
     """The models of one folder; an ensemble when there are several."""
 
     def __init__(self, folder: Path, version: str) -> None:
-        self._xgb = import_xgboost()
         self._version = _version(version)
-        self._boosters = [self._load(path) for path in model_files(folder)]
+        self.max_batch = most_rows(MAX_BATCH)
+        paths = model_files(folder)
+        self._xgb = import_xgboost()
+        self._boosters = [self._load(path) for path in paths]
         first = self._boosters[0]
         self._features: int = first.num_features()
         self._names: list[str] = list(first.feature_names or [])
-        self._selection = selection(first)
+        self._answers = Answers(self._version, selection(first))
+        #: What predicts; anything with `predict(rows) -> scores` can stand here.
+        self._engine: Engine = Boosters(self._xgb, self._boosters)
+        self._runs = (
+            f"XGBoost {self._xgb.__version__}, {len(paths)} model(s) of {self._features} features"
+        )
 
     def describe(self) -> str:
         """Say what is served, for the log."""
-        return f"XGBoost {self._xgb.__version__}, {len(self._boosters)} model(s) of {self._features} features"
+        return self._runs
 
     def warm_up(self) -> None:
         """Predict once, so that the first caller does not pay for it."""
-        self._predict(np.zeros((1, self._features), dtype=np.float32))
+        self._engine.predict(np.zeros((1, self._features), dtype=np.float32))
 
-    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Response:
-        """Answer one request."""
+    def read(self, body: bytes, headers: Mapping[str, str]) -> Work | Response:
+        """Decode one request to rows of the model's features, or say what is wrong with it."""
         kind = content.media_type(headers.get("content-type"))
         if not body:
             return Response(204)
@@ -104,55 +124,39 @@ class XGBoostServer:
         if rows.shape[1] != self._features:
             what = f"{rows.shape[1]} columns came, the model has {self._features} features."
             return self._refuse(400, f"Unable to evaluate payload provided: {what}", kind, rows)
-        try:
-            scores = self._predict(rows)
-        except Exception as error:  # noqa: BLE001 - the library's own message is the answer
-            return self._refuse(
-                400, f"Unable to evaluate payload provided: {_first_line(error)}", kind, rows
-            )
         is_json = kind not in AWS_TYPES and body.lstrip()[:1] in (b"{", b"[")
-        response = self._answer(scores, kind, headers.get("accept"), is_json=is_json)
-        if kind not in AWS_TYPES:
+        asked = _Asked(kind, headers.get("accept"), is_json)
+        # One row's scores do not depend on other rows: all requests of this model are alike.
+        return Work(rows, len(rows), "rows" if len(rows) else None, asked)
+
+    def predict(self, works: Sequence[Work]) -> Sequence[Any]:
+        """Score the rows of all works at once."""
+        if len(works) == 1:
+            return [self._engine.predict(works[0].data)]
+        scores = self._engine.predict(np.concatenate([work.data for work in works]))
+        ends = list(itertools.accumulate(work.rows for work in works))
+        if len(scores) != ends[-1]:
+            raise ValueError(f"{len(scores)} scores came for {ends[-1]} rows")
+        return [scores[end - work.rows : end] for work, end in zip(works, ends, strict=True)]
+
+    def answer(self, work: Work, prediction: Any) -> Response:
+        """Write one request's scores; who sent JSON and accepts anything gets JSON."""
+        asked: _Asked = work.asked
+        response = self._answers.write(prediction, asked.accept, is_json=asked.is_json)
+        if response is None:
+            what = (
+                f"Accept type {asked.accept} is not supported. Please use supported accept types: "
+                "['text/csv', 'application/json', 'application/jsonlines']."
+            )
+            response = self._refuse(406, what, asked.kind, None)
+        if asked.kind not in AWS_TYPES:
             response.headers["x-farero-compat"] = "aws-would-415"
         return response
 
-    def _predict(self, rows: content.Matrix) -> Any:
-        matrix = self._xgb.DMatrix(rows, missing=math.nan, nthread=1)
-        outputs = [self._predict_one(booster, matrix) for booster in self._boosters]
-        if len(outputs) == 1:
-            return outputs[0]
-        return np.mean(outputs, axis=0)
-
-    def _predict_one(self, booster: Any, matrix: Any) -> Any:
-        best = booster.attr("best_iteration")
-        last = int(best) + 1 if best is not None else 0
-        return booster.predict(matrix, validate_features=False, iteration_range=(0, last))
-
-    def _answer(self, scores: Any, kind: str, accept: str | None, *, is_json: bool) -> Response:
-        """Write the scores; who sent JSON and accepts anything gets JSON."""
-        values: list[Any] = scores.tolist()
-        wanted = _accepted(accept)
-        is_batch = os.environ.get("SAGEMAKER_BATCH", "").lower() == "true"
-        is_lenient_json = is_json and accept in (None, "", "*/*")
-        if self._selection is not None:
-            selected = "application/json" if is_lenient_json and not is_batch else wanted
-            if response := self._selection.answer(scores, selected):
-                return response
-        has_accept = self._version >= FIRST_WITH_ACCEPT or self._selection is not None
-        if not is_batch and (is_lenient_json or (has_accept and wanted == "application/json")):
-            body = {"predictions": [{"score": _finite(value)} for value in values]}
-            return Response(200, {"content-type": "application/json"}, json.dumps(body).encode())
-        if not is_batch and has_accept and wanted in content.JSONLINES:
-            lines = [json.dumps({"score": _finite(value)}) for value in values]
-            return Response(200, {"content-type": wanted}, ("\n".join(lines) + "\n").encode())
-        if not is_batch and has_accept and wanted not in ("text/csv", ""):
-            return self._refuse(406, f"Accept type {accept} is not supported. Please use supported accept types: "
-                                "['text/csv', 'application/json', 'application/jsonlines'].", kind, None)  # fmt: skip
-        headers = {"content-type": "text/csv; charset=utf-8"}
-        if is_batch or has_accept:
-            lines = [_csv_line(value, as_list=is_batch) for value in values]
-            return Response(200, headers, ("\n".join(lines) + "\n").encode())
-        return Response(200, headers, ",".join(map(str, values)).encode())
+    def failed(self, work: Work, error: Exception) -> Response:
+        """Say what the library says of one request's rows."""
+        what = f"Unable to evaluate payload provided: {_first_line(error)}"
+        return self._refuse(400, what, work.asked.kind, work.data)
 
     def _refuse(self, status: int, what: str, kind: str, rows: content.Matrix | None) -> Response:
         sample = ",".join("1" for _ in range(min(self._features, 8))) + (
@@ -236,31 +240,6 @@ def model_files(folder: Path) -> list[Path]:
 def _version(text: str) -> tuple[int, ...]:
     numbers = [part for part in text.replace("-", ".").split(".") if part.isdigit()]
     return tuple(int(part) for part in numbers[:2]) or (99,)
-
-
-def _accepted(accept: str | None) -> str:
-    default = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv")
-    for part in (accept or "*/*").split(","):
-        kind = content.media_type(part)
-        if kind in ("", "*/*", "text/*"):
-            return default
-        if kind in ("text/csv", "application/json", *content.JSONLINES):
-            return kind
-    return content.media_type(accept)
-
-
-def _csv_line(value: Any, *, as_list: bool) -> str:
-    """One record's scores; several classes are columns, or a printed list as AWS's batch path has it."""
-    if as_list or isinstance(value, float):
-        return str(value)
-    return ",".join(str(item) for item in value)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: what is not finite is told as a string."""
-    if isinstance(value, list):
-        return [_finite(item) for item in cast("list[float]", value)]
-    return value if math.isfinite(value) else str(value)
 
 
 def _first_line(error: Exception) -> str:

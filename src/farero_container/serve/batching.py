@@ -1,0 +1,200 @@
+"""The model's one thread: it takes what arrived while it was busy and predicts like requests together.
+
+It waits for nobody: there is no timer and no window. A lone request is predicted at once, and a batch is what came
+while the last one ran, of at most `max_batch` rows (a request with more rows than that goes alone). Requests are put
+together only if the model says that they are alike, and each gets the rows of the result that are its own. If
+predicting together fails, each is predicted alone, so that nobody fails for a neighbour. Nothing is ever refused here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import os
+import queue
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+
+from farero_container.serve.messages import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+
+    from farero_container.serve.messages import Reply, Request
+
+VARIABLE = "FARERO_MAX_BATCH"
+#: To whom an answer goes.
+To = TypeVar("To")
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclass(slots=True)
+class Work:
+    """A request that was read: what the model is to predict, and what its answer needs."""
+
+    #: What the model takes; its first dimension is rows.
+    data: Any
+    rows: int
+    #: Works with equal keys may be predicted together; None for one that may not.
+    key: Hashable
+    #: Whatever `answer` needs of the request.
+    asked: Any = None
+
+
+class Served(Protocol):
+    """A loaded model. All methods are called by one thread at a time."""
+
+    #: Rows that are predicted together at most; 1 for never.
+    max_batch: int
+
+    def describe(self) -> str:
+        """Say what is served."""
+        ...
+
+    def warm_up(self) -> None:
+        """Predict once."""
+        ...
+
+    def read(self, body: bytes, headers: Mapping[str, str]) -> Work | Response:
+        """Decode one request, or answer it."""
+        ...
+
+    def predict(self, works: Sequence[Work]) -> Sequence[Any]:
+        """Predict works of one key together; return each one's own. Raises whatever the model raises."""
+        ...
+
+    def answer(self, work: Work, prediction: Any) -> Response:
+        """Encode what was predicted for one request."""
+        ...
+
+    def failed(self, work: Work, error: Exception) -> Response:
+        """Say why one request, alone, could not be predicted."""
+        ...
+
+
+class ModelThread:
+    """Answers requests with one model, in one thread; what comes first is read first."""
+
+    def __init__(self, model: Served) -> None:
+        self._model = model
+        self._arrived: queue.SimpleQueue[list[tuple[Request, Reply]]] = queue.SimpleQueue()
+        self._arriving: list[tuple[Request, Reply]] = []
+        self._loop = asyncio.get_running_loop()
+        # A daemon: a model that hangs does not keep the process from its end.
+        threading.Thread(target=self._run, name="model", daemon=True).start()
+
+    def take(self, request: Request, reply: Reply) -> None:
+        """Have a request answered; `settle` sends it on its way."""
+        self._arriving.append((request, reply))
+
+    def settle(self) -> None:
+        """Let the thread know what was taken."""
+        if self._arriving:
+            self._arrived.put(self._arriving)
+            self._arriving = []
+
+    def _run(self) -> None:
+        waiting: collections.deque[tuple[Request, Reply]] = collections.deque()
+        try:
+            while True:
+                most = max(self._model.max_batch, 1)  # a model may learn that it is better alone
+                if not waiting:
+                    waiting.extend(self._arrived.get())
+                while len(waiting) < most and not self._arrived.empty():
+                    waiting.extend(self._arrived.get())
+                taken = [waiting.popleft() for _ in range(min(most, len(waiting)))]
+                for answers in answer_all(self._model, taken):
+                    self._loop.call_soon_threadsafe(_deliver, answers)
+        except BaseException as error:  # noqa: BLE001 - sys.exit() in the user's code ends the server, not its thread alone
+            self._loop.call_soon_threadsafe(_end, error)
+
+
+def answer_all(
+    model: Served, requests: Sequence[tuple[Request, To]]
+) -> Generator[list[tuple[To, Response]]]:
+    """Answer requests, like ones together; yield answers as soon as they are there."""
+    alike: dict[Hashable, list[tuple[Work, To]]] = {}
+    for number, (request, to) in enumerate(requests):
+        work = _guarded(model.read, request.body, request.headers)
+        if isinstance(work, Response):
+            yield [(to, work)]
+            continue
+        # who must be alone has a key of its own
+        key = (number,) if work.key is None else work.key
+        alike.setdefault(key, []).append((work, to))
+    for works in alike.values():
+        for batch in _batches(works, model.max_batch):
+            responses = _predict(model, [work for work, _ in batch])
+            yield [(to, response) for (_, to), response in zip(batch, responses, strict=True)]
+
+
+def most_rows(default: int) -> int:
+    """Return how many rows are predicted together at most: FARERO_MAX_BATCH, or the framework's default."""
+    given = os.environ.get(VARIABLE, "").strip()
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    if given:
+        print(
+            f"farero: warning: {VARIABLE}={given!r} is not a number from 1; {default} is used",
+            flush=True,
+        )
+    return default
+
+
+def _batches(works: Sequence[tuple[Work, To]], most: int) -> Generator[list[tuple[Work, To]]]:
+    """Cut works into runs of at most `most` rows; one with more goes alone."""
+    batch: list[tuple[Work, To]] = []
+    rows = 0
+    for entry in works:
+        if batch and rows + entry[0].rows > most:
+            yield batch
+            batch, rows = [], 0
+        batch.append(entry)
+        rows += entry[0].rows
+    if batch:
+        yield batch
+
+
+def _predict(model: Served, works: Sequence[Work]) -> list[Response]:
+    if len(works) > 1:
+        try:
+            predictions = model.predict(works)
+        except Exception:  # noqa: BLE001 - whoever is at fault is told below, alone
+            return [_alone(model, work) for work in works]
+        return [
+            _guarded(model.answer, work, prediction)
+            for work, prediction in zip(works, predictions, strict=True)
+        ]
+    return [_alone(model, works[0])]
+
+
+def _alone(model: Served, work: Work) -> Response:
+    try:
+        prediction = model.predict([work])[0]
+    except Exception as error:  # noqa: BLE001 - the model's own words are the answer
+        return _guarded(model.failed, work, error)
+    return _guarded(model.answer, work, prediction)
+
+
+def _guarded(step: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | Response:
+    try:
+        return step(*given, **named)
+    except Exception as error:  # noqa: BLE001 - one of three places: the container's request loop
+        print(
+            f"farero: internal error: {type(error).__name__}: {error}", file=sys.stderr, flush=True
+        )
+        return Response(
+            500, {"content-type": "text/plain"}, b"the model server met an error of its own\n"
+        )
+
+
+def _deliver(answers: Sequence[tuple[Reply, Response]]) -> None:
+    for reply, response in answers:
+        reply(response)
+
+
+def _end(error: BaseException) -> None:
+    raise error

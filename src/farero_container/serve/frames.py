@@ -1,0 +1,176 @@
+"""Farero's frames on a replica's socket: many requests at once on one connection, answers in any order.
+
+A frame is `u32 length | u32 id | u16 head length | head (JSON) | body`, big-endian, the length counting what follows
+it. Frames are cut from what the transport hands over, without a task a request: all that came in one turn of the event
+loop is taken before anything is predicted, and all answers that are there at once leave in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import struct
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+from farero_container.serve.messages import BadRequest, Request, Response, refusal, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from farero_container.serve.messages import Handler
+
+MAGIC = b"FRO1"
+#: Heads are few and alike, of requests and of answers: this many, and none longer, are kept.
+MOST_HEADS = 128
+LONGEST_KEPT_HEAD = 1024
+_FRAME = struct.Struct(">IIH")
+#: What the two bytes of its length can say.
+_LONGEST_HEAD = 0xFFFF
+#: The part of a frame that the length does not count.
+_UNCOUNTED = 4
+
+
+class FramedForm:
+    """One connection after its first four bytes."""
+
+    def __init__(
+        self, transport: asyncio.Transport, handler: Handler, *, max_body_bytes: int
+    ) -> None:
+        self._transport = transport
+        self._handler = handler
+        self._max_body = max_body_bytes
+        #: The beginning of a frame in pieces, their size, and the size at which to look at them again.
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._wanted = _FRAME.size
+        #: Bytes still to come of a frame that was refused, and the refusal.
+        self._skipped = 0
+        self._refused: tuple[int, BadRequest] | None = None
+        self._answers: list[bytes] = []
+        self._heads: dict[bytes, tuple[str, Mapping[str, str]] | None] = {}
+
+    def feed(self, data: bytes) -> None:
+        """Take what came."""
+        self._held += len(data)
+        if self._held < self._wanted and not self._skipped:
+            self._pieces.append(data)
+            return
+        if self._pieces:
+            self._pieces.append(data)
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+        rest = self._cut(data)
+        self._held = len(rest)
+        if rest:
+            self._pieces.append(rest)
+        self._handler.settle()
+
+    def answer(self, number: int, response: Response) -> None:
+        """Send one answer, together with the others of this turn of the event loop."""
+        if self._transport.is_closing():
+            return  # the caller has left
+        if not self._answers:
+            asyncio.get_running_loop().call_soon(self._flush)
+        head = _head_of(response)
+        length = _FRAME.size - _UNCOUNTED + len(head) + len(response.body)
+        self._answers += (_FRAME.pack(length, number, len(head)), head, response.body)
+
+    def _flush(self) -> None:
+        answers, self._answers = self._answers, []
+        if not self._transport.is_closing():
+            self._transport.write(b"".join(answers))
+
+    def _cut(self, data: bytes) -> bytes:
+        """Take every whole frame; return what is left over, the beginning of the next."""
+        at, end = self._skip(data), len(data)
+        self._wanted = _FRAME.size
+        while end - at >= _FRAME.size:
+            length, number, head_length = _FRAME.unpack_from(data, at)
+            head_at = at + _FRAME.size
+            body_at, stop = head_at + head_length, at + _UNCOUNTED + length
+            if body_at > stop:
+                self._transport.close()  # no frame; nothing after it can be told apart
+                return b""
+            if stop - body_at > self._max_body:
+                self._refused = number, too_large(stop - body_at, self._max_body)
+                self._skipped = stop - at
+                at += self._skip(data[at:]) if at else self._skip(data)
+                continue
+            if stop > end:
+                self._wanted = stop - at
+                break
+            self._take(number, data[head_at:body_at], data[body_at:stop])
+            at = stop
+        return data[at:] if at else data
+
+    def _skip(self, data: bytes) -> int:
+        """Return how many bytes of `data` belong to a frame that was refused; answer it after the last one."""
+        gone = min(self._skipped, len(data))
+        self._skipped -= gone
+        if self._refused and not self._skipped:
+            number, refused = self._refused
+            self._refused = None
+            self.answer(number, refusal(refused))
+        return gone
+
+    def _take(self, number: int, head: bytes, body: bytes) -> None:
+        read = self._heads.get(head)
+        if read is None:
+            read = _read_head(head)
+            if read is None:
+                refused = BadRequest(400, "the frame's head is no JSON object with a path")
+                self.answer(number, refusal(refused))
+                return
+            if len(head) <= LONGEST_KEPT_HEAD:
+                if len(self._heads) >= MOST_HEADS:
+                    self._heads.clear()
+                self._heads[head] = read
+        path, headers = read
+        method = "GET" if path == "/ping" else "POST"
+        reply = functools.partial(self.answer, number)
+        self._handler.take(Request(method, path, headers, body), reply)
+
+
+def _read_head(head: bytes) -> tuple[str, Mapping[str, str]] | None:
+    """Return path and headers of a request, None where its head is not what it should be."""
+    try:
+        given: Any = json.loads(head)
+        path, headers = given["path"], given.get("headers", {})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    if not isinstance(path, str) or not isinstance(headers, dict):
+        return None
+    return path, cast("dict[str, str]", headers)
+
+
+_answer_heads: dict[tuple[object, ...], bytes] = {}
+
+
+def _head_of(response: Response) -> bytes:
+    key = (response.status, *response.headers.items())
+    try:
+        return _answer_heads[key]
+    except KeyError:
+        pass
+    except TypeError:  # a header that is no text: the user's code chose it
+        return _write_head(response)
+    head = _write_head(response)
+    if len(head) <= LONGEST_KEPT_HEAD:
+        if len(_answer_heads) >= MOST_HEADS:
+            _answer_heads.clear()
+        _answer_heads[key] = head
+    return head
+
+
+def _write_head(response: Response) -> bytes:
+    try:
+        head = json.dumps({"status": response.status, "headers": response.headers}).encode()
+        if len(head) <= _LONGEST_HEAD:
+            return head
+        what = f"they are {len(head)} bytes long"
+    except (TypeError, ValueError) as error:
+        what = str(error)
+    print(f"farero: the answer's headers cannot be sent: {what}", file=sys.stderr, flush=True)
+    return b'{"status": 500, "headers": {"content-type": "text/plain"}}'
