@@ -185,8 +185,7 @@ def check_variants(given: dict[str, Any]) -> None:
         raise Invalid(f"An endpoint config has at most {MOST_VARIANTS} production variants.")
     for variant in variants:
         _check_variant(variant, is_only_one=len(variants) == 1)
-    if any("ServerlessConfig" in variant for variant in variants) and "DataCaptureConfig" in given:
-        raise Invalid("Data capture is not supported for serverless endpoints.")
+    # AWS captures no data of serverless endpoints; here they are like any other.
     capture = given.get("DataCaptureConfig")
     if capture is not None:
         parse_s3_uri(capture["DestinationS3Uri"])

@@ -59,6 +59,13 @@ def test_a_serverless_variant_is_kept(bench):
     assert variant == SERVERLESS | {"InitialVariantWeight": 1.0}
 
 
+def test_a_serverless_variant_may_be_captured_which_aws_refuses(bench):
+    bench.config("s", SERVERLESS, DataCaptureConfig=CAPTURE)
+
+    told = bench.client.describe_endpoint_config(EndpointConfigName="s")
+    assert told["DataCaptureConfig"] == CAPTURE
+
+
 @pytest.mark.parametrize(
     ("variants", "members", "words"),
     [
@@ -68,9 +75,18 @@ def test_a_serverless_variant_is_kept(bench):
             "must be one of 1024",
         ),
         (
-            [SERVERLESS],
-            {"DataCaptureConfig": CAPTURE},
-            "Data capture is not supported for serverless",
+            [
+                SERVERLESS
+                | {
+                    "ServerlessConfig": {
+                        "MemorySizeInMB": 1024,
+                        "MaxConcurrency": 2,
+                        "ProvisionedConcurrency": 3,
+                    }
+                }
+            ],
+            {},
+            "must not be above its MaxConcurrency",
         ),
         ([SERVERLESS | {"InstanceType": "ml.m5.large"}], {}, "cannot be given with it"),
         (
