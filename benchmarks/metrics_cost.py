@@ -119,8 +119,7 @@ def main() -> int:
 
 def compare(child: subprocess.Popen[str], folder: Path, rounds: int, count: int) -> None:
     port = int(ask(child, None))
-    owner = json.loads((folder / "data" / "keys" / "owner.json").read_text(encoding="utf-8"))
-    request = signed(owner, port)
+    request = load_request(folder, port, BODY, "text/csv")
     cpu: dict[str, list[float]] = {"on": [], "off": []}
     rate: dict[str, list[float]] = {"on": [], "off": []}
     notes: list[float] = []
@@ -193,12 +192,15 @@ def gateway_main(model: str) -> int:
     return 0
 
 
-def put_endpoint(app: object, model: str) -> None:
+def put_endpoint(app: object, model: str, capture: dict[str, object] | None = None) -> None:
     now = dt.datetime.now(dt.UTC)
     variant = Variant(
         name="AllTraffic", model_name="m", container={}, current_weight=1, current_count=1
     )
-    fleet = Fleet(generation=1, config_name="c", config={}, variants=(variant,), began_at=now)
+    fleet = Fleet(
+        generation=1, config_name="c", variants=(variant,), began_at=now,
+        config={} if capture is None else {"DataCaptureConfig": capture},
+    )  # fmt: skip
     endpoint = Endpoint(
         name="iris", arn="arn", status=EndpointStatus.IN_SERVICE, created_at=now, modified_at=now,
         current=fleet, generation=1,
@@ -229,17 +231,17 @@ async def serve_model(path: str) -> None:
     await server.serve_forever()
 
 
-def signed(owner: dict[str, str], port: int) -> bytes:
-    """Return one request; its signature holds for five minutes, and so for all rounds."""
-    request = AWSRequest(
-        "POST", f"http://127.0.0.1:{port}/endpoints/iris/invocations", data=BODY,
-        headers={"Content-Type": "text/csv", "Host": f"127.0.0.1:{port}"},
-    )  # fmt: skip
+def load_request(folder: Path, port: int, body: bytes, kind: str) -> bytes:
+    """Return one request by the owner of `folder`; its signature holds for five minutes, and so for all rounds."""
+    owner = json.loads((folder / "data" / "keys" / "owner.json").read_text(encoding="utf-8"))
+    headers = {"Content-Type": kind, "Host": f"127.0.0.1:{port}"}
+    url = f"http://127.0.0.1:{port}/endpoints/iris/invocations"
+    request = AWSRequest("POST", url, data=body, headers=headers)
     keys = Credentials(owner["access_key_id"], owner["secret_access_key"])
     SigV4Auth(keys, "sagemaker", "us-east-1").add_auth(request)
     lines = [f"{name}: {value}" for name, value in request.headers.items()]
-    head = ["POST /endpoints/iris/invocations HTTP/1.1", *lines, f"Content-Length: {len(BODY)}"]
-    return "\r\n".join([*head, "", ""]).encode() + BODY
+    head = ["POST /endpoints/iris/invocations HTTP/1.1", *lines, f"Content-Length: {len(body)}"]
+    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 async def load(port: int, request: bytes, count: int) -> None:

@@ -9,7 +9,8 @@ import os
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
@@ -60,7 +61,7 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
     config = uvicorn.Config(
         gateway.asgi,
         loop="none",
-        http=LimitedConnection,
+        http=cast("type[LimitedConnection]", partial(LimitedConnection, gateway.fast_path)),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -76,9 +77,11 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
     upkeep = asyncio.create_task(keep_up(gateway))
+    waking = asyncio.create_task(gateway.waker.run(gateway.proxy.take_load))
     try:
         await GatewayServer(config).serve(sockets=[listening])
     finally:
+        waking.cancel()
         upkeep.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await upkeep

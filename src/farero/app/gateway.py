@@ -34,10 +34,13 @@ from farero.endpoints.definitions import Definitions
 from farero.endpoints.invocations import Invocations
 from farero.endpoints.proxy import Proxy
 from farero.endpoints.router import Router
+from farero.endpoints.serverless import Used
+from farero.endpoints.waking import Slots, Waker
 from farero.gateway import links, pages
 from farero.gateway.admin import Admin
 from farero.gateway.asgi import Gateway
 from farero.gateway.authenticate import Authenticator, FormCheck
+from farero.gateway.fast_path import FastPath
 from farero.gateway.levels import variants
 from farero.gateway.metrics import MetricsPage
 from farero.identity.bootstrap import METRICS_TOKEN
@@ -49,6 +52,7 @@ from farero.monitoring.definitions import Definitions as MonitoringDefinitions
 from farero.monitoring.schedules import Schedules as MonitoringSchedules
 from farero.telemetry.alarms.anomaly import Detectors
 from farero.telemetry.totals import Totals
+from farero.work.wake import poke
 
 if TYPE_CHECKING:
     from farero.app.core import App
@@ -60,7 +64,17 @@ class GatewayApp:
     def __init__(self, app: App) -> None:
         settings, clock = app.settings, app.clock
         self.router = Router(app.store, app.stamp, capture_of=capture_target)
-        self.proxy = Proxy(clock=clock, timeout_s=settings.invocation_timeout_s)
+        serverless = settings.run_dir / "serverless"
+        worker = settings.run_dir / "worker.sock"
+        self.waker = Waker(Used(serverless), clock, lambda line: poke(worker, line))
+        self.slots = Slots(serverless) if settings.gateways > 1 else None
+        self.proxy = Proxy(
+            clock=clock,
+            timeout_s=settings.invocation_timeout_s,
+            serverless_wait_s=settings.serverless_wait_s,
+            wake=self.waker.wake,
+            slots=self.slots,
+        )
         self.spool = CaptureSpool(settings.spool_dir, clock)
         self.totals = Totals(settings.run_dir / "totals", lambda: variants(app.store))
         self.invocations = Invocations(
@@ -82,12 +96,13 @@ class GatewayApp:
             JobDefinitions(MonitoringDefinitions(app.store), app.store),
             Monitoring(schedules, MonitoringAlerts(app.store), app.store),
         )
+        runtime = SageMakerRuntime(
+            self.router, self.proxy, self.spool, self.invocations, settings, clock
+        )
         self.rooms: dict[str, object] = {
             "s3": S3(app.objects, FormCheck(self.directory.find, clock)),
             "sagemaker": SageMaker(families),
-            "sagemaker-runtime": SageMakerRuntime(
-                self.router, self.proxy, self.spool, self.invocations, settings, clock
-            ),
+            "sagemaker-runtime": runtime,
             "logs": CloudWatchLogs(
                 app.logs,
                 app.filters,
@@ -109,9 +124,10 @@ class GatewayApp:
             "sqs": Sqs(app.queues, app.store),
             "events": EventBridge(app.rules, app.events, app.store),
         }
+        authenticator = Authenticator(self.directory.find, clock)
         self.asgi = Gateway(
             rooms=self.rooms,
-            authenticator=Authenticator(self.directory.find, clock),
+            authenticator=authenticator,
             admin=Admin(
                 pages.pages(app, self.spool),
                 MetricsPage(app, self.totals, settings.keys_dir / METRICS_TOKEN),
@@ -120,10 +136,13 @@ class GatewayApp:
             settings=settings,
             clock=clock,
         )
+        self.fast_path = FastPath(self.asgi, authenticator, runtime, self.proxy, clock)
 
     def close(self) -> None:
         """Close connections and spool files; store the last metrics."""
         self.proxy.close()
+        if self.slots is not None:
+            self.slots.close()
         self.spool.close()
         self.invocations.flush()
         self.totals.close()

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime as dt
 import fcntl
 import hashlib
 import logging
 import os
 import random
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -26,7 +28,6 @@ from farero.base import ids
 from farero.base.arns import parse_s3_uri
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable
     from pathlib import Path
 
@@ -57,25 +58,24 @@ class CaptureTarget:
     captures_output: bool = True
     csv_types: frozenset[str] = frozenset()
     json_types: frozenset[str] = frozenset()
+    #: Name of the target's folder in the spool: the same for the same destination.
+    id: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        """Name of the target's folder in the spool: the same for the same destination."""
+    def __post_init__(self) -> None:
+        """Compute the id once; every record asks for it."""
         text = f"{self.endpoint}\0{self.variant}\0{self.destination}\0{self.kms_key_id}"
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        object.__setattr__(self, "id", hashlib.sha256(text.encode()).hexdigest()[:24])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload:
-    """One half of an invocation."""
+class Payload(NamedTuple):
+    """One half of an invocation; a tuple, as every request makes two."""
 
     #: Content-Type as it came; None when there was none.
     content_type: str | None
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class Invocation(NamedTuple):
     """One request to a model and its answer."""
 
     event_id: str
@@ -114,66 +114,75 @@ def is_sampled(target: CaptureTarget, draw: Callable[[], float] = random.random)
 
 def make_record(target: CaptureTarget, invocation: Invocation) -> bytes:
     """Return one line, with its newline; key order and spacing are AWS's."""
-    halves: list[bytes] = []
+    halves = b""
     if target.captures_input:
-        halves.append(b'"endpointInput":' + _half(target, invocation.request, b"INPUT"))
+        halves = _half(target, invocation.request, b'"endpointInput":{', b'"mode":"INPUT","data":')
     if target.captures_output and invocation.response is not None:
-        halves.append(b'"endpointOutput":' + _half(target, invocation.response, b"OUTPUT"))
-    metadata = [b'"eventId":"', invocation.event_id.encode(), b'"']
+        output = _half(
+            target, invocation.response, b'"endpointOutput":{', b'"mode":"OUTPUT","data":'
+        )
+        halves = halves + b"," + output if halves else output
+    metadata = b""
     if invocation.inference_id is not None:
-        metadata += [b',"inferenceId":', _quote(invocation.inference_id)]
+        metadata = b',"inferenceId":' + _quote(invocation.inference_id)
     if invocation.custom_attributes is not None:
-        metadata += [b',"customAttributes":[', _quote(invocation.custom_attributes), b"]"]
-    metadata += [b',"inferenceTime":"', invocation.at.strftime("%Y-%m-%dT%H:%M:%SZ").encode(), b'"']
+        metadata += b',"customAttributes":[' + _quote(invocation.custom_attributes) + b"]"
     return b"".join(
         (
             b'{"captureData":{',
-            b",".join(halves),
-            b'},"eventMetadata":{',
-            *metadata,
-            b'},"eventVersion":"0"}\n',
+            halves,
+            b'},"eventMetadata":{"eventId":"',
+            invocation.event_id.encode(),
+            b'"',
+            metadata,
+            b',"inferenceTime":"',
+            _second(invocation.at.replace(microsecond=0)),
+            b'"},"eventVersion":"0"}\n',
         )
     )
 
 
-def _half(target: CaptureTarget, payload: Payload, mode: bytes) -> bytes:
-    data, encoding = _encode(target, payload)
-    observed = b""
-    if payload.content_type is not None:
-        observed = b'"observedContentType":' + _quote(payload.content_type) + b","
-    return b"".join(
-        (
-            b"{",
-            observed,
-            b'"mode":"',
-            mode,
-            b'","data":',
-            data,
-            b',"encoding":"',
-            encoding,
-            b'"}',
-        )
-    )
-
-
-def _encode(target: CaptureTarget, payload: Payload) -> tuple[bytes, bytes]:
-    """Return the payload as a JSON string, and the name of its encoding."""
-    kind = (payload.content_type or "").partition(";")[0].strip().lower()
-    name = b"CSV" if kind in target.csv_types else b"JSON" if kind in target.json_types else b""
+def _half(target: CaptureTarget, payload: Payload, opening: bytes, mode: bytes) -> bytes:
+    kind = payload.content_type
+    observed, name = _described(kind, target.csv_types, target.json_types)
     if name:
         # Bytes that are no text would not come back as they were; they go the way that keeps them.
         with contextlib.suppress(UnicodeDecodeError):
-            return _quote(payload.body.decode()), name
-    return b'"' + base64.b64encode(payload.body) + b'"', b"BASE64"
+            data = _quote(payload.body.decode())
+            return b"".join((opening, observed, mode, data, b',"encoding":"', name, b'"}'))
+    data = base64.b64encode(payload.body)
+    return b"".join((opening, observed, mode, b'"', data, b'","encoding":"BASE64"}'))
+
+
+@lru_cache(maxsize=256)
+def _described(
+    kind: str | None, csv_types: frozenset[str], json_types: frozenset[str]
+) -> tuple[bytes, bytes]:
+    """Return what is said of a Content-Type, and the encoding of its text; b"" where it is no text."""
+    bare = (kind or "").partition(";")[0].strip().lower()
+    name = b"CSV" if bare in csv_types else b"JSON" if bare in json_types else b""
+    observed = b"" if kind is None else b'"observedContentType":' + _quote(kind) + b","
+    return observed, name
+
+
+@lru_cache(maxsize=8)
+def _second(at: dt.datetime) -> bytes:
+    """Write a moment without its fraction; all records of a second share it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
 @dataclass(slots=True)
 class _OpenFile:
     fd: int
     folder: Path
+    target: CaptureTarget
+    #: Bytes in the file, and lines that are not in it yet.
     size: int
     opened_at: float
-    hour: tuple[int, int, int, int]
+    #: The hour of the clock on the wall that the file belongs to.
+    hour_begins: dt.datetime
+    hour_ends: dt.datetime
+    lines: list[bytes] = field(default_factory=list[bytes])
     is_dirty: bool = False
     has_durable_name: bool = False
 
@@ -194,6 +203,8 @@ class CaptureSpool:
         self._root = spool_dir / "capture"
         self._clock = clock
         self._files: dict[str, _OpenFile] = {}
+        #: Those with lines that are not written yet.
+        self._gathered: list[_OpenFile] = []
         #: Held while files are synced, so that nobody takes a sync that has begun for one that is done.
         self._syncing = threading.Lock()
         self._recorded = 0
@@ -202,19 +213,55 @@ class CaptureSpool:
 
     def append(self, target: CaptureTarget, record: bytes) -> bool:
         """Append one line; False if it could not be written, which is counted and logged."""
+        dropped = self._dropped
+        self.gather(target, record, self._clock.now())
+        self.flush()
+        return self._dropped == dropped
+
+    def gather(self, target: CaptureTarget, record: bytes, now: dt.datetime) -> None:
+        """Take one line for the next `flush`, which must come before anything is said of the request."""
         try:
-            file = self._file(target)
-            written = os.write(file.fd, record)
-            if written != len(record):
-                os.ftruncate(file.fd, file.size)
-                raise OSError(28, "No space left on device")  # noqa: TRY301 - told like a write that fails
+            file = self._file(target, now)
         except OSError as error:
             self._drop(target, error)
-            return False
+            return
+        file.lines.append(record)
+        file.size += len(record)
+        if len(file.lines) == 1:
+            self._gathered.append(file)
+
+    def flush(self) -> None:
+        """Write what was gathered, all lines of a file in one call; what cannot be written is counted and logged."""
+        for file in self._gathered:
+            self._write(file)
+        self._gathered.clear()
+
+    def _write(self, file: _OpenFile) -> None:
+        lines, file.lines = file.lines, []
+        file.size -= sum(map(len, lines))
+        whole = lines[0] if len(lines) == 1 else b"".join(lines)
+        if self._write_whole(file, whole) is None:
+            self._recorded += len(lines)
+        else:  # a disk may have room for some of them
+            for line in lines:
+                error = self._write_whole(file, line)
+                if error is None:
+                    self._recorded += 1
+                else:
+                    self._drop(file.target, error)
+
+    def _write_whole(self, file: _OpenFile, data: bytes) -> OSError | None:
+        """Append all of `data` or nothing of it."""
+        try:
+            written = os.write(file.fd, data)
+            if written != len(data):
+                os.ftruncate(file.fd, file.size)
+                return OSError(28, "No space left on device")
+        except OSError as error:
+            return error
         file.size += written
         file.is_dirty = True
-        self._recorded += 1
-        return True
+        return None
 
     def sync(self) -> None:
         """Bring everything that was appended to the disk; any thread may call. Blocks."""
@@ -240,6 +287,11 @@ class CaptureSpool:
         for key in list(self._files):
             self._close(key)
 
+    @property
+    def dropped(self) -> int:
+        """Number of records that could not be written."""
+        return self._dropped
+
     def stats(self) -> dict[str, Any]:
         """Return what was recorded and what could not be."""
         return {
@@ -248,18 +300,25 @@ class CaptureSpool:
             "last_error": self._last_error,
         }
 
-    def _file(self, target: CaptureTarget) -> _OpenFile:
+    def _file(self, target: CaptureTarget, now: dt.datetime) -> _OpenFile:
         key = target.id
         file = self._files.get(key)
-        now = self._clock.now()
-        hour = (now.year, now.month, now.day, now.hour)
         if file is not None:
             is_old = self._clock.monotonic() - file.opened_at >= ROTATE_S
-            if not is_old and file.size < ROTATE_BYTES and file.hour == hour:
+            is_of_hour = file.hour_begins <= now < file.hour_ends
+            if is_of_hour and file.size < ROTATE_BYTES and not is_old:
                 return file
             self._close(key)
-        folder = self._root / target.id
-        file = _OpenFile(self._open(target, now), folder, 0, self._clock.monotonic(), hour)
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        file = _OpenFile(
+            fd=self._open(target, now),
+            folder=self._root / target.id,
+            target=target,
+            size=0,
+            opened_at=self._clock.monotonic(),
+            hour_begins=hour,
+            hour_ends=hour + dt.timedelta(hours=1),
+        )
         self._files[key] = file
         return file
 
@@ -282,6 +341,7 @@ class CaptureSpool:
         return fd
 
     def _close(self, key: str) -> None:
+        self.flush()
         with self._syncing:
             file = self._files.pop(key)
             if file.is_dirty:

@@ -4,25 +4,31 @@ After the four bytes `FRO1` both sides send frames, answers in any order:
 
     u32 LENGTH of what follows | u32 ID | u16 HEAD_LENGTH | HEAD (JSON object, UTF-8) | BODY
 
-A caller that goes away only drops its future; a late answer finds no future and is thrown away, so nobody else
-notices. When the connection breaks, every request on it that has no answer fails with `ReplicaLost`.
+A caller that goes away only drops its place; a late answer finds nobody and is thrown away, so nobody else notices.
+When the connection breaks, every request on it that has no answer fails with `ReplicaLost`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MAGIC = b"FRO1"
 #: Largest frame that is read; a longer one is a broken peer.
 FRAME_LIMIT = 256 * 1024 * 1024
+#: Heads of answers are few and alike; this many of a connection, and none longer, are parsed once.
+MOST_HEADS = 64
+LONGEST_KEPT_HEAD = 512
+#: Timers of a loop may be early by its resolution.
+_EARLY_S = 0.002
 
 _PREFIX = struct.Struct(">IIH")
 _LENGTH = struct.Struct(">I")
@@ -39,8 +45,25 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    #: The head as it came: equal heads say the same.
+    head: bytes = b""
     #: How long the caller waited for it.
     seconds: float = 0.0
+
+
+class Waiting(Protocol):
+    """Who waits for an answer: one of the two is called, once, within a callback of the connection."""
+
+    #: When the request was sent, by the connection's clock; the connection sets it.
+    sent: float
+
+    def answered(self, reply: Reply) -> None:
+        """Take the answer."""
+        ...
+
+    def failed(self, error: ReplicaLost | TimeoutError) -> None:
+        """Learn that there will be none."""
+        ...
 
 
 class _ResponseHead(msgspec.Struct):
@@ -49,17 +72,59 @@ class _ResponseHead(msgspec.Struct):
 
 
 _decode_head = msgspec.json.Decoder(_ResponseHead).decode
-_encode_head = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+
+
+def request_head(path: str, headers: Mapping[str, str]) -> bytes:
+    """Return the head of a request."""
+    return _encode({"path": path, "headers": headers})
+
+
+class _Caller:
+    """A coroutine that waits."""
+
+    __slots__ = ("future", "sent")
+
+    def __init__(self, future: asyncio.Future[Reply]) -> None:
+        self.future = future
+        self.sent = 0.0
+
+    def answered(self, reply: Reply) -> None:
+        if not self.future.done():
+            self.future.set_result(reply)
+
+    def failed(self, error: ReplicaLost | TimeoutError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 class FramedConnection(asyncio.Protocol):
-    """The gateway's end of one connection."""
+    """The gateway's end of one connection.
 
-    def __init__(self) -> None:
+    timeout_s: how long any request may wait for its answer.
+    settle: called after every batch of answers, and of failures, has been handed out.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float = 60.0,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._monotonic = monotonic
+        self._settle = settle
         self._transport: asyncio.WriteTransport | None = None
-        self._pending: dict[int, asyncio.Future[Reply]] = {}
+        #: In the order they were sent, so the first is the first to time out.
+        self._pending: dict[int, Waiting] = {}
         self._last_id = 0
+        #: The beginning of a frame, and how long it must be before it is looked at again.
         self._buffer = bytearray()
+        self._wanted = _PREFIX.size
+        self._heads: dict[bytes, _ResponseHead] = {}
+        #: One for all requests: it is set for the oldest, and set anew when it fires.
+        self._timer: asyncio.TimerHandle | None = None
         self._may_write = asyncio.Event()
         self._may_write.set()
 
@@ -69,26 +134,41 @@ class FramedConnection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     @property
+    def is_ready(self) -> bool:
+        """Say whether `send` may be called: the connection is open and the replica reads."""
+        return self.is_open and self._may_write.is_set()
+
+    @property
     def in_flight(self) -> int:
         """Number of requests without an answer."""
         return len(self._pending)
 
-    async def request(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Send one request and wait for its answer. Raises ReplicaLost."""
-        if not self._may_write.is_set():
-            await self._may_write.wait()
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            raise ReplicaLost
+    def send(self, head: bytes, body: bytes, waiting: Waiting) -> int:
+        """Send one request and return its number; `is_ready` must hold."""
+        assert self._transport is not None
         self._last_id = number = (self._last_id + 1) & 0xFFFFFFFF
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._pending[number] = future
+        waiting.sent = self._monotonic()
+        self._pending[number] = waiting
+        if self._timer is None:
+            self._set_timer(self._timeout_s)
+        self._transport.write(encode(number, head, body))
+        return number
+
+    async def request(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Send one request and wait for its answer. Raises ReplicaLost or TimeoutError."""
+        if not self._may_write.is_set():
+            async with asyncio.timeout(self._timeout_s):
+                await self._may_write.wait()
+        if not self.is_open:
+            raise ReplicaLost
+        caller = _Caller(asyncio.get_running_loop().create_future())
+        number = self.send(request_head(path, headers), body, caller)
         try:
-            head = _encode_head({"path": path, "headers": headers})
-            transport.write(encode(number, head, body))
-            return await future
+            reply = await caller.future
         finally:
             self._pending.pop(number, None)
+        reply.seconds = self._monotonic() - caller.sent
+        return reply
 
     def close(self) -> None:
         """Close; requests in flight fail with ReplicaLost."""
@@ -103,33 +183,45 @@ class FramedConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand every complete frame to its caller."""
-        buffer = self._buffer
-        buffer += data
-        start, end = 0, len(buffer)
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._wanted:
+                return
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        start, end = 0, len(data)
+        self._wanted = _PREFIX.size
         while end - start >= _PREFIX.size:
-            length, number, head_length = _PREFIX.unpack_from(buffer, start)
+            length, number, head_length = _PREFIX.unpack_from(data, start)
             if length > FRAME_LIMIT or head_length + 6 > length:
                 self.close()
-                return
+                break
             stop = start + _LENGTH.size + length
             if stop > end:
+                self._wanted = stop - start
                 break
-            head_at = start + _PREFIX.size
-            body_at = head_at + head_length
-            self._answer(number, bytes(buffer[head_at:body_at]), bytes(buffer[body_at:stop]))
+            waiting = self._pending.pop(number, None)
+            if waiting is not None:
+                body_at = start + _PREFIX.size + head_length
+                self._answer(waiting, data[start + _PREFIX.size : body_at], data[body_at:stop])
             start = stop
-        if start:
-            del buffer[:start]
+        if start < end:
+            self._buffer += data[start:] if start else data
+        self._settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is in flight."""
         self._transport = None
         self._may_write.set()
-        for future in self._pending.values():
-            if not future.done():
-                error = ReplicaLost()
-                error.__cause__ = exc
-                future.set_exception(error)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        lost, self._pending = self._pending, {}
+        for waiting in lost.values():
+            error = ReplicaLost()
+            error.__cause__ = exc
+            waiting.failed(error)
+        self._settle()
 
     def pause_writing(self) -> None:
         """Hold new requests back while the replica reads slowly."""
@@ -139,16 +231,35 @@ class FramedConnection(asyncio.Protocol):
         """Let requests through again."""
         self._may_write.set()
 
-    def _answer(self, number: int, head: bytes, body: bytes) -> None:
-        future = self._pending.get(number)
-        if future is None or future.done():
-            return
-        try:
-            parsed = _decode_head(head)
-        except msgspec.MsgspecError as error:
-            future.set_exception(ReplicaLost(f"malformed answer: {error}"))
-            return
-        future.set_result(Reply(status=parsed.status, headers=parsed.headers, body=body))
+    def _answer(self, waiting: Waiting, head: bytes, body: bytes) -> None:
+        parsed = self._heads.get(head)
+        if parsed is None:
+            try:
+                parsed = _decode_head(head)
+            except msgspec.MsgspecError as error:
+                waiting.failed(ReplicaLost(f"malformed answer: {error}"))
+                return
+            if len(head) <= LONGEST_KEPT_HEAD:
+                if len(self._heads) >= MOST_HEADS:
+                    self._heads.clear()
+                self._heads[head] = parsed
+        waiting.answered(Reply(status=parsed.status, headers=parsed.headers, body=body, head=head))
+
+    def _set_timer(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, seconds), self._expire)
+
+    def _expire(self) -> None:
+        """Give up what has waited too long; look again when the next is due."""
+        self._timer = None
+        oldest_ok = self._monotonic() - self._timeout_s + _EARLY_S
+        for number, waiting in list(self._pending.items()):
+            if waiting.sent > oldest_ok:
+                self._set_timer(waiting.sent - oldest_ok + _EARLY_S)
+                break
+            del self._pending[number]
+            waiting.failed(TimeoutError())
+        self._settle()
 
 
 def encode(number: int, head: bytes, body: bytes) -> bytes:

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from farero.base.clock import Clock
+    from farero.endpoints.frames import Waiting
     from farero.endpoints.router import ReplicaRoute, VariantRoute
+    from farero.endpoints.waking import Slots
 
 #: How long a request waits for a replica to come back before it is refused.
 RESPAWN_WAIT_S = 10.0
 #: Pause between two tries to reach replicas of which none answers.
-CONNECT_PAUSE_S = 0.02
+CONNECT_PAUSE_S = 0.005
 #: How long a waiting request goes without a look at the routes.
 LOOK_AGAIN_S = 0.25
 #: Time for a local socket to take a connection.
@@ -68,16 +70,34 @@ class _Hop:
 class Proxy:
     """All connections of one gateway to replicas."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - times, and the parts of serverless endpoints
         self,
         *,
         clock: Clock,
         timeout_s: float = 60.0,
         respawn_wait_s: float = RESPAWN_WAIT_S,
+        serverless_wait_s: float = RESPAWN_WAIT_S,
+        wake: Callable[[str, str], None] | None = None,
+        slots: Slots | None = None,
     ) -> None:
+        """wake: has a serverless variant get a replica; called for as long as a request waits for one.
+
+        slots: where MaxConcurrency is counted together with other gateways; None if there are none.
+        """
+        #: Called after every batch of answers to what `try_send` sent.
+        self.on_settled: Callable[[], None] = _nothing
         self._clock = clock
         self._timeout_s = timeout_s
         self._respawn_wait_s = respawn_wait_s
+        self._serverless_wait_s = serverless_wait_s
+        self._wake = wake
+        self._slots = slots
+        #: Variants whose replicas one request looks out for, so that others need not.
+        self._watched: set[tuple[str, str]] = set()
+        #: Serverless variants that have had a request.
+        self._limited: set[tuple[str, str]] = set()
+        #: Requests of serverless variants that have ended since `take_load`.
+        self._ended: dict[tuple[str, str], int] = {}
         #: Set and replaced each time a connection opens or is given up.
         self._opened = asyncio.Event()
         self._hops: dict[str, _Hop] = {}
@@ -101,6 +121,59 @@ class Proxy:
         under way, InvocationTimedOut, or ReplicaDied.
         """
         variant = await find_variant()
+        self._begin(endpoint, variant)
+        try:
+            return await self._send(endpoint, variant, find_variant, headers, body)
+        finally:
+            self.end(endpoint, variant)
+
+    def try_send(
+        self, endpoint: str, variant: VariantRoute, head: bytes, body: bytes, waiting: Waiting
+    ) -> str | None:
+        """Send one request at once and return the replica's id; None, with nothing done, if it would have to wait.
+
+        The answer goes to `waiting`. The request counts as under way until `end`, or until `retry` has returned.
+        """
+        count = self._in_flight.get((endpoint, variant.name), 0)
+        limit = variant.max_concurrency
+        if count >= MOST_IN_FLIGHT or (limit is not None and (count >= limit or self._slots)):
+            return None  # a place among all gateways may be refused: that is for `invoke` to say
+        found = self._choose(variant, None)
+        if found is None or not found[0].is_ready:
+            return None
+        self._begin(endpoint, variant)
+        found[0].send(head, body, waiting)
+        return found[1]
+
+    async def retry(  # noqa: PLR0913, PLR0917 - as `invoke`, and what came before
+        self,
+        endpoint: str,
+        variant: VariantRoute,
+        find_variant: Callable[[], Awaitable[VariantRoute]],
+        headers: Mapping[str, str],
+        body: bytes,
+        lost: str,
+    ) -> tuple[VariantRoute, Reply]:
+        """Go on as `invoke` does with a request that `try_send` sent to the replica `lost`, which died."""
+        try:
+            return await self._send(endpoint, variant, find_variant, headers, body, lost=lost)
+        finally:
+            self.end(endpoint, variant)
+
+    def end(self, endpoint: str, variant: VariantRoute) -> None:
+        """Count a request as over."""
+        key = (endpoint, variant.name)
+        if variant.max_concurrency is not None:
+            self._ended[key] = self._ended.get(key, 0) + 1
+            if self._slots is not None:
+                self._slots.release(endpoint, variant.name)
+        left = self._in_flight[key] - 1
+        if left:
+            self._in_flight[key] = left
+        else:
+            del self._in_flight[key]
+
+    def _begin(self, endpoint: str, variant: VariantRoute) -> None:
         key = (endpoint, variant.name)
         count = self._in_flight.get(key, 0)
         if variant.max_concurrency is not None and count >= variant.max_concurrency:
@@ -111,20 +184,32 @@ class Proxy:
             raise NotReady(
                 "endpoint", endpoint, f"Endpoint {endpoint} has {count} requests waiting."
             )
+        limit = variant.max_concurrency
+        if limit is not None:
+            self._limited.add(key)
+            if self._slots is not None and not self._slots.take(endpoint, variant.name, limit):
+                raise LimitExceeded(
+                    f"Endpoint {endpoint} already handles {limit} requests, as many as its MaxConcurrency allows."
+                )
         self._in_flight[key] = count + 1
         if count >= self._peaks.get(key, 0):
             self._peaks[key] = count + 1
-        try:
-            return await self._send(endpoint, variant, find_variant, headers, body)
-        finally:
-            self._in_flight[key] -= 1
-            if not self._in_flight[key]:
-                del self._in_flight[key]
 
     def take_peaks(self) -> dict[tuple[str, str], int]:
         """Return the most requests at a time since the last call, by endpoint and variant; any thread may call."""
         taken, self._peaks = self._peaks, dict(self._in_flight)
         return taken
+
+    def take_load(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return by serverless endpoint and variant what is under way and how much has ended since the last call.
+
+        A variant without an open connection waits for its first replica and is left out.
+        """
+        ended, self._ended = self._ended, {}
+        keys = ended.keys() | (self._limited & self._in_flight.keys())
+        return {
+            key: (self._in_flight.get(key, 0), ended.get(key, 0)) for key in keys - self._watched
+        }
 
     def close(self) -> None:
         """Close every connection."""
@@ -138,25 +223,22 @@ class Proxy:
             if not self._hops[stale].is_busy:
                 self._hops.pop(stale).close()
 
-    async def _send(
+    async def _send(  # noqa: PLR0913 - as `retry`
         self,
         endpoint: str,
         variant: VariantRoute,
         find_variant: Callable[[], Awaitable[VariantRoute]],
         headers: Mapping[str, str],
         body: bytes,
+        *,
+        lost: str | None = None,
     ) -> tuple[VariantRoute, Reply]:
-        lost: str | None = None
-        for attempt in range(2):
-            if attempt:
+        for attempt in range(2 if lost is None else 1):
+            if attempt or lost is not None:
                 variant = await find_variant()
             connection, lost = await self._connection(endpoint, variant, find_variant, avoid=lost)
             try:
-                async with asyncio.timeout(self._timeout_s):
-                    sent = self._clock.monotonic()
-                    reply = await connection.request("/invocations", headers, body)
-                    reply.seconds = self._clock.monotonic() - sent
-                    return variant, reply
+                return variant, await connection.request("/invocations", headers, body)
             except TimeoutError as error:
                 raise InvocationTimedOut from error
             except ReplicaLost:
@@ -175,9 +257,36 @@ class Proxy:
         found = self._choose(variant, avoid)
         if found is not None:
             return found
-        deadline = self._clock.monotonic() + self._respawn_wait_s
+        is_serverless = variant.max_concurrency is not None
+        wait_s = self._serverless_wait_s if is_serverless else self._respawn_wait_s
+        deadline = self._clock.monotonic() + wait_s
+        key = (endpoint, variant.name)
+        is_first = is_serverless and key not in self._watched
+        if is_first:
+            self._watched.add(key)
+        try:
+            return await self._wait_for_connection(
+                endpoint, variant, find_variant, avoid=avoid, deadline=deadline, looks=is_first
+            )
+        finally:
+            if is_first:
+                self._watched.discard(key)
+
+    async def _wait_for_connection(  # noqa: PLR0913 - a part of `_connection`
+        self,
+        endpoint: str,
+        variant: VariantRoute,
+        find_variant: Callable[[], Awaitable[VariantRoute]],
+        *,
+        avoid: str | None,
+        deadline: float,
+        looks: bool,
+    ) -> tuple[FramedConnection, str]:
+        """looks: look at the routes all the time: a replica of a variant that had none may be there in milliseconds."""
         while True:
             opened = self._opened
+            if self._wake is not None and variant.max_concurrency is not None:
+                self._wake(endpoint, variant.name)
             for replica in variant.replicas:
                 self._keep_connecting(replica)
             # The one that died under this request may serve again; another one is better.
@@ -189,7 +298,7 @@ class Proxy:
                     "endpoint", endpoint, f"No replica of endpoint {endpoint} can be reached."
                 )
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN_S):
+                async with asyncio.timeout(CONNECT_PAUSE_S if looks else LOOK_AGAIN_S):
                     await opened.wait()
             variant = await find_variant()
 
@@ -229,7 +338,7 @@ class Proxy:
         while self._clock.monotonic() < deadline:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    hop.connection = await _open(hop.socket_path)
+                    hop.connection = await self._open(hop.socket_path)
             except (OSError, ReplicaLost):  # TimeoutError is an OSError
                 await asyncio.sleep(CONNECT_PAUSE_S)
             else:
@@ -237,17 +346,27 @@ class Proxy:
         self._opened.set()
         self._opened = asyncio.Event()
 
+    async def _open(self, socket_path: str) -> FramedConnection:
+        """Connect and see /ping answered: a process that is dying may still take connections for a moment."""
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_unix_connection(self._new_connection, socket_path)
+        try:
+            reply = await connection.request("/ping", {}, b"")
+        except BaseException:
+            connection.close()
+            raise
+        if reply.status != 200:
+            connection.close()
+            raise ReplicaLost(f"/ping answered {reply.status}")
+        return connection
 
-async def _open(socket_path: str) -> FramedConnection:
-    """Connect and see /ping answered: a process that is dying may still take connections for a moment."""
-    loop = asyncio.get_running_loop()
-    _, connection = await loop.create_unix_connection(FramedConnection, socket_path)
-    try:
-        reply = await connection.request("/ping", {}, b"")
-    except BaseException:
-        connection.close()
-        raise
-    if reply.status != 200:
-        connection.close()
-        raise ReplicaLost(f"/ping answered {reply.status}")
-    return connection
+    def _new_connection(self) -> FramedConnection:
+        return FramedConnection(
+            self._timeout_s,
+            monotonic=self._clock.monotonic,
+            settle=lambda: self.on_settled(),  # noqa: PLW0108 - set later than the first connection, perhaps
+        )
+
+
+def _nothing() -> None:
+    """Nobody waits for the end of a batch."""

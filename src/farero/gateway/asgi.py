@@ -18,6 +18,7 @@ from farero.aws.wire.messages import AwsError, Headers, HttpRequest, HttpRespons
 from farero.base import ids
 from farero.base.context import Context
 from farero.base.errors import DomainError
+from farero.gateway.authenticate import principal_of
 from farero.gateway.bodies import BodyReader, ClientLeft, may_be_upload
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from farero.base.config import Settings
     from farero.gateway.admin import Admin
     from farero.gateway.authenticate import Authenticator
+    from farero.records.identity import Credential
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -68,7 +70,7 @@ class Gateway:
         request = _request_of(scope)
         body = BodyReader(request.headers, receive)
         response = await self.answer(request, body)
-        await _send(response, send, body, is_head=request.method == "HEAD")
+        await send_response(response, send, body, is_head=request.method == "HEAD")
 
     async def answer(self, request: HttpRequest, body: BodyReader) -> HttpResponse:
         """Answer one request; never raises."""
@@ -104,19 +106,33 @@ class Gateway:
             )
             result = await self._call(operation, ctx, params, target)
             return protocol.write(target, result, request_id)
-        except AwsError as error:
-            return protocol.write_error(target, error, request_id, request=request)
-        except ClientLeft:  # nobody reads this answer
-            error = AwsError("RequestTimeout", "The connection ended before the body did.", 400)
-            return protocol.write_error(target, error, request_id, request=request)
-        except Exception:
-            log.exception("request failed", extra={"request_id": request_id, "path": request.path})
-            error = AwsError(
-                "InternalFailure",
-                f"Farero met an error of its own; its log has the details under request id {request_id}.",
-                500,
+        except Exception as error:  # noqa: BLE001 - logged there
+            said = _said(error, request_id, request.path)
+            return protocol.write_error(target, said, request_id, request=request)
+
+    async def go_on(
+        self,
+        target: Target,
+        credential: Credential,
+        received: float,
+        operation: Callable[[Context], Awaitable[dict[str, Value]]],
+    ) -> HttpResponse:
+        """Answer a request that another path has authenticated, read and begun; never raises."""
+        request_id = ids.request_id()
+        ctx = Context(
+            account=self._settings.account,
+            region=self._settings.region,
+            request_id=request_id,
+            now=self._clock.now(),
+            principal=principal_of(credential),
+            received=received,
+        )
+        try:
+            return protocol.write(target, await operation(ctx), request_id)
+        except Exception as error:  # noqa: BLE001 - logged there
+            return protocol.write_error(
+                target, _said(error, request_id, target.operation_name), request_id
             )
-            return protocol.write_error(target, error, request_id, request=request)
 
     def _find_operation(self, target: Target) -> Callable[..., Any]:
         room = self._rooms.get(target.service)
@@ -157,6 +173,20 @@ class Gateway:
         return AwsError(code, str(error), status)
 
 
+def _said(error: Exception, request_id: str, path: str) -> AwsError:
+    """Return what the caller is told of an error; one of ours is logged."""
+    if isinstance(error, AwsError):
+        return error
+    if isinstance(error, ClientLeft):  # nobody reads this answer
+        return AwsError("RequestTimeout", "The connection ended before the body did.", 400)
+    log.error("request failed", exc_info=error, extra={"request_id": request_id, "path": path})
+    return AwsError(
+        "InternalFailure",
+        f"Farero met an error of its own; its log has the details under request id {request_id}.",
+        500,
+    )
+
+
 def _request_of(scope: Scope) -> HttpRequest:
     headers = Headers([(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]])
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
@@ -181,8 +211,11 @@ def _check_host(request: HttpRequest) -> None:
     )
 
 
-async def _send(response: HttpResponse, send: Send, body: BodyReader, *, is_head: bool) -> None:
-    headers = [(n.lower().encode("latin-1"), _header_bytes(v)) for n, v in response.headers]
+async def send_response(
+    response: HttpResponse, send: Send, body: BodyReader, *, is_head: bool = False
+) -> None:
+    """Send an answer by ASGI."""
+    headers = [(n.lower().encode("latin-1"), header_bytes(v)) for n, v in response.headers]
     if response.stream is None and not any(n == b"content-length" for n, _ in headers):
         headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -212,7 +245,8 @@ async def _send_pieces(stream: AsyncIterator[bytes], send: Send) -> None:
             await cast("AsyncGenerator[bytes, None]", stream).aclose()
 
 
-def _header_bytes(value: str) -> bytes:
+def header_bytes(value: str) -> bytes:
+    """Return a header's value as it goes over the wire."""
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:

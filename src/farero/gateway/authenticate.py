@@ -63,6 +63,13 @@ class Authenticator:
         if not principal.is_owner:
             raise AwsError("AccessDeniedException", "Only the owner's key may do this.", 403)
 
+    def find_signer(self, message: Message, service: str) -> Credential:
+        """Return whose key signed a message of a JSON service, body and all. Raises SignatureError."""
+        verified = self._verifier.verify(
+            message, style=Style.JSON, services=(service,), now=self._clock.now()
+        )
+        return verified.credential
+
     def _verify(
         self, request: HttpRequest, style: Style, names: set[str], bucket: str
     ) -> tuple[Principal, HttpRequest]:

@@ -6,17 +6,33 @@ URL) and after `HEAD_WITHIN_S` with 408. Bodies have limits of their own (`bodie
 uvicorn writes the head of an answer and its body one after the other, two system calls on asyncio and uvloop alike. A
 gateway that is killed between them leaves a caller with a head alone, which boto3 does not ask for again: it retries
 until an answer begins. Here both leave in one call.
+
+A request that the fast path takes (`fast_path.py`) gets no cycle of uvicorn's; every other one does, as if there were
+no fast path. Only a request that comes while no other is under way on its connection is offered to it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from farero.aws.wire.messages import Headers
+from farero.gateway.asgi import send_response
+from farero.gateway.bodies import BodyReader
+from farero.gateway.fast_path import FastCycle
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Awaitable
+
+    from farero.aws.wire.messages import HttpResponse
+    from farero.gateway.fast_path import FastPath
 
 #: Most bytes of request line and headers. The longest that AWS's clients send, presigned URLs with a session token
 #: and 2 KB of metadata, stay below 16 KiB.
@@ -58,6 +74,14 @@ class WholeAnswers:
             return
         self._transport.write(data)
 
+    def write_whole(self, head: bytes, body: bytes) -> None:
+        """Send an answer at once."""
+        if len(head) + len(body) <= WHOLE_ANSWER:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
+
     def close(self) -> None:
         """Close when everything is sent."""
         self._flush()
@@ -84,15 +108,26 @@ class LimitedConnection(HttpToolsProtocol):
     _counted = 0
     _refusal = HTTPStatus.BAD_REQUEST
     _timer: asyncio.TimerHandle | None = None
+    #: When the last answer of the fast path left, and what closes the connection if nothing comes after it.
+    _idle_since = 0.0
+    _idle_timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, fast_path: FastPath, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.fast_path = fast_path
+        self._dated: tuple[object, bytes] = (None, b"")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request."""
-        super().connection_made(cast("asyncio.Transport", WholeAnswers(transport, self.loop)))
+        self._whole = WholeAnswers(transport, self.loop)
+        super().connection_made(cast("asyncio.Transport", self._whole))
         self._timer = self.loop.call_later(FIRST_HEAD_WITHIN_S, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
         self._stop_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -114,7 +149,9 @@ class LimitedConnection(HttpToolsProtocol):
         """Begin a head."""
         self._is_in_head = self._has_just_begun = True
         self._head_size = self._counted = 0
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the URL."""
@@ -123,20 +160,125 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        size = len(name) + len(value) + HEADER_COST
-        self._count(size, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        super().on_header(name, value)
+        self._counted += len(name) + len(value) + HEADER_COST
+        if self._counted > HEAD_LIMIT:
+            self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise HeadRefused
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """End the head."""
+        """End the head, and find out which path the request goes."""
         self._is_in_head = False
-        self._stop_timer()
-        super().on_headers_complete()
+        if self._timer is not None:
+            self._stop_timer()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_free = cycle is None or cycle.response_complete
+        parser = cast("Any", self.parser)
+        if is_free and parser.get_method() == b"POST" and not parser.should_upgrade():
+            keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+            if not self.flow.write_paused:
+                taken = self.fast_path.begin(self, keep_alive=keep_alive)
+                if taken is not None:
+                    self.cycle = cast("RequestResponseCycle", taken)
+                    return
+        self._begin_general()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        cycle: object = self.cycle
+        if isinstance(cycle, FastCycle):
+            cycle.pieces.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request."""
+        cycle: object = self.cycle
+        if not isinstance(cycle, FastCycle):
+            super().on_message_complete()
+        elif not self.fast_path.send(cycle):
+            self.cycle = None  # type: ignore[assignment]
+            self._begin_general()
+            self.cycle.keep_alive = self.cycle.keep_alive and cycle.keep_alive
+            if cycle.body:
+                super().on_body(cycle.body)
+            super().on_message_complete()
+
+    def send_answer(self, cycle: FastCycle, start: bytes, end: bytes, body: bytes) -> None:
+        """Send an answer of the fast path, and expect the next request."""
+        cycle.response_complete = True
+        if self.transport.is_closing():
+            return
+        self._whole.write_whole(b"".join((self._status_and_date(), start, end)), body)
+        if not cycle.keep_alive:
+            self.transport.close()
+        elif self.pipeline:
+            self.on_response_complete()
+        else:
+            self._idle_since = self.loop.time()
+            if self._idle_timer is None:
+                self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_idle)
+
+    def answer_by(self, cycle: FastCycle, work: Awaitable[HttpResponse]) -> None:
+        """Let a cycle of uvicorn's answer a request in the place of the fast path's."""
+
+        async def app(_scope: object, receive: Any, send: Any) -> None:
+            await send_response(await work, send, BodyReader(Headers(), receive))
+
+        general = RequestResponseCycle(
+            scope=cast("Any", {"type": "http", "method": "POST"}),
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=cycle.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        general.more_body = False
+        general.disconnected = cycle.disconnected
+        if cast("object", self.cycle) is cycle:
+            self.cycle = general
+        self._start_asgi_task(general, app)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed, or is not read further."""
         del msg  # says less than the status
         self._refuse(self._refusal)
+
+    def _begin_general(self) -> None:
+        """Do what uvicorn does at the beginning of a request, and at the end of its head."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
+        super().on_headers_complete()
+
+    def _status_and_date(self) -> bytes:
+        """Return how every good answer begins; uvicorn makes a new list each second."""
+        headers = self.server_state.default_headers
+        if self._dated[0] is not headers:
+            lines = [b"%s: %s\r\n" % header for header in headers]
+            self._dated = (headers, b"".join((STATUS_LINE[200], *lines)))
+        return self._dated[1]
+
+    def _end_idle(self) -> None:
+        """Close if nothing has come since the last answer for as long as uvicorn waits; look again when it would be."""
+        self._idle_timer = None
+        is_busy = self._is_in_head or self.timeout_keep_alive_task is not None
+        if is_busy or not self.cycle.response_complete or self.transport.is_closing():
+            return  # the next answer sets a timer again
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left <= 0:
+            self.transport.close()
+        else:
+            self._idle_timer = self.loop.call_later(left, self._end_idle)
 
     def _count(self, size: int, refusal: HTTPStatus) -> None:
         self._counted += size

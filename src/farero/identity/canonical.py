@@ -52,13 +52,25 @@ def to_bytes(text: str) -> bytes:
 
 def collect_headers(message: Message) -> dict[str, str]:
     """Join values of one name by commas, in order, and trim and single their blanks."""
-    values: dict[str, str] = {}
+    values: dict[str, str] = dict(message.headers)
+    if len(values) == len(message.headers) and _are_plain("\n".join(values.values()), len(values)):
+        return values
+    values = {}
     for name, value in message.headers:
         text = value
         if "  " in text or text[:1] == " " or text[-1:] == " " or not text.isprintable():
             text = _SPACES.sub(" ", text).strip(_BLANKS)
         values[name] = f"{values[name]},{text}" if name in values else text
     return values
+
+
+def _are_plain(text: str, count: int) -> bool:
+    """Say whether `count` values, a line each, hold no blank that would be trimmed or made single."""
+    if "  " in text or " \n" in text or "\n " in text or text[:1] == " " or text[-1:] == " ":
+        return False
+    if "\t" in text or "\r" in text or "\f" in text or "\v" in text:
+        return False
+    return text.count("\n") == count - 1
 
 
 @lru_cache(maxsize=512)

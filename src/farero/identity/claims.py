@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 ALGORITHM = "AWS4-HMAC-SHA256"
 LONGEST_PRESIGNED_S = 604_800
 
-_AUTHORIZATION = re.compile(
+#: An Authorization header as all clients write it, up to the signature, and the signature.
+_BEGINNING = re.compile(
     r"AWS4-HMAC-SHA256 +Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request, *"
-    r"SignedHeaders=([^,\s]+), *Signature=([0-9a-f]{64})"
+    r"SignedHeaders=([^,\s]+), *Signature="
 )
+_SIGNATURE = re.compile(r"[0-9a-f]{64}")
+#: A client begins its headers alike all day; longer ones are not kept.
+_LONGEST_KEPT = 1024
 _TIMESTAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 _PARAMETERS = (
     "X-Amz-Algorithm",
@@ -50,9 +54,10 @@ class Claim(NamedTuple):
 
 def read_header(authorization: str, style: Style, headers: Mapping[str, str]) -> Claim:
     """Read an Authorization header; raise SignatureError when something is missing from it."""
-    found = _AUTHORIZATION.fullmatch(authorization)
-    if found:
-        return Claim._make(found.groups())
+    beginning, signature = authorization[:-64], authorization[-64:]
+    said = _read_beginning(beginning) if len(beginning) <= _LONGEST_KEPT else _said_at(beginning)
+    if said and _SIGNATURE.fullmatch(signature):
+        return Claim(*said, signature)
     algorithm, _, rest = authorization.partition(" ")
     if algorithm != ALGORITHM:
         if algorithm.startswith("AWS4-"):
@@ -75,6 +80,13 @@ def read_header(authorization: str, style: Style, headers: Mapping[str, str]) ->
     credential = _read_credential(parts["Credential"], style)
     return Claim(*credential, parts["SignedHeaders"], parts["Signature"])
 
+
+def _said_at(beginning: str) -> tuple[str, str, str, str, str] | None:
+    found = _BEGINNING.fullmatch(beginning)
+    return (found[1], found[2], found[3], found[4], found[5]) if found else None
+
+
+_read_beginning = lru_cache(maxsize=1024)(_said_at)
 
 _NO_DATE = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
 

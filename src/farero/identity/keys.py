@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Callable
 from functools import lru_cache
@@ -62,3 +63,24 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+def hmac_sha256(key: bytes, data: bytes) -> str:
+    """Return HMAC-SHA256 in hex; the half of it that depends on the key alone is kept (RFC 2104, section 4)."""
+    if len(key) > 64:
+        return hmac.digest(key, data, "sha256").hex()
+    inner, outer = _padded(key)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(data)
+    outer.update(inner.digest())
+    return outer.hexdigest()
+
+
+@lru_cache(maxsize=512)
+def _padded(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:  # pyright: ignore[reportPrivateUsage] - has no other name
+    block = key.ljust(64, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
+
+
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))

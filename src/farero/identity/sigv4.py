@@ -25,7 +25,7 @@ from farero.identity.canonical import (
     service_path,
     to_bytes,
 )
-from farero.identity.keys import Rules, get_credential, signing_key
+from farero.identity.keys import Rules, get_credential, hmac_sha256, signing_key
 from farero.identity.refusals import SignatureError, Style
 
 if TYPE_CHECKING:
@@ -91,11 +91,11 @@ class Verifier:
         bucket: the bucket that the host name gave, which Version 2 signs as part of the path.
         """
         headers = collect_headers(message)
-        rules = Rules(style, services, now, bucket)
         authorization = headers.get("authorization")
         if authorization is None:
-            return self._verify_query(message, headers, rules)
+            return self._verify_query(message, headers, Rules(style, services, now, bucket))
         if style is Style.S3:
+            rules = Rules(style, services, now, bucket)
             if message.query and _is_signed(dict(query_pairs(message.query))):
                 raise refusals.two_signatures()
             if authorization.startswith("AWS "):
@@ -213,11 +213,11 @@ def _check(
     canonical = to_sign = ""
     paths = s3_paths(message.path) if style is Style.S3 else (service_path(message.path),)
     for path in paths:
-        for query in canonical_queries(message.query, without=without):
+        for query in canonical_queries(message.query, without=without) if message.query else ("",):
             canonical = f"{message.method}\n{path}\n{query}\n{tail}"
             for data in _as_bytes(canonical):
                 to_sign = head + hashlib.sha256(data).hexdigest()
-                expected = hmac.digest(key, to_sign.encode(), "sha256").hex().encode()
+                expected = hmac_sha256(key, to_sign.encode()).encode()
                 if hmac.compare_digest(expected, given):
                     return
     shown = refusals.calculation(claim.access_key_id, claim.signature, to_sign, canonical)

@@ -11,6 +11,7 @@ from farero.base import ids
 from farero.base.arns import log_group_arn
 from farero.base.errors import Invalid, LimitExceeded, NotFound, NotReady
 from farero.endpoints.capture import Invocation, Payload, is_sampled, make_record
+from farero.endpoints.frames import ReplicaLost
 from farero.endpoints.invocations import DIED as DIED_STATUS
 from farero.endpoints.invocations import THROTTLED
 from farero.endpoints.invocations import TIMED_OUT as TIMED_OUT_STATUS
@@ -18,6 +19,7 @@ from farero.endpoints.proxy import InvocationTimedOut, ReplicaDied
 from farero.records.endpoint import log_group
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
     from farero.base.clock import Clock
@@ -84,6 +86,7 @@ class SageMakerRuntime:
         self._timeout_s = settings.invocation_timeout_s
         self._durability = settings.capture_durability
         self._syncing: asyncio.Task[None] | None = None
+        self._new_uuid = ids.Uuids()
 
     async def invoke_endpoint(self, ctx: Context, req: Value) -> Value:
         """Send Body to one replica of EndpointName and return its answer.
@@ -94,8 +97,65 @@ class SageMakerRuntime:
         body: bytes = req.get("Body", b"")
         route = await self._find(ctx, name)
         self._check_size(name, body, is_serverless=route.is_serverless)
-        target: str | None = req.get("TargetVariant")
+        find_variant, picked = self._finder(ctx, req)
+        sending = self._proxy.invoke(name, find_variant, forwarded(req), body)
+        return await self._conclude(ctx, req, sending, picked)
 
+    def find_now(self, name: str, target: str | None, size: int) -> VariantRoute | None:
+        """Return where a request of `size` bytes goes, or None if that has to wait, or be refused."""
+        route = self._router.find_now(name)
+        if route is None or self._durability == "always":
+            return None
+        limit = SERVERLESS_LIMIT if route.is_serverless else self._max_body_bytes
+        if size > limit:
+            return None
+        try:
+            return self._router.pick(route, target)
+        except Invalid:
+            return None
+
+    async def go_on(
+        self,
+        ctx: Context,
+        req: Value,
+        variant: VariantRoute,
+        outcome: Reply | ReplicaLost | TimeoutError,
+    ) -> Value:
+        """Return the answer to a request that `Proxy.try_send` sent to `variant`, as `invoke_endpoint` does.
+
+        outcome: what came of it; a lost replica names itself in its first argument.
+        """
+        name: str = req["EndpointName"]
+        find_variant, picked = self._finder(ctx, req)
+        picked.append(variant)
+        if isinstance(outcome, ReplicaLost):
+            sending = self._proxy.retry(
+                name, variant, find_variant, forwarded(req), req["Body"], outcome.args[0]
+            )
+            return await self._conclude(ctx, req, sending, picked)
+        self._proxy.end(name, variant)
+        return await self._conclude(ctx, req, _done(variant, outcome), picked)
+
+    def end_now(self, req: Value, variant: VariantRoute, reply: Reply, received: float) -> None:
+        """Count and capture a request whose answer is good; `flush_captured` must come before the answer leaves."""
+        name: str = req["EndpointName"]
+        self._proxy.end(name, variant)
+        self._invocations.note(name, variant, reply.status, reply.seconds, received)
+        if variant.capture is not None and is_sampled(variant.capture):
+            self._gather(variant.capture, req, req["Body"], reply)
+
+    def flush_captured(self) -> None:
+        """Write what was captured since the last call; as durable as the settings say."""
+        self._spool.flush()
+        is_syncing = self._syncing is not None and not self._syncing.done()
+        if self._durability == "1s" and not is_syncing and self._spool.is_dirty:
+            self._syncing = asyncio.create_task(self._sync_soon())
+
+    def _finder(
+        self, ctx: Context, req: Value
+    ) -> tuple[Callable[[], Awaitable[VariantRoute]], list[VariantRoute]]:
+        name: str = req["EndpointName"]
+        target: str | None = req.get("TargetVariant")
         #: Where the request was sent last: a failure is that variant's, not one drawn anew.
         picked: list[VariantRoute] = []
 
@@ -107,10 +167,19 @@ class SageMakerRuntime:
                 raise AwsError("ValidationError", str(error)) from error
             return picked[0]
 
-        headers = {header: req[member] for member, header in _FORWARDED if req.get(member)}
-        reply: Reply | None = None
+        return find_variant, picked
+
+    async def _conclude(
+        self,
+        ctx: Context,
+        req: Value,
+        sending: Awaitable[tuple[VariantRoute, Reply]],
+        picked: list[VariantRoute],
+    ) -> Value:
+        name: str = req["EndpointName"]
+        body: bytes = req.get("Body", b"")
         try:
-            variant, reply = await self._proxy.invoke(name, find_variant, headers, body)
+            variant, reply = await sending
         except InvocationTimedOut as error:
             self._note(ctx, name, picked[0], TIMED_OUT_STATUS, self._timeout_s)
             await self._capture_failed(req, body, picked[0])
@@ -132,7 +201,7 @@ class SageMakerRuntime:
             await self._capture(variant.capture, req, body, reply if is_success else None)
         if not is_success:
             raise _model_error_of(ctx, name, reply)
-        return _answer(variant, reply)
+        return answer_of(variant, reply)
 
     async def _find(self, ctx: Context, name: str) -> EndpointRoute:
         try:
@@ -171,23 +240,30 @@ class SageMakerRuntime:
         """Write the record before the reply is sent; as durable as the settings say."""
         if not is_sampled(target):
             return
-        response = None
-        if reply is not None:
-            response = Payload(content_type=reply.headers.get("content-type"), body=reply.body)
-        invocation = Invocation(
-            event_id=ids.new_uuid(),
-            at=self._clock.now(),
-            request=Payload(content_type=req.get("ContentType"), body=body),
-            response=response,
-            inference_id=req.get("InferenceId"),
-            custom_attributes=req.get("CustomAttributes"),
-        )
-        if not self._spool.append(target, make_record(target, invocation)):
+        dropped = self._spool.dropped
+        self._gather(target, req, body, reply)
+        self._spool.flush()
+        if self._spool.dropped != dropped:
             return
         if self._durability == "always":
             await asyncio.to_thread(self._spool.sync)
         elif self._durability == "1s" and (self._syncing is None or self._syncing.done()):
             self._syncing = asyncio.create_task(self._sync_soon())
+
+    def _gather(self, target: CaptureTarget, req: Value, body: bytes, reply: Reply | None) -> None:
+        now = self._clock.now()
+        response = None
+        if reply is not None:
+            response = Payload(content_type=reply.headers.get("content-type"), body=reply.body)
+        invocation = Invocation(
+            event_id=self._new_uuid(),
+            at=now,
+            request=Payload(content_type=req.get("ContentType"), body=body),
+            response=response,
+            inference_id=req.get("InferenceId"),
+            custom_attributes=req.get("CustomAttributes"),
+        )
+        self._spool.gather(target, make_record(target, invocation), now)
 
     async def _sync_soon(self) -> None:
         # What is appended while a sync runs may have come too late for it: one more round.
@@ -210,7 +286,19 @@ DIED = (
 )
 
 
-def _answer(variant: VariantRoute, reply: Reply) -> Value:
+async def _done(variant: VariantRoute, outcome: Reply | TimeoutError) -> tuple[VariantRoute, Reply]:
+    if isinstance(outcome, TimeoutError):
+        raise InvocationTimedOut from outcome
+    return variant, outcome
+
+
+def forwarded(req: Value) -> dict[str, str]:
+    """Return the headers that the container gets."""
+    return {header: req[member] for member, header in _FORWARDED if req.get(member)}
+
+
+def answer_of(variant: VariantRoute, reply: Reply) -> Value:
+    """Return the result of InvokeEndpoint that a container's good answer stands for."""
     answer: Value = {"Body": reply.body, "InvokedProductionVariant": variant.name}
     for header, member in _RETURNED:
         if header in reply.headers:
