@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from farero_container.serve.messages import Response
+from farero_container.serve.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
@@ -78,8 +79,9 @@ class Served(Protocol):
 class ModelThread:
     """Answers requests with one model, in one thread; what comes first is read first."""
 
-    def __init__(self, model: Served) -> None:
+    def __init__(self, model: Served, watchdog: Watchdog | None = None) -> None:
         self._model = model
+        self._watchdog = watchdog or Watchdog()
         self._arrived: queue.SimpleQueue[list[tuple[Request, Reply]]] = queue.SimpleQueue()
         self._arriving: list[tuple[Request, Reply]] = []
         self._loop = asyncio.get_running_loop()
@@ -106,8 +108,11 @@ class ModelThread:
                 while len(waiting) < most and not self._arrived.empty():
                     waiting.extend(self._arrived.get())
                 taken = [waiting.popleft() for _ in range(min(most, len(waiting)))]
+                self._watchdog.begin()
                 for answers in answer_all(self._model, taken):
                     self._loop.call_soon_threadsafe(_deliver, answers)
+                    self._watchdog.begin()
+                self._watchdog.end()
         except BaseException as error:  # noqa: BLE001 - sys.exit() in the user's code ends the server, not its thread alone
             self._loop.call_soon_threadsafe(_end, error)
 

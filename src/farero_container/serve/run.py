@@ -21,6 +21,7 @@ from farero_container.contract import StartUpError, write_failure
 from farero_container.serve.batching import ModelThread
 from farero_container.serve.connections import Connections
 from farero_container.serve.messages import Response
+from farero_container.serve.watchdog import TIMEOUT_S, TIMEOUT_VARIABLE, Watchdog
 
 if TYPE_CHECKING:
     from farero_container.serve.batching import Served
@@ -60,8 +61,8 @@ def load(folder: Path) -> Served:
 class Application:
     """Routes of the container contract over one model."""
 
-    def __init__(self, model: Served) -> None:
-        self._thread = ModelThread(model)
+    def __init__(self, model: Served, watchdog: Watchdog | None = None) -> None:
+        self._thread = ModelThread(model, watchdog)
         limit = whole_number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 6)
         told = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD"}
         self._parameters = json.dumps({**told, "MaxPayloadInMB": limit}).encode()
@@ -95,7 +96,9 @@ async def serve(model: Served, started: float) -> None:
         whole_number("MAX_CONTENT_LENGTH", contract.MAX_BODY_BYTES),
         whole_number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 0) << 20,
     )
-    connections = Connections(Application(model), max_body_bytes=limit)
+    watchdog = Watchdog(whole_number(TIMEOUT_VARIABLE, TIMEOUT_S))
+    connections = Connections(Application(model, watchdog), max_body_bytes=limit)
+    watchdog.watch()
     loop = asyncio.get_running_loop()
     path = os.environ.get("FARERO_SOCKET")
     if path:

@@ -16,8 +16,8 @@ import traceback
 
 from farero_container.contract import FAILED, user_place, write_failure
 
-VARIABLE = "SAGEMAKER_MODEL_SERVER_TIMEOUT"
-DEFAULT_S = 60
+TIMEOUT_VARIABLE = "SAGEMAKER_MODEL_SERVER_TIMEOUT"
+TIMEOUT_S = 60
 #: Callers hear of their time-out before the server ends.
 GRACE_S = 2.0
 #: Native code that holds the interpreter's lock is ended this much later, without Python's help.
@@ -28,7 +28,7 @@ LOOK_EVERY_S = 1.0
 class Watchdog:
     """Looks at one thread once a second; `begin` and `end` cost it nothing to speak of."""
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float = TIMEOUT_S) -> None:
         self._limit_s = limit_s + GRACE_S
         self._asked_s = limit_s
         self._since: float | None = None
