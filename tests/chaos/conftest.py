@@ -256,12 +256,11 @@ class Bench:
         )
         return name
 
-    def config(self, name, model, count=1):
+    def config(self, name, model, count=1, *, serverless=None):
         """Make an endpoint config that captures everything."""
-        variant = {
-            "VariantName": "AllTraffic", "ModelName": model, "InstanceType": "ml.m5.large",
-            "InitialInstanceCount": count,
-        }  # fmt: skip
+        instances = {"InstanceType": "ml.m5.large", "InitialInstanceCount": count}
+        kind = {"ServerlessConfig": serverless} if serverless else instances
+        variant = {"VariantName": "AllTraffic", "ModelName": model, **kind}
         capture = {
             "InitialSamplingPercentage": 100,
             "DestinationS3Uri": f"s3://{self.platform.bucket}/capture",
@@ -399,6 +398,12 @@ class Bench:
 def bench(platform, booster):
     """A platform of the test's own, to be killed whole."""
     return Bench(platform, booster)
+
+
+@pytest.fixture(scope="session")
+def bench_of():
+    """A function: platform, booster → bench."""
+    return Bench
 
 
 @pytest.fixture(scope="session")

@@ -136,7 +136,11 @@ def from_report(report: Mapping[str, Any]) -> Failure:
 
 
 def from_exit(
-    status: ProcessStatus, report: Mapping[str, Any] | None, log_lines: Sequence[str]
+    status: ProcessStatus,
+    report: Mapping[str, Any] | None,
+    log_lines: Sequence[str],
+    *,
+    has_served: bool = False,
 ) -> Failure:
     """Say why a process ended: its own report first, then how it ended, then what its log shows."""
     if report is not None:
@@ -151,8 +155,8 @@ def from_exit(
     found = from_log(log_lines)
     if found is not None:
         return found
-    said = f"the model process exited with code {code} before it was ready"
-    return Failure(cause="E-EXIT", message=said)
+    when = "" if has_served else " before it was ready"
+    return Failure(cause="E-EXIT", message=f"the model process exited with code {code}{when}")
 
 
 _LOG_SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (

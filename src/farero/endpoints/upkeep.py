@@ -247,7 +247,8 @@ class Upkeep:
         if status.state == "unknown":
             return self._rest(endpoint, replica, self._clock.now())
         lines = self._replicas.last_lines(replica)
-        failure = failures.from_exit(status, self._replicas.report(replica), lines)
+        report, has_served = self._replicas.report(replica), replica.state is ReplicaState.READY
+        failure = failures.from_exit(status, report, lines, has_served=has_served)
         return self._fail(endpoint, replica, failure)
 
     def _fail(self, endpoint: Endpoint, replica: Replica, failure: Failure) -> Replica:
