@@ -2,7 +2,8 @@
 
 Facts: sagemaker-xgboost-container's serving code. Beyond it, JSON, NPY and bodies without a known type are accepted
 where they can be read; the reply then carries `x-farero-compat: aws-would-415`.
-Predictions are the Booster's own, bit for bit; one thread a replica.
+Predictions are the Booster's own, bit for bit, unless ONNX Runtime is asked for (`accelerated.py`); one thread a
+replica.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import numpy as np
 from farero_container.contract import StartUpError
 from farero_container.serve import content
 from farero_container.serve.batching import Work, most_rows
+from farero_container.serve.frameworks import accelerated
 from farero_container.serve.frameworks.booster import Boosters, Engine
 from farero_container.serve.frameworks.xgboost_answers import Answers
-from farero_container.serve.frameworks.xgboost_selected import selection
+from farero_container.serve.frameworks.xgboost_selected import selection, selection_of
 from farero_container.serve.messages import Response
 
 if TYPE_CHECKING:
@@ -78,17 +80,32 @@ class XGBoostServer:
         self._version = _version(version)
         self.max_batch = most_rows(MAX_BATCH)
         paths = model_files(folder)
+        #: What predicts; anything with `predict(rows) -> scores` can stand here.
+        self._engine: Engine
+        if engine := accelerated.find(paths):  # then xgboost is not even imported
+            self._use(engine, len(paths))
+            return
         self._xgb = import_xgboost()
         self._boosters = [self._load(path) for path in paths]
         first = self._boosters[0]
         self._features: int = first.num_features()
         self._names: list[str] = list(first.feature_names or [])
         self._answers = Answers(self._version, selection(first))
-        #: What predicts; anything with `predict(rows) -> scores` can stand here.
-        self._engine: Engine = Boosters(self._xgb, self._boosters)
+        if engine := accelerated.make(paths, self._boosters, self._xgb):
+            self._use(engine, len(paths))
+            return
+        self._engine = Boosters(self._xgb, self._boosters)
         self._runs = (
             f"XGBoost {self._xgb.__version__}, {len(paths)} model(s) of {self._features} features"
         )
+
+    def _use(self, engine: accelerated.Engine, models: int) -> None:
+        """Let ONNX Runtime predict, in place of the Boosters."""
+        self._engine, self._boosters = engine, []
+        self._features, self._names = engine.facts.features, list(engine.facts.feature_names)
+        selected = selection_of(engine.facts.objective, engine.facts.outputs)
+        self._answers = Answers(self._version, selected)
+        self._runs = f"XGBoost, {models} model(s) of {self._features} features, {engine.describe()}"
 
     def describe(self) -> str:
         """Say what is served, for the log."""

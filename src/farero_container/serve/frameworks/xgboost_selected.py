@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from farero_container.contract import StartUpError
 from farero_container.serve import content
-from farero_container.serve.http import Response
+from farero_container.serve.messages import Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,14 +104,25 @@ class Selection:
 
 def selection(booster: Any) -> Selection | None:
     """Return what the environment selects; None if it does not. Raises StartUpError."""
-    keys = [key.strip().lower() for key in os.environ.get(VARIABLE, "").split(",") if key.strip()]
-    if not keys:
+    if not _keys():
         return None
     learner = json.loads(booster.save_config())["learner"]
-    objective = learner["objective"]["name"]
-    count = int(learner["learner_model_param"]["num_class"])
+    return selection_of(
+        learner["objective"]["name"], int(learner["learner_model_param"]["num_class"])
+    )
+
+
+def selection_of(objective: str, count: int) -> Selection | None:
+    """Return what the environment selects of a model with that objective and, for `multi:…`, so many classes.
+
+    Raises StartUpError.
+    """
     classes = 2 if objective.startswith("binary:") else count if "multi:" in objective else 0
-    return Selection(keys, objective, classes)
+    return Selection(keys, objective, classes) if (keys := _keys()) else None
+
+
+def _keys() -> list[str]:
+    return [key.strip().lower() for key in os.environ.get(VARIABLE, "").split(",") if key.strip()]
 
 
 def _cell(value: Any) -> str:
