@@ -176,6 +176,22 @@ def test_a_long_item_is_held_and_never_runs_beside_itself(store, monkeypatch):
     assert waiting(store) == []
 
 
+def test_the_loop_hears_that_it_shall_end_while_there_is_always_more_to_do(store):
+    clock = SystemClock()
+
+    def handler(item):
+        put(store, clock, item.key)
+
+    for number in range(2 * worker_module.THREADS):
+        put(store, clock, f"k{number}")
+    worker = Worker(store, clock, {"a": handler})
+    loop = threading.Thread(target=worker.run_forever, args=(lambda _seconds: False,), daemon=True)
+    loop.start()
+    loop.join(20)
+
+    assert not loop.is_alive()
+
+
 def test_waiting_for_a_held_item_that_was_put_again_is_no_busy_loop(store, clock):
     put(store, clock)
     with store.begin() as db:

@@ -70,9 +70,11 @@ class Worker:
                     self._renew(running.values())
                 leased = self._lease(THREADS - len(running)) if len(running) < THREADS else []
                 running |= {pool.submit(self.run, item): item for item in leased}
-                if len(running) >= THREADS:
+                is_full = len(running) >= THREADS
+                if is_full:
                     wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
-                elif not leased and not wait_for_work(self._pause()):
+                # However much there is to do, who wakes the worker or ends it is heard in each turn.
+                if not wait_for_work(0.0 if is_full or leased else self._pause()):
                     return
 
     def run(self, item: WorkItem) -> None:

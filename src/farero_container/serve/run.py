@@ -141,7 +141,7 @@ def whole_number(name: str, default: int) -> int:
 
 
 def tell_ready() -> None:
-    """Send the platform the line it waits for."""
+    """Send the platform the line it waits for; not when too many wait to be heard, as it looks by itself, too."""
     path, message = (
         os.environ.get("FARERO_NOTIFY_SOCKET"),
         os.environ.get("FARERO_NOTIFY_MESSAGE", ""),
@@ -151,6 +151,7 @@ def tell_ready() -> None:
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,
             contextlib.suppress(OSError),
         ):
+            sender.setblocking(False)
             sender.sendto(message.encode(), path)
 
 
