@@ -88,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         help="outputs of earlier windows: the report draws them, and a notice needs two of three",
     )  # fmt: skip
     run.add_argument(
+        "--at-once", action="store_true", help="with --history: one window is enough for a notice"
+    )
+    run.add_argument(
         "--language", choices=["en", "es"], default=of_environment(os.environ),
         help="of the report; by default that of LANG",
     )  # fmt: skip
@@ -139,8 +142,9 @@ def _run(asked: argparse.Namespace) -> int:
     for file, reason in past.left_out if past else ():
         print(f"{file} is no report of an earlier window and left out: {reason}", file=sys.stderr)
     result = judge(
-        source, baseline, asked.output, workers=asked.workers, keep=asked.keep, history=past
-    )
+        source, baseline, asked.output, workers=asked.workers, keep=asked.keep, history=past,
+        at_once=asked.at_once,
+    )  # fmt: skip
     _show(result)
     if asked.report is not None:
         write_report(result, baseline, asked.report, language=asked.language)

@@ -134,17 +134,19 @@ def take_baseline(
 def judge(  # noqa: PLR0913 - all but the first two have defaults
     source: Source, baseline: Baseline, output: Path | None = None, *, workers: int | None = None,
     keep: bool = False, settings: verdict.Settings | None = None, history: History | None = None,
+    at_once: bool = False,
 ) -> Result:  # fmt: skip
     """Profile a window, check it against a baseline, and write the four files if `output` says where to.
 
-    history: earlier windows; with them a notice needs two of three. Raises as `profile` does.
+    history: earlier windows; with them a notice needs two of three, unless it is told at_once. Raises as
+    `profile` does.
     """
     found = profile(source, workers=workers, keep=keep)
     start, end = source.options.start or found.first, source.options.end or found.last
     earlier = history.before(start, end) if history else []
     judged = verdict.judge(
         found, baseline.constraints, baseline.references, baseline.sample,
-        settings=settings, before=drifted(earlier),
+        settings=settings, before=[] if at_once else drifted(earlier),
     )  # fmt: skip
     more = _together(found, judged, baseline.sample)
     more |= _estimated(found, judged, baseline.estimator)

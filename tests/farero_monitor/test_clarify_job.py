@@ -2,13 +2,14 @@
 
 import json
 import os
+import string
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from farero_monitor.clarify import job
+from farero_monitor.clarify import bias, job, texts
 from farero_monitor.clarify.answers import AnswerError
 from farero_monitor.clarify.config import ConfigError, parse
 from farero_monitor.readers.files import NoDataError
@@ -337,6 +338,39 @@ def test_bias_that_grows_violates_in_clarifys_words(window):
     assert judged["DPPL"]["deviation"] == pytest.approx(exact, rel=0.1)
     # the labels have not changed: whatever chance did to them is no news
     assert not any(judged[name]["beyond_chance"] for name in ("CI", "DPL", "KL", "TVD"))
+
+
+def test_the_page_of_a_window_is_spanish_where_its_environment_asks_for_it(window):
+    window(_people(2000, gap=0.0))
+    baseline = window.place.read("analysis.json")
+
+    window(_people(2000, seed=1, gap=8.0), baseline, LANG="es")
+
+    page = (window.place.root / "processing/output/report.html").read_text()
+    told = window.place.read("drift_report.json")
+    assert "<html lang=es>" in page
+    assert told["spanish"]["sentence"] in page
+    assert "métricas están más lejos de lo justo" in told["spanish"]["sentence"]
+    assert "metrics are farther from fair" in told["sentence"]
+    assert "Impacto desigual (DI) <b class=bad>peor</b> más que el azar" in page
+    assert "sex 0, después de entrenar" in page
+    assert not any(word in page for word in ("training", "beyond", "worse", "baseline", "samples"))
+    assert window.place.read("analysis.json")["version"] == "1.0"
+
+
+def test_texts_of_the_page_are_alike_in_both_languages():
+    def fields(text):
+        return sorted(name for _, name, _, _ in string.Formatter().parse(text) if name)
+
+    assert texts.EN.keys() == texts.ES.keys()
+    assert all(fields(texts.EN[key]) == fields(texts.ES[key]) for key in texts.EN)
+    names = [*bias.METRICS, bias.FLIP]
+    assert not [one for one in names if texts.described(one, "es") == texts.described(one)]
+    reasons = {metric.undefined for metric in bias.METRICS.values()}
+    assert not [one for one in reasons if texts.reason(one, "es") == one]
+    assert texts.how("Kernel SHAP, 8 coalitions (all: exact)", "es") == (
+        "Kernel SHAP, 8 coaliciones (todas: exacto)"
+    )
 
 
 def test_columns_by_number_count_the_headers(window):

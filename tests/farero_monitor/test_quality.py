@@ -156,6 +156,53 @@ def test_a_worse_window_is_critical_and_says_by_how_much(tmp_path, baseline):
     assert of_content(report).quality.figures["auc"].state == "worse"
 
 
+def test_the_page_shows_which_label_is_taken_for_which(tmp_path, baseline):
+    source = predictions(tmp_path / "in.csv", 1000, seed=2)
+    made = runs.run(source, BINARY, tmp_path / "out",
+                    constraints=runs.read_constraints(baseline / "constraints.json"))  # fmt: skip
+
+    page = (tmp_path / "out/report.html").read_text()
+    matrix = made.result.more["quality"]["confusion_matrix"]
+    right, wrong = matrix["1"]["1"], matrix["1"]["0"]
+    assert "Confusion matrix" in page
+    assert f">{right:,} <small>{right / (right + wrong):.0%}</small></td>" in page
+    assert f">{wrong:,} <small>{wrong / (right + wrong):.0%}</small></td>" in page
+    assert f"<td class=n>{right + wrong:,}</td></tr>" in page
+
+
+def test_of_many_labels_the_frequent_ones_are_shown_and_names_stay_text(tmp_path):
+    labels = [f"<b>{index}" for index in range(20) for _ in range(100 - 4 * index)]
+    lines = "".join(f"{one},{one}\n" for one in labels)
+    for name in ("base", "now"):
+        (tmp_path / f"{name}.csv").write_text(f"prediction,label\n{lines}")
+    asked = Attributes(problem="MulticlassClassification", inference="prediction", truth="label")
+    runs.run(Source(tmp_path / "base.csv", "csv"), asked, tmp_path / "base")
+
+    runs.run(Source(tmp_path / "now.csv", "csv"), asked, tmp_path / "out", language="es",
+             constraints=runs.read_constraints(tmp_path / "base" / "constraints.json"))  # fmt: skip
+
+    page = (tmp_path / "out/report.html").read_text()
+    assert "Matriz de confusión" in page
+    assert page.count("<th scope=row>") == 12
+    assert "Se dejan fuera 8 etiquetas más raras." in page
+    assert "&lt;b&gt;0</th>" in page
+    assert "<b>0" not in page
+
+
+def test_the_command_draws_the_windows_before(tmp_path, baseline):
+    for seed in (3, 4):
+        predictions(tmp_path / f"{seed}.csv", 400, seed=seed)
+        done = command([
+            "quality", str(tmp_path / f"{seed}.csv"), "--probability", "probability", "-b", str(baseline),
+            "--history", str(tmp_path / "runs"), "--language", "es", "-o", str(tmp_path / "runs" / str(seed)),
+        ])  # fmt: skip
+        assert done in {0, 1}
+
+    first, second = ((tmp_path / "runs" / one / "report.html").read_text() for one in "34")
+    assert "auc en el tiempo, con su banda" in second
+    assert "en el tiempo, con su banda" not in first
+
+
 def test_thresholds_that_chance_broke_are_violations_but_no_alarm_and_calibrated_neither(tmp_path):
     # SageMaker's thresholds are the baseline's own values: every second one breaks by chance
     runs.run(predictions(tmp_path / "a.csv", 2000, seed=3), BINARY, tmp_path / "base")

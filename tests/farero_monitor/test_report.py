@@ -328,14 +328,17 @@ def test_with_a_history_a_column_is_told_when_it_changed_in_two_of_three_windows
         now,
     )
 
-    def told(before):
+    def told(before, **options):
         (folder / "drift_report.json").write_bytes(msgspec.json.encode(before))
-        found = judge(Source(now, "parquet"), baseline, history=read(folder), workers=1)
+        found = judge(Source(now, "parquet"), baseline, history=read(folder), workers=1, **options)
         return {finding.column for finding in found.verdict.findings}, page(found, baseline)
 
     once, html = told(quiet)
+    at_once, html_at_once = told(quiet, at_once=True)
     twice, html_twice = told(content)
 
+    assert "size" in at_once
+    assert "2 windows" in html_at_once
     assert "size" not in once
     assert "changed in this window alone" in html
     assert "size" in twice

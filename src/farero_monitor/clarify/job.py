@@ -17,17 +17,22 @@ from farero_monitor.clarify import (
     metrics,
     others,
     report,
+    texts,
     violations,
 )
 from farero_monitor.clarify.aws import Aws
 from farero_monitor.clarify.config import Config, ConfigError, Predictor
+from farero_monitor.words import of_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from farero_monitor.clarify.analysis import Analysis
     from farero_monitor.clarify.rows import Rows
+    from farero_monitor.words import Language
 
+#: Of sentences, in the order in which they are made.
+LANGUAGES: tuple[Language, Language] = ("en", "es")
 ANALYSIS, VIOLATIONS, EXTENDED, PAGE = (
     "analysis.json", "constraint_violations.json", "drift_report.json", "report.html",
 )  # fmt: skip
@@ -66,9 +71,11 @@ def _alone(environ: Mapping[str, str], aws: Aws, method: str) -> str:
     folder = Path(environ.get("output_path") or output)
     named = told.methods.report if told.methods else None
     _write(found, told, folder)
-    title = named.title if named else "Analysis Report"
-    sentence = f"{len(rows):,} rows were analysed."
-    report.write(folder / PAGE, report.page(found, title=title, sentence=sentence))
+    language = of_environment(environ)
+    title = named.title if named else texts.say("title", language)
+    sentence = texts.say("analysed", language, rows=len(rows))
+    page = report.page(found, title=title, sentence=sentence, language=language)
+    report.write(folder / PAGE, page)
     return "Completed: Job completed successfully."
 
 
@@ -119,17 +126,20 @@ def _monitor(environ: Mapping[str, str], aws: Aws, *, kind: str, method: str) ->
     broken += drifted
     _write(found, told, folder)
     _json(folder / VIOLATIONS, {"version": analysis.VERSION, "violations": broken})
-    sentence = _sentence(broken, judged, scores)
+    sentence, spanish = (_sentence(broken, judged, scores, one) for one in LANGUAGES)
+    language = of_environment(environ)
     _json(folder / EXTENDED, {
         "severity": "warning" if broken else "none", "sentence": sentence, "rows": found.rows,
         "first": environ.get("start_time", ""), "last": environ.get("end_time", ""),
         "findings": [], "columns": [], "pairs": [], "limits": {},
+        "spanish": {"sentence": spanish, "findings": []},
         "bias": judged, "attributions": {label: {"ndcg": score} for label, score in scores.items()},
     })  # fmt: skip
-    title = "Bias of a model" if kind == BIAS else "Attributions of a model"
     text = report.page(
-        found, title=title, sentence=sentence, violations=broken, judged=judged, scores=scores
-    )
+        found, title=texts.say("title_bias" if kind == BIAS else "title_shap", language),
+        sentence=spanish if language == "es" else sentence, violations=broken, judged=judged,
+        scores=scores, language=language,
+    )  # fmt: skip
     report.write(folder / PAGE, text)
     if environ.get("publish_cloudwatch_metrics") == "Enabled":
         _publish(environ, found)
@@ -139,18 +149,19 @@ def _monitor(environ: Mapping[str, str], aws: Aws, *, kind: str, method: str) ->
 
 
 def _sentence(
-    broken: list[dict[str, Any]], judged: list[dict[str, Any]], scores: Mapping[str, float]
-) -> str:
+    broken: list[dict[str, Any]], judged: list[dict[str, Any]], scores: Mapping[str, float],
+    language: Language,
+) -> str:  # fmt: skip
     if scores:
         least = min(scores.values())
-        told = "has changed" if least < violations.LIMIT else "is that of the baseline"
-        return f"The order of the features {told}: NDCG {least:.3f}, from {violations.LIMIT:.2f} on it holds."
+        key = "order_changed" if least < violations.LIMIT else "order_same"
+        return texts.say(key, language, least=least, limit=violations.LIMIT)
     if not judged:
-        return "There is no baseline to compare with."
-    sure = sum(one["beyond_chance"] for one in judged)
+        return texts.say("no_baseline", language)
     if not broken:
-        return "No metric is farther from fair than in the baseline."
-    return f"{len(broken)} metrics are farther from fair than in the baseline, {sure} of them beyond chance."
+        return texts.say("no_farther", language)
+    sure = sum(one["beyond_chance"] for one in judged)
+    return texts.say("farther", language, count=len(broken), sure=sure)
 
 
 def _baseline(environ: Mapping[str, str]) -> dict[str, Any]:

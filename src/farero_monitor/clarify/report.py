@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from farero_monitor.clarify import texts
 from farero_monitor.clarify.violations import SECTIONS, attributions_of, metrics_of, value_of
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farero_monitor.clarify.analysis import Analysis
+    from farero_monitor.words import Language
 
 #: Features that are drawn for a label, the largest first.
 DRAWN = 40
@@ -28,24 +30,24 @@ th,td{text-align:left;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(
 .n{text-align:right;font-variant-numeric:tabular-nums}
 b.bad{color:var(--bad)}.bar{display:block;height:.8rem;background:var(--now);min-width:1px}td.w{width:45%}
 """.strip()
-_HEAD = "<th scope=col class=n>baseline</th>"
-_STAGES: dict[str, str] = dict(zip(SECTIONS, ("before training", "after training"), strict=True))
+_STAGES: dict[str, str] = dict(zip(SECTIONS, ("pre", "post"), strict=True))
 
 
 def page(  # noqa: PLR0913 - by name
     found: Analysis, *, title: str, sentence: str, violations: Sequence[Mapping[str, Any]] = (),
     judged: Sequence[Mapping[str, Any]] = (), scores: Mapping[str, float] | None = None,
+    language: Language = "en",
 ) -> str:  # fmt: skip
     """Return the page. judged, scores: of a monitoring run, beside its baseline."""
     parts = [
-        "<!doctype html><html lang=en><head><meta charset=utf-8>",
+        f"<!doctype html><html lang={language}><head><meta charset=utf-8>",
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">",
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>",
-        f"<h1>{escape(title)}</h1><p class=dim>{found.rows:,} rows</p>",
+        f"<h1>{escape(title)}</h1><p class=dim>{texts.say('rows', language, rows=found.rows)}</p>",
         f'<p class="verdict{" bad" if violations else ""}">{escape(sentence)}</p>',
-        _bias(found, judged, violations),
-        _attributions(found, scores or {}),
+        _bias(found, judged, violations, language),
+        _attributions(found, scores or {}, language),
         "</main></body></html>",
     ]
     return "\n".join(part for part in parts if part)
@@ -58,8 +60,9 @@ def write(path: Path, text: str) -> None:
 
 
 def _bias(
-    found: Analysis, judged: Sequence[Mapping[str, Any]], violations: Sequence[Mapping[str, Any]]
-) -> str:
+    found: Analysis, judged: Sequence[Mapping[str, Any]], violations: Sequence[Mapping[str, Any]],
+    language: Language,
+) -> str:  # fmt: skip
     before = {(j["stage"], j["facet"], j["facet_value"], j["metric"]): j for j in judged}
     broken = {(v.get("facet"), v.get("facet_value"), v.get("metric_name")) for v in violations}
     made: list[str] = []
@@ -68,27 +71,40 @@ def _bias(
         if (name, facet, group) != last:
             if made:
                 made.append("</tbody></table></div>")
-            label = found.content[name]
             made.append(
-                f"<h2>{escape(facet)} {escape(group)}, {_STAGES[name]}</h2>"
-                f"<p class=dim>positive: {escape(str(label['label']))} "
-                f"{escape(str(label['label_value_or_threshold']))}</p>"
-                "<div class=scroll><table><thead><tr><th scope=col>metric</th><th scope=col class=n>value</th>"
-                f"<th scope=col class=n>99 % of samples</th>{_HEAD if judged else ''}</tr></thead><tbody>"
+                _head(found.content[name], (name, facet, group), language, beside=bool(judged))
             )
             last = (name, facet, group)
         beside = before.get((name.removesuffix("_bias_metrics"), facet, group, metric), {})
         interval = found.intervals.get((facet, group, metric))
         value = value_of(held)
-        shown = escape(str(held.get("error", ""))) if value is None else f"{value:.4f}"
-        bad = (facet, group, metric) in broken
+        why = texts.reason(str(held.get("error", "")), language)
+        shown = escape(why) if value is None else f"{value:.4f}"
+        bad = f" <b class=bad>{texts.say('worse', language)}</b>"
+        sure = f" {texts.say('beyond', language)}" if beside.get("beyond_chance") else ""
+        span = texts.say("span", language, low=interval[0], high=interval[1]) if interval else ""
         made.append(
-            f"<tr><td>{escape(held['description'])}{' <b class=bad>worse</b>' if bad else ''}"
-            f"{' beyond chance' if beside.get('beyond_chance') else ''}</td><td class=n>{shown}</td>"
-            f"<td class=n>{f'{interval[0]:.4f} to {interval[1]:.4f}' if interval else ''}</td>"
-            f"{_cell(beside.get('baseline')) if judged else ''}</tr>"
+            f"<tr><td>{escape(texts.described(metric, language))}"
+            f"{bad if (facet, group, metric) in broken else ''}{sure}</td><td class=n>{shown}</td>"
+            f"<td class=n>{span}</td>{_cell(beside.get('baseline')) if judged else ''}</tr>"
         )
     return "".join(made) + ("</tbody></table></div>" if made else "")
+
+
+def _head(
+    content: Mapping[str, Any], at: tuple[str, str, str], language: Language, *, beside: bool
+) -> str:
+    stage, facet, group = at
+    title = texts.say(_STAGES[stage], language, facet=facet, group=group)
+    label, value = content["label"], content["label_value_or_threshold"]
+    heads = ["value", "samples", *(["baseline"] if beside else [])]
+    return (
+        f"<h2>{escape(title)}</h2>"
+        f"<p class=dim>{escape(texts.say('positive', language, label=label, value=value))}</p>"
+        f"<div class=scroll><table><thead><tr><th scope=col>{texts.say('metric', language)}</th>"
+        + "".join(f"<th scope=col class=n>{texts.say(head, language)}</th>" for head in heads)
+        + "</tr></thead><tbody>"
+    )
 
 
 def _cell(value: object) -> str:
@@ -96,25 +112,31 @@ def _cell(value: object) -> str:
     return f"<td class=n>{shown}</td>"
 
 
-def _attributions(found: Analysis, scores: Mapping[str, float]) -> str:
+def _attributions(found: Analysis, scores: Mapping[str, float], language: Language) -> str:
     if found.explained is None:
         return ""
     made: list[str] = []
     for label, values in attributions_of(found.content).items():
         most = max((abs(value) for value in values.values()), default=0.0) or 1.0
         ranked = sorted(values.items(), key=lambda held: -abs(held[1]))
-        told = f", NDCG {scores[label]:.3f} against the baseline" if label in scores else ""
+        how = texts.say(
+            "explained", language, how=texts.how(found.explained.how, language), rows=found.rows,
+            explained=len(found.explained.local),
+        )  # fmt: skip
+        if label in scores:
+            how = texts.say("against", language, what=how, score=scores[label])
         rows = "".join(
             f"<tr><td>{escape(name)}</td><td class=n>{value:.5g}</td>"
             f'<td class=w><i class=bar style="width:{100 * abs(value) / most:.1f}%"></i></td></tr>'
             for name, value in ranked[:DRAWN]
         )
         made.append(
-            f"<h2>What {escape(label)} comes from</h2><p class=dim>{escape(found.explained.how)}, "
-            f"{len(found.explained.local):,} of {found.rows:,} rows{told}</p>"
-            "<div class=scroll><table><thead><tr><th scope=col>feature</th><th scope=col class=n>attribution</th>"
+            f"<h2>{escape(texts.say('comes_from', language, label=label))}</h2><p class=dim>{escape(how)}</p>"
+            f"<div class=scroll><table><thead><tr><th scope=col>{texts.say('feature', language)}</th>"
+            f"<th scope=col class=n>{texts.say('attribution', language)}</th>"
             f"<th scope=col></th></tr></thead><tbody>{rows}</tbody></table></div>"
         )
         if len(ranked) > DRAWN:
-            made.append(f"<p class=dim>The first {DRAWN} of {len(ranked)} features are shown.</p>")
+            told = texts.say("first", language, count=DRAWN, all=len(ranked))
+            made.append(f"<p class=dim>{told}</p>")
     return "".join(made)

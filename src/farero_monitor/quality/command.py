@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from farero_monitor.history import read as read_history
 from farero_monitor.quality import runs
 from farero_monitor.quality.gather import QualityError
 from farero_monitor.quality.joined import join
 from farero_monitor.quality.merging import MergeError, merge
 from farero_monitor.quality.sources import PROBLEMS, Attributes, Source
 from farero_monitor.readers.files import find, open_plain
+from farero_monitor.words import of_environment
 
 if TYPE_CHECKING:
     import argparse
@@ -81,6 +84,16 @@ def add_to(commands: Any) -> None:
     command.add_argument("--script", type=Path, help="with a preprocess_handler, for captures")
     command.add_argument("--since", default="", metavar="TIME", help="ISO 8601 in UTC, of captures")
     command.add_argument("--until", default="", metavar="TIME", help="the same")
+    command.add_argument(
+        "--history",
+        type=Path,
+        metavar="FOLDER",
+        help="outputs of earlier windows: the page draws them",
+    )
+    command.add_argument(
+        "--language", choices=["en", "es"], default=of_environment(os.environ),
+        help="of the page; by default that of LANG",
+    )  # fmt: skip
     command.add_argument("--json", action="store_true", help="print the report instead of a table")
     command.set_defaults(do=run)
 
@@ -105,7 +118,10 @@ def run(asked: argparse.Namespace) -> int:
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="farero-quality-"))
             )
             source, attributes, told = _labelled(asked, source, attributes, folder)
-        made = runs.run(source, attributes, asked.output, constraints=constraints)
+        made = runs.run(
+            source, attributes, asked.output, constraints=constraints, language=asked.language,
+            history=None if asked.history is None else read_history(asked.history),
+        )  # fmt: skip
     if asked.json:
         print(msgspec.json.format(msgspec.json.encode(made.result.report()), indent=2).decode())
     else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from farero_monitor.aws.content import section as section_of
 from farero_monitor.drift.together import MIN_EFFECT
-from farero_monitor.report import lines
+from farero_monitor.report import confusion, lines
 from farero_monitor.report.view import name, safe
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def section(view: View) -> str:
     """Return what there is of it: measured, estimated, and whether all columns together differ; empty if nothing."""
     return (
         _quality(view, "quality", [window.quality for window in view.windows])
+        + confusion.matrix(view, section_of(view.result.more, "quality").get("confusion_matrix"))
         + _quality(view, "estimated", [window.estimated for window in view.windows])
         + _together(view)
     )

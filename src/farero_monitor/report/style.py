@@ -13,6 +13,7 @@ th.n,td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 svg{width:100%;height:auto;display:block;margin-top:.5rem}svg text{fill:var(--dim);font-size:11px;font-family:system-ui,sans-serif}.b{fill:var(--base)}.bl{fill:none;stroke:var(--base);stroke-width:3}.c{fill:none;stroke:var(--now);stroke-width:2}.cf{fill:var(--now)}.g{fill:none;stroke:var(--bad);stroke-width:2}
 summary{cursor:pointer}details.card{margin-top:1.5rem}.l{stroke:var(--dim);stroke-dasharray:4 3}.f{fill:var(--now);opacity:.18}.e{stroke:var(--now);opacity:.5;stroke-width:4}.of{margin:.6rem 0 -.4rem;font-size:.85rem;color:var(--dim)}
 .key i{display:inline-block;width:.8rem;height:.8rem;margin:0 .3rem 0 .8rem;vertical-align:-1px}.key i:first-child{margin-left:0}
+.matrix{width:auto}.matrix td,.matrix th{padding:.35rem .6rem}.matrix small{opacity:.75}div.scroll+h3{margin-top:1.4rem}
 .stack td:first-child,.stack th{white-space:nowrap}.scroll+.cards{margin-top:1rem}
 @media(max-width:36rem){main{padding:.8rem}.stack thead{display:none}.stack tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}.stack td{display:block;border:0;padding:0}.stack td:nth-child(2){font-weight:600}}
 """.strip()

@@ -42,6 +42,10 @@ EN = {
     "in_baseline": "in the baseline", "usual": "usual", "state": "verdict", "worse": "worse", "better": "better",
     "with_band": "over time, with its band", "from_to": "{low} to {high}", "at_least": "{value} or more",
     "at_most": "{value} or less",
+    "confusion": "Confusion matrix",
+    "confusion_why": "Each row is a true label; its shares say what the model took it for. Right is on the diagonal.",
+    "true_and_told": "true ↓ told →", "all_rows": "all",
+    "labels_left_out": "{count:,} rarer labels are left out.",
     "together": "All columns together",
     "together_why": (
         "How well a classifier that looks only at how columns go together tells this window's records from the"
@@ -102,6 +106,13 @@ ES = {
     "in_baseline": "en la línea base", "usual": "habitual", "state": "veredicto", "worse": "peor", "better": "mejor",
     "with_band": "en el tiempo, con su banda", "from_to": "{low} a {high}", "at_least": "{value} o más",
     "at_most": "{value} o menos",
+    "confusion": "Matriz de confusión",
+    "confusion_why": (
+        "Cada fila es una etiqueta verdadera; sus proporciones dicen por cuál la tomó el modelo. Los aciertos están en"
+        " la diagonal."
+    ),
+    "true_and_told": "verdad ↓ dicho →", "all_rows": "todas",
+    "labels_left_out": "Se dejan fuera {count:,} etiquetas más raras.",
     "together": "Todas las columnas juntas",
     "together_why": (
         "Lo bien que un clasificador, que solo mira cómo van juntas las columnas, distingue los registros de esta"
