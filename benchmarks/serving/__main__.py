@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,7 @@ def main() -> int:
     parser.add_argument("--works", nargs="+", choices=[*CONNECTIONS], default=[*CONNECTIONS])
     parser.add_argument("--show", action="store_true")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
     is_whole = set(asked.only) == set(names) and set(asked.works) == set(CONNECTIONS)
     if not asked.show:
         try:
@@ -70,7 +72,7 @@ def main() -> int:
     results, command = kept()
     text = page.section(results, command)
     print(text)
-    if is_whole and not asked.show:
+    if is_whole and not asked.show and results.points.get(("a", OURS, 64)):
         page.write(text)
         print(f"\nwritten to {page.PAGE.relative_to(places.ROOT)}")
     return 1 if results.failures else 0
@@ -190,6 +192,8 @@ class Run:
                 rate=seen.rate, p50_ms=seen.p50_ms, p99_ms=seen.p99_ms, cpu_us=seen.cpu_us
             )
             self.results.points.setdefault((work.name, server, count), []).append(point)
+            for role, spent in seen.cpu_us_by_role.items() if count == max(counts) else ():
+                self.results.roles.setdefault((work.name, server, role), []).append(spent)
         if is_sized:
             size = load.memory_mb(load.tree(target.pid))
             self.results.memory.setdefault((work.name, server), []).append(size)
@@ -229,6 +233,7 @@ def keep(results: Results, command: str) -> None:
         ],
         "starts": [[*key, values] for key, values in results.starts.items()],
         "memory": [[*key, values] for key, values in results.memory.items()],
+        "roles": [[*key, values] for key, values in results.roles.items()],
         "single": results.single,
         "failures": results.failures,
     }
@@ -248,6 +253,7 @@ def kept() -> tuple[Results, str]:
         },
         starts={(work, server): values for work, server, values in facts["starts"]},
         memory={(work, server): values for work, server, values in facts["memory"]},
+        roles={(work, server, role): values for work, server, role, values in facts["roles"]},
         single=facts["single"],
         failures=facts["failures"],
         labels=LABELS,

@@ -43,7 +43,10 @@ class Growth:
                 results.single[f"gateways_{gateways}_cpu_us"] = found
                 if gateways == 1:
                     results.single["endpoints_1_cpu_us"] = found
-                    self._more(results, platform, endpoint)
+                    try:
+                        self._more(results, platform, endpoint)
+                    except load.Failed as error:
+                        results.failures.append(f"growth: {error}")
 
     def _more(self, results: Results, platform: ours.Platform, endpoint: str) -> None:
         sizes: dict[int, float] = {}

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,8 @@ class Window:
     p99_ms: float
     #: CPU of all processes of the server, per request.
     cpu_us: float = 0.0
+    #: The same by what each process is, where the target tells it.
+    cpu_us_by_role: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class Target:
     headers: Callable[[], Mapping[str, str]]
     #: The server's first process; its descendants count as well.
     pid: int
+    #: Names what a process of it is.
+    role: Callable[[int], str] | None = None
 
 
 def measure(wrk: Path, target: Target, *, connections: int, seconds: float) -> Window:
@@ -72,8 +76,15 @@ def measure(wrk: Path, target: Target, *, connections: int, seconds: float) -> W
     after = cpu_seconds(tree(target.pid))
     if done.returncode:
         raise Failed(f"wrk ended with {done.returncode}: {(done.stdout + done.stderr).strip()}")
-    used = sum(max(0.0, total - before.get(pid, 0.0)) for pid, total in after.items())
-    return read_window(done.stdout, cpu_s=used)
+    used = {pid: max(0.0, total - before.get(pid, 0.0)) for pid, total in after.items()}
+    window = read_window(done.stdout, cpu_s=sum(used.values()))
+    if target.role is None:
+        return window
+    shares: dict[str, float] = {}
+    for pid, spent in used.items():
+        name = target.role(pid)
+        shares[name] = shares.get(name, 0.0) + window.cpu_us * spent / (sum(used.values()) or 1.0)
+    return replace(window, cpu_us_by_role=shares)
 
 
 def read_window(said: str, *, cpu_s: float) -> Window:

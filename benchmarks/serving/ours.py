@@ -40,11 +40,11 @@ REGION = "us-east-1"
 BUCKET = "sagemaker-us-east-1-123456789012"
 #: What turns ONNX Runtime on for a model.
 ACCELERATE = {"FARERO_ACCELERATE": "onnx"}
+#: Word in a command line → what it is.
 ROLES = {
-    "gateway": "gateway",
-    "worker": "worker",
-    "supervisor": "supervisor",
     "farero_container": "replica",
+    "processes gateway": "gateway",
+    "processes worker": "worker",
 }
 
 
@@ -152,7 +152,9 @@ class Platform:
         """Return where wrk sends what; PyTorch's default handler takes the array itself."""
         body = json.dumps(work.rows).encode() if work.is_torch else work.body
         url = f"{self.url}/endpoints/{endpoint}/invocations"
-        return load.Target(url=url, body=body, headers=lambda: self.sign(url, body), pid=self.pid)
+        return load.Target(
+            url=url, body=body, headers=lambda: self.sign(url, body), pid=self.pid, role=_role
+        )
 
     def sign(self, url: str, body: bytes) -> Mapping[str, str]:
         """Return the headers of a signed request; they hold for five minutes."""
@@ -169,13 +171,6 @@ class Platform:
                 if "farero: serving " in line:
                     return line.partition("farero: serving ")[2].rpartition(" after ")[0]
         return ""
-
-    def by_role(self) -> dict[str, list[int]]:
-        """Return the pids of each kind of process."""
-        found: dict[str, list[int]] = {}
-        for pid in load.tree(self.pid):
-            found.setdefault(_role(load.command_of(pid)), []).append(pid)
-        return found
 
 
 def read(answer: object) -> list[float]:
@@ -204,20 +199,21 @@ def platform(*, gateways: int = 1) -> Generator[Platform]:
             "AWS_CONFIG_FILE": str(folder / "config"),
         }
         farero = [sys.executable, "-m", "farero"]
-        done = subprocess.run(
-            [*farero, "up", "-d"], check=False, env=environ, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise load.Failed(f"farero up failed: {(done.stdout + done.stderr).strip()[-600:]}")
-        pid = int(Control(folder / "data" / "run" / "supervisor.sock").info()["pid"])
         try:
+            done = subprocess.run(
+                [*farero, "up", "-d"], check=False, env=environ, capture_output=True, text=True
+            )
+            if done.returncode:
+                raise load.Failed(f"farero up: {(done.stdout + done.stderr).strip()[-600:]}")
+            pid = int(Control(folder / "data" / "run" / "supervisor.sock").info()["pid"])
             yield Platform(folder, int(environ["FARERO_PORT"]), pid)
         finally:
             subprocess.run([*farero, "down"], check=False, env=environ, capture_output=True)
 
 
-def _role(command: str) -> str:
-    return next((role for word, role in ROLES.items() if word in command), command[:60])
+def _role(pid: int) -> str:
+    command = load.command_of(pid)
+    return next((role for word, role in ROLES.items() if word in command), "else")
 
 
 def _flat(value: object) -> list[float]:

@@ -53,6 +53,8 @@ def section(results: Results, flags: str) -> str:
     for work, title in MODELS.items():
         if any(name == work for name, _, _ in results.points):
             parts += [f"### {title}", "\n".join(table.servers(results, work))]
+    if results.roles:
+        parts += ["### Where Farero's CPU goes, at 64 connections", "\n".join(table.roles(results))]
     return "\n\n".join(parts)
 
 

@@ -38,6 +38,8 @@ class Results:
     starts: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     #: Megabytes (PSS) of all processes, after the windows.
     memory: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    #: CPU µs a request at most connections, by model, server and what a process is.
+    roles: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
     #: What was measured beside servers, by name.
     single: dict[str, list[float]] = field(default_factory=dict)
     #: What failed, in words.
@@ -226,6 +228,16 @@ def servers(results: Results, work: str) -> list[str]:
         cells.append(middle(results.memory.get((work, server), []), lambda value: f"{value:,.0f}"))
         cells.append(middle(results.starts.get((work, server), []), number))
         lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def roles(results: Results) -> list[str]:
+    """Return the table of what our processes take."""
+    names = sorted({role for _, _, role in results.roles})
+    lines = ["| CPU µs a request | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
+    for work, server in dict.fromkeys((work, server) for work, server, _ in results.roles):
+        cells = [middle(results.roles.get((work, server, role), []), number) for role in names]
+        lines.append(f"| {work}, {_name(results, server)} | " + " | ".join(cells) + " |")
     return lines
 
 
