@@ -1,7 +1,7 @@
 """One HTTP connection: uvicorn's, with an end to what a caller may send before anyone knows who it is.
 
 uvicorn's fast parser takes a head of any size, at any pace. Here a head ends at `HEAD_LIMIT` with 431 (414 if it is the
-URL) and after `HEAD_WITHIN_S` with 408. Bodies have limits of their own (`bodies.py`).
+URL) and after `HEAD_WITHIN_S` with 408, and so does a body that trickles. How large a body may be: `bodies.py`.
 
 uvicorn writes the head of an answer and its body one after the other, two system calls on asyncio and uvloop alike. A
 gateway that is killed between them leaves a caller with a head alone, which boto3 does not ask for again: it retries
@@ -42,6 +42,9 @@ HEADER_COST = 32
 #: A head that has begun must be complete after this long; a connection must have begun one.
 HEAD_WITHIN_S = 10.0
 FIRST_HEAD_WITHIN_S = 75.0
+#: A body must bring this much in each such span, or its end: the least is 1 KB a second.
+LEAST_BODY = 10 * 1024
+LOOK_AT_BODY_EVERY_S = 10.0
 #: A longer answer is worth no copy: it would not leave in one call anyway.
 WHOLE_ANSWER = 64 * 1024
 
@@ -108,6 +111,10 @@ class LimitedConnection(HttpToolsProtocol):
     _counted = 0
     _refusal = HTTPStatus.BAD_REQUEST
     _timer: asyncio.TimerHandle | None = None
+    #: Bytes of a body that did not come at once, since it was last looked at.
+    _is_in_body = False
+    _body_size = 0
+    _body_timer: asyncio.TimerHandle | None = None
     #: When the last answer of the fast path left, and what closes the connection if nothing comes after it.
     _idle_since = 0.0
     _idle_timer: asyncio.TimerHandle | None = None
@@ -126,13 +133,18 @@ class LimitedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
         self._stop_timer()
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        for timer in (self._idle_timer, self._body_timer):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse; of a head that goes on, count the bytes and the seconds."""
         super().data_received(data)
+        if self._is_in_body:
+            self._body_size += len(data)
+            if self._body_timer is None:
+                self._wait_for_body()
         if not self._is_in_head or self.transport.is_closing():
             return
         if self._has_just_begun:
@@ -169,6 +181,7 @@ class LimitedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End the head, and find out which path the request goes."""
         self._is_in_head = False
+        self._is_in_body = True
         if self._timer is not None:
             self._stop_timer()
         cycle = cast("RequestResponseCycle | None", self.cycle)
@@ -193,6 +206,10 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the request."""
+        self._is_in_body = False
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
         cycle: object = self.cycle
         if not isinstance(cycle, FastCycle):
             super().on_message_complete()
@@ -291,6 +308,22 @@ class LimitedConnection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
+
+    def _wait_for_body(self) -> None:
+        self._body_size = 0
+        self._body_timer = self.loop.call_later(LOOK_AT_BODY_EVERY_S, self._look_at_body)
+
+    def _look_at_body(self) -> None:
+        """Give a body up that is neither at its end nor brings enough, unless it is us who do not read."""
+        self._body_timer = None
+        if not self._is_in_body or self.transport.is_closing():
+            return
+        if self._body_size >= LEAST_BODY or self.flow.read_paused:
+            self._wait_for_body()
+        elif getattr(self.cycle, "response_started", False):
+            self.transport.close()
+        else:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _refuse(self, status: HTTPStatus) -> None:
         text = f"{status.phrase}\n".encode()
