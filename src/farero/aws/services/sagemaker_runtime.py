@@ -190,7 +190,8 @@ class SageMakerRuntime:
             raise _model_error(ctx, name, 0, DIED) from error
         except LimitExceeded as error:
             self._note(ctx, name, picked[0], THROTTLED)
-            raise AwsError("ThrottlingException", str(error), 429) from error
+            later = [("Retry-After", "1")]
+            raise AwsError("ThrottlingException", str(error), 429, headers=later) from error
         except NotReady as error:
             self._note(ctx, name, picked[0], 503)
             headers_out = [("Retry-After", "1")]
