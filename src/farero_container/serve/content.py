@@ -6,13 +6,15 @@ beyond float32 become infinite. Everything else that is no number is refused wit
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 import json
-import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+
+from farero_container.serve import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +35,7 @@ class Undecodable(Exception):  # noqa: N818 - the caller's fault
     """The body is not what its content type says."""
 
 
+@functools.lru_cache(maxsize=256)
 def media_type(header: str | None) -> str:
     """Return `type/subtype` of a Content-Type in lower case, "" if there is none."""
     return (header or "").partition(";")[0].strip().lower()
@@ -49,8 +52,12 @@ def decode(body: bytes, kind: str) -> Matrix:
     if kind in NPY or body.startswith(b"\x93NUMPY"):
         return npy(body)
     if kind in JSON or (kind not in CSV and body.lstrip()[:1] in (b"{", b"[")):
-        return json_rows(text(body))
-    return csv(text(body))
+        matrix = numbers.json_array(numbers.json_member(body, JSON_KEYS) or body)
+        if matrix is None or matrix.ndim > 2:
+            matrix = json_rows(text(body))
+        return matrix if matrix.ndim == 2 else matrix.reshape(1, -1)
+    matrix = numbers.csv_matrix(body)
+    return csv(text(body)) if matrix is None else matrix
 
 
 def text(body: bytes) -> str:
@@ -64,7 +71,9 @@ def text(body: bytes) -> str:
 def csv(payload: str) -> Matrix:
     """Read CSV without header: the delimiter is sniffed from line 1, an empty cell is NaN."""
     lines = payload.strip().splitlines()
-    delimiter = sniff_delimiter(lines[0]) if lines else ","
+    if not lines:
+        raise Undecodable("there is no row in it")
+    delimiter = sniff_delimiter(lines[0])
     rows: list[list[float]] = []
     for number, line in enumerate(lines, 1):
         rows.append(
@@ -238,9 +247,7 @@ def _json_name(value: object) -> str:
 
 
 def _matrix(rows: list[list[float]]) -> Matrix:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # beyond float32 is infinite, as documented
-        return np.array(rows, dtype=np.float64).reshape(len(rows), -1).astype(np.float32)
+    return numbers.to_float32(np.array(rows, dtype=np.float64).reshape(len(rows), -1))
 
 
 def _two_dimensional(array: Matrix) -> Matrix:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from farero_container.contract import StartUpError
-from farero_container.serve import rows
+from farero_container.serve import content, numbers, rows
 from farero_container.serve.handler import Defaults, decode
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 #: Rows that are predicted together at most: with more, each costs more on a CPU (an ECG of 2000 steps: 16 rows cost
 #: twice as much a row as 4).
@@ -26,6 +28,9 @@ MAX_BATCH = 4
 MOST_SHAPES = 64
 #: How far together and alone may be apart: another number of rows is another order of additions in BLAS.
 RTOL, ATOL = 1e-4, 1e-5
+
+#: Up to here doubles hold every whole number.
+WHOLE = 2.0**53
 
 
 class PyTorch(Defaults):
@@ -128,7 +133,13 @@ class PyTorch(Defaults):
         return model.eval()
 
     def decode(self, body: bytes, content_type: str) -> Any:
-        """Return a float tensor (JSON, CSV) or the array's own type (NPY)."""
+        """Return a float tensor (JSON, CSV) or the array's own type (NPY).
+
+        AWS's toolkit fails on a JSON object; here one with a single member of rows, {"inputs": […]}, is those rows.
+        """
+        array = _plain(body, content_type)
+        if array is not None:
+            return self._torch.from_numpy(array)
         array = decode(body, content_type)
         if content_type == "application/x-npy":
             return self._torch.from_numpy(array)
@@ -138,3 +149,18 @@ class PyTorch(Defaults):
         """Run the network without gradients."""
         with self._torch.inference_mode():
             return model(data)
+
+
+def _plain(body: bytes, content_type: str) -> NDArray[np.float32] | None:
+    """Read what is nothing but numbers as the toolkit would, only quicker; None for all else."""
+    if content_type == "text/csv":
+        matrix = numbers.csv_matrix(body, commas_only=True)
+        return None if matrix is None else matrix.squeeze()  # as numpy.genfromtxt does
+    if content_type != "application/json":
+        return None
+    member = numbers.json_member(body, content.JSON_KEYS)
+    array = numbers.json_array(member or body)
+    if array is None or member:
+        return array
+    # the toolkit makes singles of whole numbers at once, and thereby rounds large ones another way
+    return array if np.abs(array).max() < WHOLE else None

@@ -1,0 +1,168 @@
+"""Bodies that are nothing but numbers, read in C: arrays of JSON and CSV → float32.
+
+Whatever is not plainly that (missing values, text, rows of different lengths, faults) is None here, and the exact
+readers in `content.py` and `handler.py` decide what it is and what to say: these here agree with them to the last bit,
+or are silent. msgspec reads small bodies, pysimdjson large ones; where they are missing, the standard library reads.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Singles = NDArray[np.float32]
+
+#: From here on pysimdjson is quicker: 0.2 ms for 6,000 numbers, where msgspec takes 0.7 and the standard library 1.6.
+LARGE_BYTES = 2048
+#: Above it what pysimdjson keeps for the next body is given back: three times the largest body.
+KEPT_BYTES = 1 << 20
+MOST_DIMENSIONS = 6
+#: All that stands in an array of numbers but its structure.
+_NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
+#: A zero with a sign: JSON has it as the integer 0, `float` as -0.0.
+_MINUS_ZERO = re.compile(rb"-0(?![.eE0-9])")
+
+
+def _find(name: str) -> Any:
+    try:
+        return importlib.import_module(name)  # optional: quicker where it is there
+    except ImportError:
+        return None
+
+
+_msgspec = _find("msgspec")
+_simdjson = _find("simdjson")
+_parser = _simdjson.Parser() if _simdjson else None
+_row = _msgspec.json.Decoder(list[float]).decode if _msgspec else None
+_rows = _msgspec.json.Decoder(list[list[float]]).decode if _msgspec else None
+_blocks = _msgspec.json.Decoder(list[list[list[float]]]).decode if _msgspec else None
+
+
+def json_array(text: bytes) -> Singles | None:
+    """Read `[…]`, `[[…]]` and deeper: an array of the same shape, if all its rows have one length."""
+    text = text.strip()
+    if not text.startswith(b"["):
+        return None
+    try:
+        found = _large(text) if _parser and len(text) > LARGE_BYTES else _small(text)
+    except Exception:  # noqa: BLE001 - each reader has errors of its own; the exact one will say what it is
+        return None
+    return None if found is None else to_float32(found)
+
+
+def json_member(body: bytes, keys: Sequence[str]) -> bytes | None:
+    """Return the text of the array in `{"key": […]}`, an object of one member that `keys` names."""
+    text = body.strip()
+    if not text.startswith(b"{") or not text.endswith(b"}"):
+        return None
+    key, colon, value = text[1:-1].partition(b":")
+    name = key.strip()
+    if not colon or not name.startswith(b'"') or name[1:-1] not in [k.encode() for k in keys]:
+        return None
+    return value if name.endswith(b'"') else None
+
+
+def csv_matrix(body: bytes, *, commas_only: bool = False) -> Singles | None:
+    """Read rows of numbers with one delimiter: commas, semicolons, tabs or bars."""
+    text = body.strip().replace(b"\r\n", b"\n")
+    line = text.partition(b"\n")[0]
+    columns = 1
+    for delimiter in (b",",) if commas_only else (b",", b";", b"\t", b"|"):
+        if delimiter in line[:512]:
+            columns = line.count(delimiter) + 1
+            break
+    else:
+        delimiter = b","
+    if b"\r" in text or (delimiter != b"," and b"," in text) or (columns == 1 and b" " in line):
+        return None
+    joined = text if delimiter == b"," else text.replace(delimiter, b",")
+    try:
+        values = _flat(b"[" + joined.replace(b"\n", b",") + b"]")
+    except Exception:  # noqa: BLE001 - as above
+        return None
+    if values is None or not _is_table(joined, columns, len(values)):
+        return None
+    if not values.all() and _MINUS_ZERO.search(text):
+        return None
+    return to_float32(values).reshape(-1, columns)
+
+
+def to_float32(values: Floats) -> Singles:
+    """Round to single precision; what is beyond it is infinite, as documented."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
+def _is_table(text: bytes, columns: int, count: int) -> bool:
+    lines = text.count(b"\n") + 1
+    if lines * columns != count:
+        return False
+    return lines == 1 or all(line.count(b",") == columns - 1 for line in text.split(b"\n"))
+
+
+def _flat(text: bytes) -> Floats | None:
+    """Read one array without arrays in it."""
+    if _parser and len(text) > LARGE_BYTES:
+        return _by_simdjson(text)
+    return _array_of(_row(text) if _row else json.loads(text))
+
+
+def _small(text: bytes) -> Floats | None:
+    if _row is None or _rows is None or _blocks is None:
+        return _array_of(json.loads(text))
+    begin = text[1:64].lstrip()
+    if not begin.startswith(b"["):
+        return _array_of(_row(text))
+    return _array_of(_blocks(text) if begin[1:].lstrip().startswith(b"[") else _rows(text))
+
+
+def _array_of(value: Any) -> Floats | None:
+    """Return an array of nested lists. Raises ValueError if they are no block."""
+    array: NDArray[Any] = np.array(value)
+    if array.dtype.kind not in "iuf" or not array.size:
+        return None  # text, nulls, booleans: the exact readers know what they mean
+    return array.astype(np.float64, copy=False)
+
+
+def _large(text: bytes) -> Floats | None:
+    values = _by_simdjson(text)
+    shape = _shape_of(text)
+    return values.reshape(shape) if shape and len(values) else None
+
+
+def _by_simdjson(text: bytes) -> Floats:
+    """Read all numbers of nested arrays in order; their structure is not told. Raises on anything else."""
+    assert _simdjson
+    parser = _parser if len(text) <= KEPT_BYTES else _simdjson.Parser()
+    return np.frombuffer(cast("Any", parser).parse(text).as_buffer(of_type="d"), dtype=np.float64)
+
+
+def _shape_of(text: bytes) -> tuple[int, ...] | None:
+    """Return the shape of nested arrays of numbers, None if their lengths differ.
+
+    What is not a bracket or a comma is taken out; what is left must be the same pattern over and over.
+    """
+    marks = text.translate(None, _NOT_STRUCTURE)
+    depth = len(marks) - len(marks.lstrip(b"["))
+    if not 0 < depth <= MOST_DIMENSIONS:
+        return None
+    shape: list[int] = []
+    pattern = b""  # of one item of the level
+    for level in range(1, depth + 1):
+        first = marks[depth - level : marks.find(b"]" * level) + level]
+        length = (len(first) - 1) // (len(pattern) + 1)
+        pattern = b"[" + b",".join([pattern] * length) + b"]"
+        if pattern != first:
+            return None
+        shape.append(length)
+    return tuple(reversed(shape))

@@ -1,0 +1,168 @@
+"""Numbers read in C: the same bits as the exact readers give, or nothing."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farero_container.serve import content, handler, numbers
+
+FRACTIONS = st.floats(allow_nan=False, allow_infinity=False)
+PLAIN = st.one_of(
+    FRACTIONS,
+    st.floats(-9, 9, width=32).map(float),
+    st.integers(-(2**70), 2**70),
+    st.sampled_from([0, -0.0, 1e-320, 1e300, 2**53 + 1, 2**63, 0.1]),
+)
+ODD = st.sampled_from([None, True, "", "1", "x", [], {}, [1], float("nan"), float("inf")])
+SPELLED = st.sampled_from(
+    ["-0", "-0.0", "-0e5", "1e-0", "1e400", "-1e400", "1E5", "+1", ".5", "1.", "01", "1_0", " 2 ", "nan", "",
+     "inf", "0x1", '"3"', "1e5,", "4\t", "٣", "1\x0b", "\x1c", "5\r", "9" * 30]
+)  # fmt: skip
+
+
+@pytest.fixture(params=["all", "no simdjson", "standard library"])
+def readers(request):
+    """With and without the packages that read."""
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def present(readers, monkeypatch):
+    """Take away what is not to be there; let pysimdjson read small bodies as well."""
+    if readers == "all":
+        pytest.importorskip("simdjson")
+        monkeypatch.setattr(numbers, "LARGE_BYTES", 12)
+    else:
+        monkeypatch.setattr(numbers, "_parser", None)
+    if readers == "standard library":
+        for name in ("_row", "_rows", "_blocks"):
+            monkeypatch.setattr(numbers, name, None)
+
+
+often = settings(max_examples=200, deadline=None)
+
+
+def outcome(read, *given):
+    """What a reader gives, to the bit, or the words of its refusal."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = np.asarray(read(*given))
+    except content.Undecodable as error:
+        return str(error)
+    # a sign that NaN carries says nothing
+    return (
+        found.shape,
+        str(found.dtype),
+        np.where(np.isnan(found), np.float32("nan"), found).tobytes(),
+    )
+
+
+def spaced(text, spaces):
+    return text.replace(",", "," + spaces).replace("[", "[" + spaces).replace("]", spaces + "]")
+
+
+bodies = st.builds(
+    lambda rows, key, spaces: spaced(json.dumps({key: rows} if key else rows), spaces),
+    st.one_of(
+        st.lists(PLAIN, max_size=6),
+        st.integers(1, 4).flatmap(
+            lambda n: st.lists(st.lists(PLAIN, min_size=n, max_size=n), max_size=5)
+        ),
+        st.lists(st.lists(st.one_of(PLAIN, PLAIN, ODD), max_size=3), max_size=4),
+        st.lists(
+            st.one_of(PLAIN, ODD, st.lists(st.lists(PLAIN, max_size=2), max_size=2)), max_size=4
+        ),
+    ),
+    st.sampled_from(["", "inputs", "instances", "features", "rows"]),
+    st.sampled_from(["", " ", "\n\t"]),
+)
+
+
+@often
+@given(bodies)
+def test_json_is_read_as_the_exact_reader_reads_it(body):
+    exact = outcome(lambda: content.json_rows(content.text(body.encode())))
+
+    assert outcome(content.decode, body.encode(), "application/json") == exact
+
+
+@often
+@given(
+    st.lists(st.lists(SPELLED, max_size=3).map(",".join), max_size=3).map("],[".join),
+    st.sampled_from(["[", ""]),
+)
+def test_odd_spellings_in_json_are_read_as_the_exact_reader_reads_them(inner, extra):
+    body = f"[{extra}{inner}{extra.replace('[', ']')}]".encode()
+    exact = outcome(lambda: content.json_rows(content.text(body)))
+
+    assert outcome(content.decode, body, "application/json") == exact
+
+
+@often
+@given(
+    st.lists(st.lists(st.one_of(PLAIN.map(repr), PLAIN.map(repr), SPELLED), max_size=4), max_size=5),
+    st.sampled_from([",", ";", "\t", "|", " ", ", "]),
+    st.sampled_from(["\n", "\r\n", "\r", "\n\n", ",\n"]),
+)  # fmt: skip
+def test_csv_is_read_as_the_exact_reader_reads_it(rows, delimiter, end):
+    body = end.join(delimiter.join(row) for row in rows).encode()
+    exact = outcome(lambda: content.csv(content.text(body)))
+
+    assert outcome(content.decode, body, "text/csv") == exact
+
+
+@often
+@given(
+    st.integers(1, 4).flatmap(
+        lambda n: st.lists(st.lists(PLAIN, min_size=n, max_size=n), min_size=1, max_size=5)
+    )
+)
+def test_csv_of_tensors_is_read_as_numpy_reads_it(rows):
+    body = "\n".join(",".join(map(repr, row)) for row in rows).encode()
+    found = numbers.csv_matrix(body, commas_only=True)
+
+    if found is not None:
+        assert outcome(found.squeeze) == outcome(handler.decode, body, "text/csv")
+
+
+@often
+@given(
+    st.lists(st.integers(1, 3), min_size=1, max_size=3).flatmap(
+        lambda shape: st.tuples(
+            st.just(tuple(shape)),
+            st.lists(FRACTIONS, min_size=int(np.prod(shape)), max_size=int(np.prod(shape))),
+        )
+    ),
+    st.sampled_from(["", " "]),
+)
+def test_blocks_keep_their_shape_and_every_bit(given_block, spaces):
+    shape, values = given_block
+    block = np.array(values).reshape(shape)
+
+    found = numbers.json_array(spaced(json.dumps(block.tolist()), spaces).encode())
+
+    assert found is not None
+    assert outcome(lambda: found) == outcome(lambda: numbers.to_float32(block))
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["[[[1,2],[3,4]],[[5,6]]]", "[[[1],[2]],[[3,4]]]", "[[1],[[2]]]", "[[1,2],[3]]", "[[1],2]", "[]", "[[],[]]",
+     "[[1,2],[3,4],[5,6,7]]", "[[[1]],[]]", "5", "{}", "[1]]", "[[1]", '["a"]'],
+)  # fmt: skip
+def test_what_is_no_block_of_numbers_is_left_to_the_exact_readers(body):
+    assert numbers.json_array((body[:1] + " " * 20 + body[1:]).encode()) is None
+
+
+def test_a_large_csv_and_a_large_array_are_read():
+    rows = np.random.default_rng(1).standard_normal((30_000, 3)).astype(np.float32).astype(float)
+    csv = "\n".join(",".join(map(repr, row)) for row in rows.tolist()).encode()
+    array = json.dumps({"inputs": rows.tolist()}).encode()
+
+    assert np.array_equal(content.decode(csv, "text/csv"), rows)
+    assert np.array_equal(content.decode(array, "application/json"), rows)
