@@ -17,6 +17,7 @@ import uvicorn
 from farero.app.core import system_app
 from farero.base import logs
 from farero.base.config import read_settings
+from farero.endpoints.waking import LOOK_EVERY_S
 from farero.gateway.connections import LimitedConnection
 from farero.work.ticks import Ticker
 
@@ -77,7 +78,7 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
     upkeep = asyncio.create_task(keep_up(gateway))
-    waking = asyncio.create_task(gateway.waker.run(gateway.proxy.take_load))
+    waking = asyncio.create_task(watch_serverless(gateway))
     try:
         await GatewayServer(config).serve(sockets=[listening])
     finally:
@@ -86,6 +87,16 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await upkeep
         gateway.close()
+
+
+async def watch_serverless(gateway: GatewayApp) -> None:
+    """Ten times a second: see whether requests of serverless endpoints wait for one another."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            gateway.look_at_serverless()
+        except Exception:
+            log.exception("serverless endpoints could not be looked after")
 
 
 async def keep_up(gateway: GatewayApp) -> None:

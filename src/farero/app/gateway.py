@@ -138,6 +138,13 @@ class GatewayApp:
         )
         self.fast_path = FastPath(self.asgi, authenticator, runtime, self.proxy, clock)
 
+    def look_at_serverless(self) -> None:
+        """Ask for replicas where requests of serverless variants wait, and reach out for those that have come."""
+        if load := self.proxy.take_load():
+            self.waker.look(load)
+            for endpoint, variant in load:
+                self.proxy.connect(self.router.replicas(endpoint, variant))
+
     def close(self) -> None:
         """Close connections and spool files; store the last metrics."""
         self.proxy.close()

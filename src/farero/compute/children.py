@@ -275,6 +275,7 @@ class Children:
             if used > limit:
                 child.out_of_memory = True
                 log.warning("out of memory; killed", extra={**facts, "bytes": used, "limit": limit})
+                _note_memory(child.spec, used, limit)
                 processes.kill_all(child.members)
 
     def _fork(
@@ -372,3 +373,13 @@ class Children:
             if len(self._ended) > MOST_ENDED:
                 del self._ended[next(iter(self._ended))]
         return child
+
+
+def _note_memory(spec: ProcessSpec, used: int, limit: int) -> None:
+    """Leave word, for who waits for an answer and for who reads the log, why a process is about to be killed."""
+    said = f"farero: killed for its memory: {used >> 20:,} MB used, {limit >> 20:,} MB allowed\n"
+    with contextlib.suppress(OSError):
+        if spec.memory_note is not None:
+            spec.memory_note.write_text(f"{used} {limit}", encoding="ascii")
+        with spec.log_path.open("a", encoding="utf-8") as file:
+            file.write(said)

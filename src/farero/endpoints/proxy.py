@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farero.base.errors import LimitExceeded, NotReady
@@ -40,7 +41,7 @@ class InvocationTimedOut(Exception):  # noqa: N818 - an event
 
 
 class ReplicaDied(Exception):  # noqa: N818 - an event
-    """The request was sent twice and both times the replica died before it answered."""
+    """The request was sent twice and both times the replica died before it answered; says why where that is known."""
 
 
 @dataclass(slots=True)
@@ -211,6 +212,11 @@ class Proxy:
             key: (self._in_flight.get(key, 0), ended.get(key, 0)) for key in keys - self._watched
         }
 
+    def connect(self, replicas: Iterable[ReplicaRoute]) -> None:
+        """Reach out for replicas before a request needs them, so that the next ones are spread over all."""
+        for replica in replicas:
+            self._keep_connecting(replica)
+
     def close(self) -> None:
         """Close every connection."""
         for hop in self._hops.values():
@@ -233,6 +239,7 @@ class Proxy:
         *,
         lost: str | None = None,
     ) -> tuple[VariantRoute, Reply]:
+        began = self._clock.now().timestamp()
         for attempt in range(2 if lost is None else 1):
             if attempt or lost is not None:
                 variant = await find_variant()
@@ -243,7 +250,8 @@ class Proxy:
                 raise InvocationTimedOut from error
             except ReplicaLost:
                 continue
-        raise ReplicaDied
+        hop = self._hops.get(lost) if lost is not None else None
+        raise ReplicaDied(_killed_for_memory(hop.socket_path, began) if hop else "")
 
     async def _connection(
         self,
@@ -366,6 +374,27 @@ class Proxy:
             monotonic=self._clock.monotonic,
             settle=lambda: self.on_settled(),  # noqa: PLW0108 - set later than the first connection, perhaps
         )
+
+
+def memory_note(socket_path: str) -> str:
+    """Return the path of the file in which a replica's end for its memory is noted."""
+    return f"{socket_path}.oom"
+
+
+def _killed_for_memory(socket_path: str, since: float) -> str:
+    """Say in the user's words that a replica was killed for its memory after `since`; "" if it was not."""
+    path = Path(memory_note(socket_path))
+    try:
+        if path.stat().st_mtime < since:
+            return ""
+        used, limit = (int(number) >> 20 for number in path.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return ""
+    return (
+        f"The model process used {used:,} MB while it worked on this request, more than its MemorySizeInMB of "
+        f"{limit:,} allows, and was ended (E-OOM); so it was when the request was tried again. Send less at a time, "
+        "use a smaller model or raise MemorySizeInMB."
+    )
 
 
 def _nothing() -> None:

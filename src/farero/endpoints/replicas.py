@@ -8,16 +8,17 @@ import math
 import secrets
 import shutil
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from farero.endpoints.commands import KIND
+from farero.endpoints.proxy import memory_note
 from farero.records.compute import ProcessSpec, Zygote
 from farero.records.endpoint import Replica
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from farero.base.config import Settings
     from farero.endpoints.preparing import Prepared
@@ -114,6 +115,7 @@ class Replicas:
             opt_ml=self.folder(replica),
             log_path=self.log_path(replica),
             memory_bytes=memory * 1024 * 1024 if memory else None,
+            memory_note=Path(memory_note(replica.socket_path)),
             wake=f"{KIND} {endpoint.name}",
             grace_s=STOP_GRACE_S,
             zygote=self.zygote(prepared),
@@ -136,6 +138,8 @@ class Replicas:
                 "OMP_NUM_THREADS": "1",
                 "MKL_NUM_THREADS": "1",
                 "OPENBLAS_NUM_THREADS": "1",
+                # What comes with pandas would start a thread, and no thread lives on in a fork.
+                "JE_ARROW_MALLOC_CONF": "background_thread:false",
             },
             log_path=self._settings.logs_dir / "zygotes" / f"{framework}.log",
         )
@@ -171,7 +175,9 @@ class Replicas:
     def clear(self, replica: Replica) -> None:
         """Remove folder and socket; the log stays."""
         shutil.rmtree(self.folder(replica), ignore_errors=True)
-        (self._settings.run_dir / "r" / f"{replica.id}.sock").unlink(missing_ok=True)
+        path = self._settings.run_dir / "r" / f"{replica.id}.sock"
+        path.unlink(missing_ok=True)
+        Path(memory_note(str(path))).unlink(missing_ok=True)
 
     def _env(
         self, endpoint: Endpoint, variant: Variant, replica: Replica, prepared: Prepared

@@ -7,9 +7,7 @@ take many requests at once, so never get more than one.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
-import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
     from farero.base.clock import Clock
     from farero.endpoints.serverless import Used
-
-log = logging.getLogger(__name__)
 
 #: Between two looks at what is under way.
 LOOK_EVERY_S = 0.1
@@ -65,16 +61,6 @@ class Waker:
             self._note(key, now)
             if under_way > max(1, ended):
                 self._wish(key, under_way, now)
-
-    async def run(self, take_load: Callable[[], Mapping[Key, tuple[int, int]]]) -> None:
-        """Look again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            try:
-                if load := take_load():
-                    self.look(load)
-            except Exception:
-                log.exception("serverless endpoints could not be looked after")
 
     def _note(self, key: Key, now: float) -> None:
         if now - self._noted.get(key, -TELL_EVERY_S) >= TELL_EVERY_S:

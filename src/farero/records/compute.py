@@ -39,6 +39,8 @@ class ProcessSpec:
     log_path: Path
     #: Address space is not limited, resident memory is; None for no limit.
     memory_bytes: int | None = None
+    #: File that is written before the process is killed for its memory: bytes used, a space, bytes allowed.
+    memory_note: Path | None = None
     #: A line sent to the worker's wake socket when the process ends, e.g. `endpoint.reconcile iris`.
     wake: str = ""
     #: Seconds between SIGTERM and SIGKILL on stop.

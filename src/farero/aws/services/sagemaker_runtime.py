@@ -187,7 +187,7 @@ class SageMakerRuntime:
         except ReplicaDied as error:
             self._note(ctx, name, picked[0], DIED_STATUS)
             await self._capture_failed(req, body, picked[0])
-            raise _model_error(ctx, name, 0, DIED) from error
+            raise _model_error(ctx, name, 0, str(error) or DIED) from error
         except LimitExceeded as error:
             self._note(ctx, name, picked[0], THROTTLED)
             later = [("Retry-After", "1")]
