@@ -96,6 +96,7 @@ class App:
 
     def close(self) -> None:
         """Give back what is held."""
+        self.stamp.close()
         self.store.close()
         self.telemetry.close()
 

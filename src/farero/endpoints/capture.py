@@ -136,8 +136,8 @@ def make_record(target: CaptureTarget, invocation: Invocation) -> bytes:
             b'"',
             metadata,
             b',"inferenceTime":"',
-            _second(invocation.at.replace(microsecond=0)),
-            b'"},"eventVersion":"0"}\n',
+            invocation.at.isoformat()[:19].encode(),  # in UTC; half the time of strftime
+            b'Z"},"eventVersion":"0"}\n',
         )
     )
 
@@ -146,9 +146,11 @@ def _half(target: CaptureTarget, payload: Payload, opening: bytes, mode: bytes) 
     kind = payload.content_type
     observed, name = _described(kind, target.csv_types, target.json_types)
     if name:
-        # Bytes that are no text would not come back as they were; they go the way that keeps them.
-        with contextlib.suppress(UnicodeDecodeError):
+        try:
             data = _quote(payload.body.decode())
+        except UnicodeDecodeError:
+            pass  # bytes that are no text would not come back as they were; they go the way that keeps them
+        else:
             return b"".join((opening, observed, mode, data, b',"encoding":"', name, b'"}'))
     data = base64.b64encode(payload.body)
     return b"".join((opening, observed, mode, b'"', data, b'","encoding":"BASE64"}'))
@@ -163,12 +165,6 @@ def _described(
     name = b"CSV" if bare in csv_types else b"JSON" if bare in json_types else b""
     observed = b"" if kind is None else b'"observedContentType":' + _quote(kind) + b","
     return observed, name
-
-
-@lru_cache(maxsize=8)
-def _second(at: dt.datetime) -> bytes:
-    """Write a moment without its fraction; all records of a second share it."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from farero.identity.refusals import SignatureError, Style
 from farero.identity.sigv4 import Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from farero.aws.wire.messages import HttpRequest
     from farero.aws.wire.protocol import Target
@@ -63,10 +63,10 @@ class Authenticator:
         if not principal.is_owner:
             raise AwsError("AccessDeniedException", "Only the owner's key may do this.", 403)
 
-    def find_signer(self, message: Message, service: str) -> Credential:
+    def find_signer(self, message: Message, services: Collection[str]) -> Credential:
         """Return whose key signed a message of a JSON service, body and all. Raises SignatureError."""
         verified = self._verifier.verify(
-            message, style=Style.JSON, services=(service,), now=self._clock.now()
+            message, style=Style.JSON, services=services, now=self._clock.now()
         )
         return verified.credential
 

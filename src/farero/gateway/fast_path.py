@@ -42,14 +42,19 @@ MOST_BODY = 16 * 1024 * 1024
 MOST_KEPT = 1024
 LONGEST_KEPT = 1024
 _BEGIN, _END = b"/endpoints/", b"/invocations"
+_SIGNED, _KEY, _SCOPE = b"AWS4-HMAC-SHA256 Credential=", b"Credential=", b"/sagemaker/aws4_request"
 #: Headers that belong to the kind of a request: alike in all requests of one program.
-_KIND = (b"content-type", b"accept", b"x-amzn-sagemaker-target-variant")
+_KIND = _TYPE, _ACCEPT, _VARIANT = b"content-type", b"accept", b"x-amzn-sagemaker-target-variant"
 #: Headers that differ from request to request and are read each time.
-_OWN = (b"x-amzn-sagemaker-inference-id", b"x-amzn-sagemaker-custom-attributes")
+_OWN = _INFERENCE_ID, _ATTRIBUTES = (
+    b"x-amzn-sagemaker-inference-id",
+    b"x-amzn-sagemaker-custom-attributes",
+)
 #: With one of these a request may be meant for another service, or arrive in another way.
 _UNUSUAL = frozenset(
     (b"transfer-encoding", b"expect", b"upgrade", b"x-amz-target", b"smithy-protocol")
 )
+_SERVICES = ("sagemaker",)
 #: Stands for the request id in an answer that is kept.
 _MARK = "00000000-farero-request-id"
 
@@ -57,6 +62,7 @@ _MARK = "00000000-farero-request-id"
 class Plan(NamedTuple):
     """What the wire layer made of a request."""
 
+    path: str
     target: Target
     #: Input of InvokeEndpoint but for Body.
     params: dict[str, Value]
@@ -73,11 +79,10 @@ class FastCycle:
     """One request; it has the attributes of uvicorn's cycle that a connection looks at."""
 
     __slots__ = (
-        "body", "connection", "credential", "disconnected", "headers", "keep_alive", "path", "pieces", "plan",
+        "body", "connection", "credential", "disconnected", "headers", "keep_alive", "pieces", "plan",
         "received", "replica", "response_complete", "sent", "variant",
     )  # fmt: skip
     message_event = _NeverSet()
-    path: str
     headers: list[tuple[str, str]]
     plan: Plan
     body: bytes
@@ -87,7 +92,7 @@ class FastCycle:
     replica: str
     sent: float
 
-    def __init__(self, connection: LimitedConnection, received: float, *, keep_alive: bool) -> None:
+    def __init__(self, connection: LimitedConnection, received: float, keep_alive: bool) -> None:  # noqa: FBT001 - of each request
         self.connection = connection
         self.received = received
         self.keep_alive = keep_alive
@@ -138,24 +143,32 @@ class FastPath:
 
     def begin(self, connection: LimitedConnection, *, keep_alive: bool) -> FastCycle | None:
         """Take a POST whose head has come; None if it is none of ours."""
-        url = connection.url
-        if not (url.startswith(_BEGIN) and url.endswith(_END)) or b"?" in url or b"#" in url:
+        url, pairs = connection.url, connection.headers
+        if not (url.startswith(_BEGIN) and url.endswith(_END)):
             return None
-        pairs = connection.headers
         headers = dict(pairs)
+        get = headers.get
         if len(headers) != len(pairs) or not self._refused.isdisjoint(headers):
             return None
-        length = headers.get(b"content-length", b"")
+        length = get(b"content-length", b"")
         if not (length.isdigit() and len(length) <= 8 and int(length) <= MOST_BODY):
             return None
-        if not self._is_ours(headers):
+        signed = get(b"authorization", b"")
+        is_signed = signed.startswith(_SIGNED) and _SCOPE in signed and signed.count(_KEY) == 1
+        is_ours = get(b"host") in self._hosts or self._is_for_us(get(b"host", b""))
+        if not (is_signed and is_ours):
             return None
-        plan = self._plan(url, headers)
+        plan = None
+        if _INFERENCE_ID not in headers and _ATTRIBUTES not in headers:
+            plan = self._plans.get((url, get(_TYPE), get(_ACCEPT), get(_VARIANT)))
+        plan = plan or self._plan(url, headers)
         if plan is None:
             return None
-        cycle = FastCycle(connection, self._monotonic(), keep_alive=keep_alive)
-        cycle.path = url.decode("latin-1")
-        cycle.headers = [(_text(name), value.decode("latin-1")) for name, value in pairs]
+        cycle = FastCycle(connection, self._monotonic(), keep_alive)
+        cycle.headers = [
+            (_KNOWN.get(name) or name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in pairs
+        ]
         cycle.plan = plan
         return cycle
 
@@ -163,20 +176,21 @@ class FastPath:
         """Send a request whose body has come to a replica; False, with nothing done, if that is not for us."""
         pieces = cycle.pieces
         cycle.body = body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        plan = cycle.plan
         try:
-            message = Message("POST", cycle.path, "", cycle.headers, body)
-            cycle.credential = self._authenticator.find_signer(message, "sagemaker")
-            params = cycle.plan.params
+            message = Message("POST", plan.path, "", cycle.headers, body)
+            cycle.credential = self._authenticator.find_signer(message, _SERVICES)
+            params = plan.params
             name = params["EndpointName"]
             variant = self._room.find_now(name, params.get("TargetVariant"), len(body))
             if variant is None:
                 return False
             cycle.variant = variant
-            replica = self._proxy.try_send(name, variant, cycle.plan.head, body, cycle)
+            replica = self._proxy.try_send(name, variant, plan.head, body, cycle)
         except SignatureError:
             return False
         except Exception:
-            log.exception("request left to the general path", extra={"path": cycle.path})
+            log.exception("request left to the general path", extra={"path": cycle.plan.path})
             return False
         if replica is None:
             return False
@@ -193,7 +207,7 @@ class FastPath:
         try:
             self._room.end_now(cycle.request, cycle.variant, reply, cycle.received)
         except Exception:
-            log.exception("answer left to the general path", extra={"path": cycle.path})
+            log.exception("answer left to the general path", extra={"path": cycle.plan.path})
             self.leave(cycle, reply)
             return
         self._ready.append((cycle, reply, head))
@@ -222,33 +236,19 @@ class FastPath:
             tail = b"".join((self._new_uuid().encode(), after, end % len(body)))
             cycle.connection.send_answer(cycle, before, tail, body)
 
-    def _is_ours(self, headers: dict[bytes, bytes]) -> bool:
-        """Say whether a request is for this host and signed for SageMaker, as far as its head says."""
-        host = headers.get(b"host", b"")
-        if host not in self._hosts:
-            if LOCAL_HOST.fullmatch(host.decode("latin-1")) is None:
-                return False
-            if len(self._hosts) < MOST_KEPT:
-                self._hosts.add(host)
-        signed = headers.get(b"authorization", b"")
-        return (
-            signed.startswith(b"AWS4-HMAC-SHA256 Credential=")
-            and b"/sagemaker/aws4_request" in signed
-            and signed.count(b"Credential=") == 1
-        )
+    def _is_for_us(self, host: bytes) -> bool:
+        if LOCAL_HOST.fullmatch(host.decode("latin-1")) is None:
+            return False
+        if len(self._hosts) < MOST_KEPT:
+            self._hosts.add(host)
+        return True
 
     def _plan(self, url: bytes, headers: dict[bytes, bytes]) -> Plan | None:
-        key = (url, *map(headers.get, _KIND))
-        is_own = any(name in headers for name in _OWN)
-        plan = None if is_own else self._plans.get(key)
-        if plan is None:
-            plan = _make_plan(url, headers)
-            if (
-                plan is not None
-                and not is_own
-                and sum(len(part or b"") for part in key) <= LONGEST_KEPT
-            ):
-                _keep(self._plans, key, plan)
+        plan = _make_plan(url, headers)
+        key = (url, headers.get(_TYPE), headers.get(_ACCEPT), headers.get(_VARIANT))
+        is_own = _INFERENCE_ID in headers or _ATTRIBUTES in headers
+        if plan and not is_own and sum(len(part or b"") for part in key) <= LONGEST_KEPT:
+            _keep(self._plans, key, plan)
         return plan
 
     def _head(self, cycle: FastCycle, reply: Reply) -> tuple[bytes, bytes] | None:
@@ -266,8 +266,10 @@ _CLOSING = b"\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
 
 
 def _make_plan(url: bytes, headers: dict[bytes, bytes]) -> Plan | None:
+    if b"?" in url or b"#" in url:
+        return None
     wanted = (b"authorization", *_KIND, *_OWN)
-    found = [(_text(n), headers[n].decode("latin-1")) for n in wanted if n in headers]
+    found = [(n.decode(), headers[n].decode("latin-1")) for n in wanted if n in headers]
     request = HttpRequest(
         method="POST", path=url.decode("latin-1"), query="", headers=Headers(found)
     )
@@ -280,7 +282,7 @@ def _make_plan(url: bytes, headers: dict[bytes, bytes]) -> Plan | None:
     except AwsError:
         return None
     params.pop("Body", None)
-    return Plan(target, params, request_head("/invocations", forwarded(params)))
+    return Plan(request.path, target, params, request_head("/invocations", forwarded(params)))
 
 
 def _make_head(cycle: FastCycle, reply: Reply) -> tuple[bytes, bytes] | None:
@@ -315,7 +317,7 @@ def _other_inputs() -> frozenset[bytes]:
 
 
 #: Names that most clients send, so that they are not decoded each time.
-_known = {
+_KNOWN = {
     name: name.decode()
     for name in (
         b"host", b"accept", b"accept-encoding", b"authorization", b"connection", b"content-length", b"content-type",
@@ -323,10 +325,6 @@ _known = {
         b"amz-sdk-request", *_KIND, *_OWN,
     )
 }  # fmt: skip
-
-
-def _text(name: bytes) -> str:
-    return _known.get(name) or name.decode("latin-1")
 
 
 def _keep(kept: dict[Any, Any], key: object, value: object) -> None:

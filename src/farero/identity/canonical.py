@@ -53,7 +53,7 @@ def to_bytes(text: str) -> bytes:
 def collect_headers(message: Message) -> dict[str, str]:
     """Join values of one name by commas, in order, and trim and single their blanks."""
     values: dict[str, str] = dict(message.headers)
-    if len(values) == len(message.headers) and _are_plain("\n".join(values.values()), len(values)):
+    if len(values) == len(message.headers) and _are_plain(" ".join(values.values())):
         return values
     values = {}
     for name, value in message.headers:
@@ -64,13 +64,11 @@ def collect_headers(message: Message) -> dict[str, str]:
     return values
 
 
-def _are_plain(text: str, count: int) -> bool:
-    """Say whether `count` values, a line each, hold no blank that would be trimmed or made single."""
-    if "  " in text or " \n" in text or "\n " in text or text[:1] == " " or text[-1:] == " ":
+def _are_plain(joined: str) -> bool:
+    """Say whether values, joined by a blank, hold no blank that would be trimmed or made single."""
+    if "  " in joined or joined[:1] == " " or joined[-1:] == " " or "\t" in joined:
         return False
-    if "\t" in text or "\r" in text or "\f" in text or "\v" in text:
-        return False
-    return text.count("\n") == count - 1
+    return not ("\r" in joined or "\n" in joined or "\f" in joined or "\v" in joined)
 
 
 @lru_cache(maxsize=512)

@@ -204,10 +204,9 @@ def _check(
 ) -> None:
     """Raise SignatureError unless one of the canonical forms of the message has the claimed signature."""
     claim, timestamp, payload, key = proof
-    names, name_set = claims.signed_names(claim.signed_headers)
-    claims.check_signed_headers(name_set, headers, style)
-    lines = [f"{name}:{headers.get(name, '')}" for name in names]
-    tail = "\n".join((*lines, "", claim.signed_headers, payload))
+    signed = claims.signed_headers(claim.signed_headers)
+    claims.check_signed_headers(signed.name_set, headers, style)
+    tail = f"{signed.lines(headers)}\n{claim.signed_headers}\n{payload}"
     head = f"AWS4-HMAC-SHA256\n{timestamp}\n{claim.scope}\n"
     given = claim.signature.encode("latin-1", "replace")
     canonical = to_sign = ""

@@ -253,17 +253,10 @@ class SageMakerRuntime:
 
     def _gather(self, target: CaptureTarget, req: Value, body: bytes, reply: Reply | None) -> None:
         now = self._clock.now()
-        response = None
-        if reply is not None:
-            response = Payload(content_type=reply.headers.get("content-type"), body=reply.body)
-        invocation = Invocation(
-            event_id=self._new_uuid(),
-            at=now,
-            request=Payload(content_type=req.get("ContentType"), body=body),
-            response=response,
-            inference_id=req.get("InferenceId"),
-            custom_attributes=req.get("CustomAttributes"),
-        )
+        request = Payload(req.get("ContentType"), body)
+        response = None if reply is None else Payload(reply.headers.get("content-type"), reply.body)
+        ids_given = req.get("InferenceId"), req.get("CustomAttributes")
+        invocation = Invocation(self._new_uuid(), now, request, response, *ids_given)
         self._spool.gather(target, make_record(target, invocation), now)
 
     async def _sync_soon(self) -> None:
