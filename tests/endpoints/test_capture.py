@@ -280,3 +280,32 @@ def test_a_full_disk_leaves_no_half_record(tmp_path):
 
     (path,) = files(tmp_path)
     assert path.read_bytes() == b"one\n"
+
+
+ROOM_FOR_TWO = (
+    FULL_DISK.partition("assert not spool")[0].replace("(10, 10)", "(13, 13)")
+    + """
+now = SystemClock().now()
+for line in (b"two\\n", b"three\\n", b"four\\n"):
+    spool.gather(target, line, now)
+spool.flush()
+assert (spool.stats()["recorded"], spool.dropped) == (3, 1), spool.stats()
+"""
+)
+
+
+def test_of_records_that_are_written_together_a_full_disk_takes_those_that_fit(tmp_path):
+    subprocess.run([sys.executable, "-c", ROOM_FOR_TWO, tmp_path], check=True)
+
+    (path,) = files(tmp_path)
+    assert path.read_bytes() == b"one\ntwo\nfour\n"
+
+
+def test_gathered_records_are_written_when_their_file_is_closed(spool, tmp_path):
+    for line in (b"one\n", b"two\n"):
+        spool.gather(target(), line, spool.clock.now())
+    assert files(tmp_path)[0].read_bytes() == b""
+
+    spool.close()
+
+    assert files(tmp_path)[0].read_bytes() == b"one\ntwo\n"

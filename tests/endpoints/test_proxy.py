@@ -10,7 +10,7 @@ import pytest
 
 from farero.base.clock import SystemClock
 from farero.base.errors import LimitExceeded, NotReady
-from farero.endpoints.proxy import InvocationTimedOut, Proxy, ReplicaDied
+from farero.endpoints.proxy import MOST_IN_FLIGHT, InvocationTimedOut, Proxy, ReplicaDied
 from farero.endpoints.replicas import ping
 from farero.endpoints.router import ReplicaRoute, VariantRoute
 
@@ -240,6 +240,25 @@ def test_no_more_requests_than_max_concurrency_at_a_time(servers):
         return (await say(proxy, find, b"room again")).status
 
     assert run(work) == 200
+
+
+def test_one_request_too_many_is_refused_at_once(servers):
+    async def work(proxy):
+        find = finder(servers[0])
+        await say(proxy, find, b"warm")
+        waiting = [
+            asyncio.create_task(say(proxy, find, b"sleep 60")) for _ in range(MOST_IN_FLIGHT)
+        ]
+        await asyncio.sleep(0)
+        with pytest.raises(NotReady, match=f"has {MOST_IN_FLIGHT} requests waiting"):
+            await say(proxy, find, b"one more")
+        were_done = any(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return were_done, (await say(proxy, find, b"room again")).status
+
+    assert run(work) == (False, 200)
 
 
 def test_connections_to_replicas_that_are_gone_are_closed(servers):

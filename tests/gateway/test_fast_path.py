@@ -138,11 +138,11 @@ class Bench:
             await task
         self.gateway.close()
 
-    async def start(self, app, fast_path):
+    async def start(self, app, fast_path, **changes):
         config = uvicorn.Config(
             app, loop="none", http=partial(LimitedConnection, fast_path), ws="none", lifespan="off",
             interface="asgi3", access_log=False, log_config=None, server_header=False,
-            timeout_graceful_shutdown=9,
+            timeout_graceful_shutdown=9, **changes,
         )  # fmt: skip
         server = Server(config)
         listening = socket.create_server(("127.0.0.1", 0))
@@ -152,11 +152,19 @@ class Bench:
         await server.listens.wait()
         return server, task
 
-    def call(self, work):
-        """Run a function on the gateway's loop."""
-        done = threading.Event()
-        self.loop.call_soon_threadsafe(lambda: (work(), done.set()))
-        assert done.wait(10)
+    @contextlib.contextmanager
+    def another(self, **changes):
+        """One more server with a fast path, and its port; it is stopped at the end."""
+
+        def on_loop(work):
+            return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+
+        server, task = on_loop(self.start(self.gateway.asgi, self.gateway.fast_path, **changes))
+        try:
+            yield server, self.ports.pop()
+        finally:
+            server.should_exit = True
+            on_loop(asyncio.wait_for(asyncio.shield(task), 15))
 
     def close(self):
         self.loop.call_soon_threadsafe(self._stop.set)
@@ -448,3 +456,83 @@ def test_a_replica_that_dies_under_a_request_is_waited_for(bench):
 
     assert (head.split(b"\r\n")[0], body) == (b"HTTP/1.1 200 OK", b"slept")
     assert not bench.gateway.proxy._in_flight
+
+
+def captured(bench):
+    """Return what each record in the spool says of its request."""
+    files = sorted((bench.folder / "data").rglob("*.jsonl"))
+    lines = [line for file in files for line in file.read_bytes().splitlines()]
+    records = [json.loads(line) for line in lines]
+    assert len({record["eventMetadata"]["eventId"] for record in records}) == len(records)
+    return [record["captureData"]["endpointInput"]["data"] for record in records]
+
+
+def test_every_request_is_captured_before_its_answer_leaves(bench):
+    rows = [b"captured %d" % number for number in range(20)]
+
+    for row in rows:
+        talk(bench.ports[0], made_request(bench, row, CSV))
+        assert row.decode() in captured(bench)
+
+    together = [b"captured together %d" % number for number in range(20)]
+    connections = [socket.create_connection(("127.0.0.1", bench.ports[0])) for _ in together]
+    for connection, row in zip(connections, together, strict=True):
+        connection.sendall(made_request(bench, row, CSV))
+    for connection in connections:
+        read_answer(connection)
+        connection.close()
+    found = captured(bench)
+    assert all(found.count(row.decode()) == 1 for row in [*rows, *together])
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["at the model", "half sent"])
+def test_a_request_under_way_is_answered_when_the_gateway_stops(bench, is_whole):
+    request = made_request(bench, b"sleep 0.5", CSV)
+    with (
+        bench.another() as (server, port),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as busy,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as idle,
+    ):
+        idle.sendall(made_request(bench, ROWS, CSV))
+        assert masked(*read_answer(idle))[1] == ROWS
+        busy.sendall(request if is_whole else request[:-3])
+        wait_until(lambda: any(has_begun(one) for one in server.server_state.connections))
+        server.should_exit = True
+        assert idle.recv(1) == b""
+        busy.sendall(b"" if is_whole else request[-3:])
+        head, body = read_answer(busy)
+        assert body == b"slept"
+        assert b"connection: close" in head
+        assert busy.recv(1) == b""
+
+
+def has_begun(connection):
+    return connection.cycle is not None and not connection.cycle.response_complete
+
+
+def test_a_connection_that_is_idle_after_a_fast_answer_is_closed_in_time(bench):
+    with (
+        bench.another(timeout_keep_alive=1) as (_, port),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+    ):
+        for _ in range(3):
+            connection.sendall(made_request(bench, ROWS, CSV))
+            assert masked(*read_answer(connection))[1] == ROWS
+
+        assert connection.recv(1) == b""
+
+
+def test_a_caller_that_does_not_read_is_not_read_from_either(bench):
+    request = made_request(bench, b"x," * 500_000, CSV)
+    with socket.create_connection(("127.0.0.1", bench.ports[0]), timeout=20) as connection:
+        connection.setblocking(False)
+        sent, quiet_since = 0, dt.datetime.now(dt.UTC)
+        while sent < 100 and dt.datetime.now(dt.UTC) - quiet_since < dt.timedelta(seconds=1):
+            with contextlib.suppress(BlockingIOError):
+                left = memoryview(request)
+                while left:
+                    left = left[connection.send(left) :]
+                sent, quiet_since = sent + 1, dt.datetime.now(dt.UTC)
+
+    assert sent < 100
+    assert talk(bench.ports[0], made_request(bench, ROWS, CSV))[0][1] == ROWS
