@@ -17,6 +17,7 @@ import typer
 from farero.base.arns import parse_s3_uri
 from farero.base.clock import SystemClock
 from farero.base.errors import Invalid
+from farero.cli.engines import engines_of
 from farero.cli.output import FAILED, WRONG_USAGE, fail, options, result, say, step
 from farero.cli.session import client, guarded, is_aws, owner_key, settings
 
@@ -50,6 +51,12 @@ def deploy(
     max_concurrency: Annotated[
         int, typer.Option(help="MaxConcurrency of a serverless endpoint.")
     ] = 10,
+    accelerate: Annotated[
+        bool,
+        typer.Option(
+            "--accelerate", help="Run XGBoost by ONNX Runtime, once its parity is proven."
+        ),
+    ] = False,
     update: Annotated[bool, typer.Option("--update", help="Replace a running endpoint.")] = False,
 ) -> None:
     """Take a model to a live endpoint: upload, CreateModel, CreateEndpointConfig, CreateEndpoint, wait."""
@@ -64,9 +71,13 @@ def deploy(
             f"endpoint {endpoint} exists",
             fix=f"farero deploy {model} --name {endpoint} --update",
         )
+    if accelerate:
+        _check_can_accelerate(framework or "xgboost", code)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="farero-") as scratch:
         uri, kind = _upload(model, endpoint, framework, code, requirements, Path(scratch))
+    if accelerate:
+        _check_can_accelerate(kind, code)
     stamp = time.strftime("%Y%m%d%H%M%S")
     resource = f"{endpoint[:45].rstrip('-')}-{stamp}"
     variant: dict[str, Any] = {
@@ -85,6 +96,8 @@ def deploy(
     if code is not None or kind == "pytorch":
         # a script of any name is packed under this one
         container["Environment"] = {"SAGEMAKER_PROGRAM": "inference.py"}
+    if accelerate:
+        container["Environment"] = {"FARERO_ACCELERATE": "onnx"}
     with step("create model, configuration, endpoint"):
         guarded(lambda: sagemaker.create_model(
             ModelName=resource, ExecutionRoleArn=role_arn(), PrimaryContainer=container))  # fmt: skip
@@ -96,9 +109,12 @@ def deploy(
         waiting.note("InService")
     seconds = time.monotonic() - started
     sample = f"farero invoke {endpoint} -d '1,2,3,4'"
+    told = engines_of(sagemaker, described["EndpointArn"]) if accelerate else {}
     result({"endpoint": endpoint, "status": described["EndpointStatus"], "seconds": round(seconds, 2),
-            "model": resource, "model_data": uri})  # fmt: skip
+            "model": resource, "model_data": uri} | ({"engines": told} if accelerate else {}))  # fmt: skip
     say(f"[bold]{endpoint}[/] is InService after {seconds:.1f} s")
+    for engine in told.values():
+        say(engine)
     say(f"next: {sample}")
     say(f"      aws sagemaker-runtime invoke-endpoint --endpoint-name {endpoint} --content-type text/csv "
         "--body fileb://row.csv out.txt")  # fmt: skip
@@ -194,6 +210,16 @@ def _print_curl(endpoint: str, body: bytes, kind: str, accept: str) -> None:
     result({"curl": "\n".join(lines)})
     if not options.as_json:
         sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _check_can_accelerate(kind: str, code: Path | None) -> None:
+    if is_aws():
+        fail("E-ACCELERATE", "AWS's own containers cannot be accelerated", where="--accelerate",
+             fix="leave --accelerate out", status=WRONG_USAGE)  # fmt: skip
+    if kind != "xgboost" or code is not None:
+        what = f"a {kind} model" if kind != "xgboost" else "a model with code of its own"
+        fail("E-ACCELERATE", f"{what} cannot be run by ONNX Runtime; XGBoost's trees can",
+             where="--accelerate", fix="leave --accelerate out", status=WRONG_USAGE)  # fmt: skip
 
 
 def _exists(sagemaker: Any, endpoint: str) -> bool:

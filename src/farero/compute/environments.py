@@ -56,6 +56,11 @@ FRAMEWORKS = {
         also=("numpy",),
         install=("xgboost-cpu>=3,<4", "numpy>=2"),
     ),
+    "xgboost-accelerated": Framework(
+        distributions=("xgboost-cpu", "xgboost"),
+        also=("numpy", "onnxruntime"),
+        install=("xgboost-cpu>=3,<4", "numpy>=2", "onnxruntime>=1.20,<2"),
+    ),
     "sklearn": Framework(
         distributions=("scikit-learn",),
         also=("numpy", "joblib"),

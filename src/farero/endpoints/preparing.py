@@ -18,7 +18,7 @@ from farero.base.arns import parse_s3_uri
 from farero.base.errors import NotFound
 from farero.compute import archives
 from farero.compute.failures import EnvironmentFailed
-from farero.endpoints import failures
+from farero.endpoints import engines, failures
 from farero.endpoints.definitions import pin_folder
 from farero.endpoints.failures import Failure, StartFailed
 from farero.records.endpoint import ModelData
@@ -58,6 +58,8 @@ class Prepared:
     is_plain: bool = False
     #: Lines for the endpoint's log.
     warnings: tuple[str, ...] = ()
+    #: What replicas have in common and a process that forks them imports: the framework, or another engine's.
+    imports: str
 
     @property
     def is_there(self) -> bool:
@@ -102,6 +104,7 @@ class Preparer:
             version_asked=image.version,
             runs=runs,
             is_plain=found.how != "layered",
+            imports=found.framework if found.framework == engines.ACCELERATED else image.framework,
             warnings=_warnings(image, runs, found.framework_version),
         )
 
@@ -109,7 +112,7 @@ class Preparer:
         self, image: Image, folder: Path | None, variant: Variant, say: Callable[[str], None]
     ) -> Environment:
         try:
-            found = self._environments.ensure(image.framework, image.version, say)
+            found = self._base(image, variant, say)
             is_source = "SAGEMAKER_PROGRAM" in _variables(variant)
             path = _requirements(folder, is_source=is_source)
             return found if path is None else self._environments.requirements(found, path, say)
@@ -117,6 +120,18 @@ class Preparer:
             # The message begins with the place: `requirements.txt line 2 (…): …`.
             message = f"code/{error}" if error.file else str(error)
             raise StartFailed(Failure(cause=error.cause, message=message, fix=error.fix)) from error
+
+    def _base(self, image: Image, variant: Variant, say: Callable[[str], None]) -> Environment:
+        """Return the framework's Python; one with ONNX Runtime where that is asked for and can be had."""
+        name = engines.environment_for(image.framework, _variables(variant))
+        if name != image.framework:
+            try:
+                return self._environments.ensure(name, image.version, say)
+            except EnvironmentFailed as error:
+                say(
+                    f"warning: no Python with ONNX Runtime can be made: {error} {error.fix}".rstrip()
+                )
+        return self._environments.ensure(image.framework, image.version, say)
 
     def _fetch_source(self, variant: Variant) -> Path | None:
         uri = _variables(variant).get(SUBMIT_DIRECTORY, "")
@@ -167,7 +182,8 @@ class Preparer:
         gone = 0
         for folder in self._models_dir.iterdir() if self._models_dir.is_dir() else ():
             with self._lock:
-                if folder in keep or folder.stat().st_mtime > before:
+                # proven graphs lie beside the files they were made of, and go with them
+                if folder.with_suffix("") in keep or folder.stat().st_mtime > before:
                     continue
                 doomed = folder.rename(self._models_dir / f".{ids.new_uuid()}")
             shutil.rmtree(doomed, ignore_errors=True)

@@ -11,6 +11,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from farero.endpoints import engines
 from farero.endpoints.commands import KIND
 from farero.endpoints.proxy import memory_note
 from farero.records.compute import ProcessSpec, Zygote
@@ -125,7 +126,7 @@ class Replicas:
         """Return what replicas of a variant may be forked from; None if they need a fresh process."""
         if not self._settings.zygotes or not prepared.is_plain or prepared.framework not in FORKED:
             return None
-        container, framework = str(self._container_path()), prepared.framework
+        container, framework = str(self._container_path()), prepared.imports
         kind = hashlib.sha256(f"{prepared.python}\0{container}".encode()).hexdigest()[:8]
         return Zygote(
             name=f"zygote/{framework}-{kind}",
@@ -153,13 +154,20 @@ class Replicas:
 
     def report(self, replica: Replica) -> dict[str, Any] | None:
         """Return the failure.json that the present attempt left, if it did."""
-        path = self.folder(replica) / "output" / "failure.json"
+        return self._told(replica, "failure.json")
+
+    def _told(self, replica: Replica, name: str) -> dict[str, Any] | None:
+        path = self.folder(replica) / "output" / name
         try:
             with path.open("rb") as file:
                 value: Any = json.loads(file.read(READ_LIMIT_BYTES))
         except (OSError, ValueError):
             return None
         return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType] - JSON
+
+    def engine(self, replica: Replica) -> dict[str, Any]:
+        """Return the engine.json of a replica that was asked to accelerate its model; empty if there is none."""
+        return self._told(replica, "engine.json") or {}
 
     def last_lines(self, replica: Replica) -> list[str]:
         """Return the end of the log."""
@@ -210,7 +218,15 @@ class Replicas:
             "FARERO_IMAGE": str(variant.container.get("Image", "")),
             "FARERO_FRAMEWORK": prepared.framework,
             "FARERO_FRAMEWORK_VERSION": prepared.version_asked,
+            **_engine_folder(prepared),
         }
+
+
+def _engine_folder(prepared: Prepared) -> dict[str, str]:
+    """Tell where proven graphs are kept: beside the model's files, never among them."""
+    if prepared.model_dir is None:
+        return {}
+    return {"FARERO_ACCELERATED_DIR": str(prepared.model_dir.with_suffix(engines.KEPT))}
 
 
 def _path(prepared: Prepared) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from farero.endpoints import failures, instances
+from farero.endpoints.engines import Engines
 from farero.endpoints.failures import DEATHS_WITHIN_S, MOST_DEATHS, Failure, StartFailed
 from farero.endpoints.heartbeats import Heartbeats
 from farero.endpoints.preparing import Prepared
@@ -101,6 +102,9 @@ class Upkeep:
         self._store, self._clock, self._compute = place.store, place.clock, place.compute
         self._replicas = place.replicas
         self._heartbeats = Heartbeats(place.clock)
+        self._engines = Engines(place.store, place.replicas)
+        #: By the same key as `_prepared`: the engine, where it is not the framework itself.
+        self._marks: dict[str, str] = {}
         #: By what the variant asks for, so that no two endpoints can be mixed up; on disk it outlives a restart.
         self._prepared: dict[str, Prepared | Failure] = {}
 
@@ -173,8 +177,9 @@ class Upkeep:
 
     def runs(self, variant: Variant) -> str:
         """Return what really runs behind a variant's image, "" while that is not known."""
-        found = self._prepared.get(_fingerprint(variant))
-        return "" if found is None or isinstance(found, Failure) else found.runs
+        key = _fingerprint(variant)
+        found = self._prepared.get(key)
+        return found.runs + self._marks.get(key, "") if isinstance(found, Prepared) else ""
 
     def _start(self, endpoint: Endpoint, replica: Replica) -> Replica:
         now = self._clock.now()
@@ -218,9 +223,9 @@ class Upkeep:
             )
             is_routed = current is not None and current.generation == replica.generation
             self._save(replica, routes=is_first and is_routed)
-            if (
-                took := instances.setup_time(replica, variant_of(endpoint, replica), now)
-            ) is not None:
+            variant = variant_of(endpoint, replica)
+            self._marks[_fingerprint(variant)] = self._engines.note(endpoint, variant, replica)
+            if (took := instances.setup_time(replica, variant, now)) is not None:
                 self._place.measured(took)
             return replica
         allowed = variant_of(endpoint, replica).startup_timeout_s

@@ -43,6 +43,8 @@ COMMON = (
 )
 FRAMEWORKS = {
     "xgboost": ("farero_container.serve.frameworks.xgboost",),
+    # without onnxruntime: its import starts a thread; and without xgboost, which later starts do not need
+    "xgboost-accelerated": ("farero_container.serve.frameworks.xgboost", "importlib.metadata"),
     "sklearn": (
         "joblib",
         "sklearn.ensemble",

@@ -1,0 +1,131 @@
+"""`farero deploy --accelerate`: XGBoost by ONNX Runtime, said where users look, through real clients."""
+
+import json
+
+import numpy as np
+import pytest
+import xgboost as xgb
+
+ROWS = np.random.default_rng(4).normal(size=(40, 4)).astype(np.float32)
+BODY = "\n".join(",".join(map(str, row)) for row in ROWS.tolist())
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    labels = (ROWS[:, 0] > 0).astype(int) + (ROWS[:, 1] > 0)
+    return xgb.train(
+        {"objective": "multi:softprob", "num_class": 3, "nthread": 1},
+        xgb.DMatrix(ROWS, labels, nthread=1),
+        20,
+    )
+
+
+@pytest.fixture(scope="module")
+def model(classifier, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "quick.json"
+    classifier.save_model(path)
+    return path
+
+
+def ask(shared_platform, endpoint):
+    answer = shared_platform.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=endpoint, Body=BODY, ContentType="text/csv", Accept="text/csv"
+    )
+    return np.loadtxt(answer["Body"].read().decode().splitlines(), delimiter=",")
+
+
+def resolved(described):
+    return described["ProductionVariants"][0]["DeployedImages"][0]["ResolvedImage"]
+
+
+def test_an_endpoint_is_accelerated_says_so_everywhere_and_can_go_back(
+    shared_platform, classifier, model
+):
+    sagemaker = shared_platform.client("sagemaker")
+    exact = classifier.predict(xgb.DMatrix(ROWS, nthread=1))
+
+    deployed = shared_platform.farero("deploy", str(model), "--name", "quick-one", "--accelerate")
+    quick = ask(shared_platform, "quick-one")
+    shown = shared_platform.farero("show", "quick-one").stdout
+    as_json = json.loads(shared_platform.farero("--json", "show", "quick-one").stdout)
+    described = sagemaker.describe_endpoint(EndpointName="quick-one")
+    tags = sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"]
+    shared_platform.farero("deploy", str(model), "--name", "quick-one", "--update")
+    plain = ask(shared_platform, "quick-one")
+    after = sagemaker.describe_endpoint(EndpointName="quick-one")
+
+    words = "parity proven on 20000 rows: the same leaf in each of 60 trees - sums bit for bit"
+    assert "accelerated by ONNX Runtime" in deployed.stdout
+    assert words in " ".join(deployed.stdout.split())
+    assert words in " ".join(shown.split())
+    assert words in as_json["Engines"]["AllTraffic"]
+    assert tags == [{"Key": "farero:engine:AllTraffic", "Value": as_json["Engines"]["AllTraffic"]}]
+    assert "+onnxruntime-1." in resolved(described)
+    np.testing.assert_allclose(quick, exact, rtol=1e-6)
+    assert plain.astype(np.float32).tolist() == exact.tolist()
+    assert "onnxruntime" not in resolved(after)
+    assert sagemaker.list_tags(ResourceArn=after["EndpointArn"])["Tags"] == []
+
+
+def test_a_model_that_cannot_be_converted_serves_and_says_why(shared_platform, tmp_path):
+    data = xgb.DMatrix(ROWS, ROWS[:, 0], nthread=1)
+    booster = xgb.train({"booster": "gblinear", "nthread": 1}, data, 3)
+    booster.save_model(tmp_path / "straight.json")
+
+    deployed = shared_platform.farero(
+        "--json", "deploy", str(tmp_path / "straight.json"), "--name", "straight", "--accelerate"
+    )
+
+    told = json.loads(deployed.stdout)["engines"]
+    assert told == {"AllTraffic": "not accelerated: the booster is gblinear - not trees"}
+    found = ask(shared_platform, "straight")
+    assert found.astype(np.float32).tolist() == booster.predict(data).tolist()
+    shared_platform.wait(lambda: "gblinear, not trees" in shared_platform.farero("logs", "straight").stdout)  # fmt: skip
+
+
+def test_boto3_asks_by_the_models_environment_and_kept_proofs_lie_beside_the_model(
+    shared_platform, model
+):
+    sagemaker = shared_platform.client("sagemaker")
+    shared_platform.farero("deploy", str(model), "--name", "quick-base")
+    base = sagemaker.describe_endpoint_config(
+        EndpointConfigName=sagemaker.describe_endpoint(EndpointName="quick-base")[
+            "EndpointConfigName"
+        ]
+    )["ProductionVariants"][0]["ModelName"]
+    given = sagemaker.describe_model(ModelName=base)
+    container = given["PrimaryContainer"] | {"Environment": {"FARERO_ACCELERATE": "onnx"}}
+    names = {"ExecutionRoleArn": given["ExecutionRoleArn"], "ModelName": "quick-boto3"}
+    sagemaker.create_model(**names, PrimaryContainer=container)
+    variant = {
+        "VariantName": "one", "ModelName": "quick-boto3", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1,
+    }  # fmt: skip
+    sagemaker.create_endpoint_config(EndpointConfigName="quick-boto3", ProductionVariants=[variant])
+
+    sagemaker.create_endpoint(EndpointName="quick-boto3", EndpointConfigName="quick-boto3")
+    sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName="quick-boto3", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+    assert "+onnxruntime-" in resolved(sagemaker.describe_endpoint(EndpointName="quick-boto3"))
+    kept = list(shared_platform.data_dir.glob("work/models/*.accelerated/*.onnx"))
+    assert kept
+    assert all(path.stat().st_mode & 0o077 == 0 for path in {path.parent for path in kept})
+
+
+@pytest.mark.parametrize("flag", ["--code", "--framework"])
+def test_what_onnx_runtime_cannot_run_is_refused_with_what_to_do(
+    shared_platform, model, tmp_path, flag
+):
+    script = tmp_path / "inference.py"
+    script.write_text("def model_fn(model_dir): ...\n", encoding="utf-8")
+    value = {"--code": str(script), "--framework": "pytorch"}[flag]
+
+    refused = shared_platform.farero(
+        "deploy", str(model), "--name", "never", "--accelerate", flag, value, check=False
+    )
+
+    assert refused.returncode == 2
+    assert "E-ACCELERATE" in refused.stderr
+    assert "cannot be run by ONNX Runtime" in refused.stderr
+    assert "fix:   leave --accelerate out" in refused.stderr
