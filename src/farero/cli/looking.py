@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from farero.base.clock import SystemClock
 from farero.cli import figures
+from farero.cli.engines import engines_of
 from farero.cli.monitor.schedules import own_schedule, remove
 from farero.cli.output import fail, options, result, say, table
 from farero.cli.session import client, guarded, is_aws
@@ -73,6 +74,9 @@ def show(endpoint: str) -> None:
         if name == endpoint
     }
     found["LastHour"] = {variant: one.as_json for variant, one in hour.items()}
+    engines = engines_of(sagemaker, found["EndpointArn"])
+    if engines:
+        found["Engines"] = engines
     if options.as_json:
         result(found)
         return
@@ -87,6 +91,8 @@ def show(endpoint: str) -> None:
         say(
             f"variant {variant['VariantName']}: weight {variant.get('CurrentWeight', 1)}, {size}  {images}"
         )
+        if engine := engines.get(variant["VariantName"]):
+            say(f"  {engine}")
     _say_hour(hour)
     capture = found.get("DataCaptureConfig")
     if capture:
