@@ -8,6 +8,7 @@ import pytest
 
 from farero.base.clock import ManualClock
 from farero.endpoints.serverless import Demand, Used, Wish, wanted
+from farero.endpoints.serverless_metrics import Use, data
 from farero.endpoints.waking import Slots, Waker
 from farero.records.endpoint import Variant
 from farero.work.wake import poke
@@ -253,3 +254,27 @@ def test_provisioned_replicas_are_there_before_the_first_request_and_stay(
     wait_for(lambda: len(domain.replicas()) == 3, 30)
     wait_for(lambda: len(domain.replicas()) == 2, 30)
     assert {r.id for r in ready} <= {r.id for r in domain.replicas()}
+
+
+def test_the_use_of_concurrency_is_measured_under_the_names_of_aws():
+    use = Use(most=8, provisioned=2)
+    for under_way in (1, 2, 3, 4):
+        use.count(under_way)
+
+    told = {one.metric.name: (one.values, one.unit) for one in data({KEY: use}, NOW)}
+
+    assert told == {
+        "ServerlessConcurrentExecutionsUtilization": ((0.5,), "None"),
+        "ServerlessProvisionedConcurrencyExecutions": ((2.0,), "Count"),
+        "ServerlessProvisionedConcurrencyUtilization": ((1.0,), "None"),
+        "ServerlessProvisionedConcurrencyInvocations": ((2.0,), "Count"),
+        "ServerlessProvisionedConcurrencySpilloverInvocations": ((2.0,), "Count"),
+    }
+
+
+def test_without_provisioned_concurrency_nothing_is_said_of_it():
+    use = Use(most=4, provisioned=0, peak=1, requests=9, spilled=9)
+
+    assert [one.metric.name for one in data({KEY: use}, NOW)] == [
+        "ServerlessConcurrentExecutionsUtilization"
+    ]

@@ -78,7 +78,11 @@ class GatewayApp:
         self.spool = CaptureSpool(settings.spool_dir, clock)
         self.totals = Totals(settings.run_dir / "totals", lambda: variants(app.store))
         self.invocations = Invocations(
-            clock, self.totals, put=app.metrics.put, peaks=self.proxy.take_peaks
+            clock,
+            self.totals,
+            put=app.metrics.put,
+            peaks=self.proxy.take_peaks,
+            uses=self.proxy.take_uses,
         )
         self.directory = Directory(app.store, clock)
         commands = EndpointCommands(app.store, app.objects, app.poke, app.stamp)

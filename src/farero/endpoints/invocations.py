@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from farero.endpoints import serverless_metrics
 from farero.records.metrics import Datum, Metric
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from farero.base.clock import Clock
     from farero.endpoints.router import VariantRoute
+    from farero.endpoints.serverless_metrics import Use
     from farero.telemetry.totals import Totals
 
 log = logging.getLogger(__name__)
@@ -101,6 +103,7 @@ class Invocations:
 
     put: stores values in one transaction; it may fail or take long, which delays metrics and nothing else.
     peaks: returns the most requests at a time since it was last asked, by endpoint and variant.
+    uses: returns the same of serverless variants, with what is measured of them alone.
     """
 
     def __init__(
@@ -110,12 +113,14 @@ class Invocations:
         *,
         put: Callable[[Sequence[Datum]], object],
         peaks: Callable[[], dict[tuple[str, str], int]] = dict,
+        uses: Callable[[], dict[tuple[str, str], Use]] = dict,
     ) -> None:
         self._clock = clock
         self._monotonic = clock.monotonic
         self._totals = totals
         self._put = put
         self._peaks = peaks
+        self._uses = uses
         self._offset = self._read_offset()
         self._minute, self._closed = _Minute(0), list[_Minute]()
         #: The monotonic time at which the minute ends.
@@ -262,6 +267,7 @@ class Invocations:
                 datum = Datum(metric=metric, at=at, values=(float(peak),), resolution=1)
                 self._levels.append(datum)
         self._totals.set_levels(now_at_a_time)
+        self._levels += serverless_metrics.data(self._uses(), at)
 
     def _forget_others(self) -> None:
         if self._clock.monotonic() < self._forget_at:

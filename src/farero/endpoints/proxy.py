@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from farero.base.errors import LimitExceeded, NotReady
 from farero.endpoints.frames import FramedConnection, ReplicaLost, Reply
+from farero.endpoints.serverless_metrics import Use
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -95,6 +96,7 @@ class Proxy:
         self._slots = slots
         #: Variants whose replicas one request looks out for, so that others need not.
         self._watched: set[tuple[str, str]] = set()
+        self._uses: dict[tuple[str, str], Use] = {}
         #: Serverless variants that have had a request.
         self._limited: set[tuple[str, str]] = set()
         #: Requests of serverless variants that have ended since `take_load`.
@@ -192,6 +194,11 @@ class Proxy:
                 raise LimitExceeded(
                     f"Endpoint {endpoint} already handles {limit} requests, as many as its MaxConcurrency allows."
                 )
+        if limit is not None:
+            use = self._uses.get(key)
+            if use is None or (use.most, use.provisioned) != (limit, variant.provisioned):
+                use = self._uses[key] = Use(limit, variant.provisioned)
+            use.count(count + 1)
         self._in_flight[key] = count + 1
         if count >= self._peaks.get(key, 0):
             self._peaks[key] = count + 1
@@ -199,6 +206,14 @@ class Proxy:
     def take_peaks(self) -> dict[tuple[str, str], int]:
         """Return the most requests at a time since the last call, by endpoint and variant; any thread may call."""
         taken, self._peaks = self._peaks, dict(self._in_flight)
+        return taken
+
+    def take_uses(self) -> dict[tuple[str, str], Use]:
+        """Return how far serverless variants were used since the last call; any thread may call."""
+        taken, self._uses = self._uses, {}
+        for key, count in self._in_flight.copy().items():
+            if (use := taken.get(key)) is not None:
+                self._uses.setdefault(key, Use(use.most, use.provisioned, peak=count))
         return taken
 
     def take_load(self) -> dict[tuple[str, str], tuple[int, int]]:

@@ -50,6 +50,8 @@ class VariantRoute:
     config_name: str = ""
     #: Most requests at a time; None for no limit of the caller's.
     max_concurrency: int | None = None
+    #: Replicas of a serverless variant that are always there.
+    provisioned: int = 0
     capture: CaptureTarget | None = None
 
 
@@ -185,6 +187,7 @@ class Router:
                 replicas=_replicas_of(endpoint, variant, replicas),
                 config_name=endpoint.current.config_name,
                 max_concurrency=(variant.serverless or {}).get("MaxConcurrency"),
+                provisioned=(variant.serverless or {}).get("ProvisionedConcurrency", 0),
                 capture=self._capture_of(endpoint, variant.name) if self._capture_of else None,
             )
             for variant in endpoint.current.variants
