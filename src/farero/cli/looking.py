@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from farero.base.clock import SystemClock
 from farero.cli import figures
 from farero.cli.engines import engines_of
-from farero.cli.monitor.schedules import own_schedule, remove
+from farero.cli.monitor.schedules import own_schedules, remove
 from farero.cli.output import fail, options, result, say, table
 from farero.cli.session import client, guarded, is_aws
 
@@ -122,14 +122,14 @@ def rm(endpoint: str) -> None:
     config = found["EndpointConfigName"]
     models = _models_of(sagemaker, config)
     things = [f"endpoint {endpoint}", f"configuration {config}", *[f"model {m}" for m in models]]
-    schedule = "" if is_aws() else own_schedule(endpoint)
-    things += [f"monitoring schedule {schedule}"] if schedule else []
+    schedules: list[str] = [] if is_aws() else own_schedules(endpoint)
+    things += [f"monitoring schedule {schedule}" for schedule in schedules]
     if not options.yes and not options.as_json and sys.stdin.isatty():
         for thing in things:
             say(f"  {thing}")
         if not typer.confirm("Delete these?"):
             raise typer.Exit(1)
-    if schedule:
+    for schedule in schedules:
         remove(schedule)
     guarded(lambda: sagemaker.delete_endpoint(EndpointName=endpoint))
     guarded(lambda: sagemaker.delete_endpoint_config(EndpointConfigName=config))

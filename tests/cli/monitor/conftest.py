@@ -82,15 +82,25 @@ def flats_model(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def watch(shared_platform, flats_model, tmp_path_factory):
-    """A function: name → a new endpoint that captures everything."""
+def watch_model(shared_platform, tmp_path_factory):
+    """A function: name, model file → a new endpoint that captures everything."""
+
+    def deploy(name, path):
+        watched = Watched(shared_platform, name, tmp_path_factory.mktemp(name))
+        shared_platform.farero("deploy", str(path), "--name", name, "--capture", "100")
+        return watched
+
+    return deploy
+
+
+@pytest.fixture(scope="session")
+def watch(watch_model, flats_model):
+    """A function: name → a new endpoint that tells what flats cost, and captures everything."""
     path, table = flats_model
 
     def deploy(name):
-        folder = tmp_path_factory.mktemp(name)
-        watched = Watched(shared_platform, name, folder)
+        watched = watch_model(name, path)
         write_csv(watched.train, table)
-        shared_platform.farero("deploy", str(path), "--name", name, "--capture", "100")
         return watched
 
     return deploy

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from farero.cli.monitor.schedules import expression
+from farero.cli.monitor.adding import expression
 from farero.cli.monitor.timing import missed, next_run, next_window, span_of
 
 HOURLY, DAILY = "cron(0 * ? * * *)", "cron(0 0 ? * * *)"
@@ -54,9 +54,9 @@ def test_a_schedule_judges_every_minute_rests_goes_on_and_is_removed(watch, rows
     assert told["schedules"][0]["expression"] == "rate(1 minute)"
     assert told["history"][-1]["distances"]["rooms"] > 0.3
 
-    assert flats.json("monitor", "stop", flats.name) == {"stopped": "farero-flats-minute"}
+    assert flats.json("monitor", "stop", flats.name) == {"stopped": ["farero-flats-minute"]}
     assert flats.json("monitor", "show", flats.name)["schedules"][0]["status"] == "Stopped"
-    assert flats.json("monitor", "start", flats.name)["started"] == "farero-flats-minute"
+    assert flats.json("monitor", "start", flats.name)["started"] == ["farero-flats-minute"]
     config = sagemaker.describe_monitoring_schedule(MonitoringScheduleName="farero-flats-minute")
     now = {
         "ScheduleExpression": "NOW", "DataAnalysisStartTime": "-PT1H", "DataAnalysisEndTime": "-PT0H",
@@ -65,7 +65,7 @@ def test_a_schedule_judges_every_minute_rests_goes_on_and_is_removed(watch, rows
         MonitoringScheduleName="farero-flats-minute-now-1",
         MonitoringScheduleConfig={**config["MonitoringScheduleConfig"], "ScheduleConfig": now},
     )
-    assert flats.json("monitor", "rm", flats.name) == {"removed": "farero-flats-minute"}
+    assert flats.json("monitor", "rm", flats.name) == {"removed": ["farero-flats-minute"]}
     gone = flats.farero("monitor", "rm", flats.name, check=False)
     assert "E-NO-SCHEDULE  flats-minute has no schedule" in gone.stderr
     assert "fix:   farero monitor add flats-minute --every 1h" in gone.stderr
@@ -103,6 +103,7 @@ def test_show_and_ls_tell_what_was_found_in_the_last_windows(watch, rows_of):
     page = flats.folder / "fetched.html"
     flats.farero("monitor", "report", flats.name, "-o", str(page))
     assert "rooms" in page.read_text()
+    assert "2 windows, this one at the right." in page.read_text()
 
 
 @pytest.mark.parametrize(

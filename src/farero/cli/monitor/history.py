@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from farero.cli.monitor.places import files_of, read_json, split_uri
+from farero.cli.monitor import kinds
+from farero.cli.monitor.places import download, files_of, read_json, split_uri
 from farero.cli.monitor.schedules import schedules_of
 from farero.cli.output import fail
 from farero.cli.session import client, guarded
@@ -13,9 +14,14 @@ from farero.cli.session import client, guarded
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from farero.cli.monitor.kinds import Kind
     from farero.cli.monitor.places import Place
 
+REPORT = "drift_report.json"
+#: Windows before a run that its page draws: as many as those of a schedule know.
+REMEMBERED = 30
 #: Windows that `show` looks back.
 BACK = 12
 BARS = "▁▂▃▄▅▆▇█"
@@ -34,15 +40,14 @@ class Report:
 
     def verdict(self) -> dict[str, Any]:
         """Read it."""
-        return read_json(self.bucket, f"{self.prefix}drift_report.json")
+        return read_json(self.bucket, f"{self.prefix}{REPORT}")
 
 
 def reports(
-    where: Place, schedules: Sequence[dict[str, Any]], *, quality: bool = False
+    where: Place, schedules: Sequence[dict[str, Any]], *, kind: Kind = kinds.DATA
 ) -> list[Report]:
-    """Return an endpoint's reports on its data, or on its quality by labels; the oldest first."""
-    kind = "ModelQuality" if quality else "DataQuality"
-    roots = {(where.bucket, f"{where.prefix}{'quality' if quality else 'reports'}/")}
+    """Return an endpoint's reports of a kind; the oldest first."""
+    roots = {(where.bucket, f"{where.prefix}{kind.reports}/")}
     for described in schedules:
         if uri := _output(described, kind):
             bucket, prefix = split_uri(uri)
@@ -54,21 +59,34 @@ def reports(
         Report(one["LastModified"], bucket, one["Key"].rpartition("/")[0] + "/")
         for bucket, root in sorted(roots)
         for one in files_of(bucket, root)
-        if one["Key"].endswith("/drift_report.json")
+        if one["Key"].endswith(f"/{REPORT}")
     ]
     return sorted(found, key=lambda report: (report.at, report.prefix))
 
 
-def last_report(where: Place, *, quality: bool = False) -> Report:
-    """Return the last report; ends the command if there is none."""
-    found = reports(where, schedules_of(where.endpoint), quality=quality)
+def last_report(where: Place, kind: Kind = kinds.DATA) -> Report:
+    """Return the last report of a kind; ends the command if there is none."""
+    found = reports(where, schedules_of(where.endpoint), kind=kind)
     if found:
         return found[-1]
-    if quality:
-        fail("E-NO-REPORT", f"{where.endpoint} was not measured by labels yet",
-             where=where.uri(f"{where.prefix}quality/"),
-             fix=f"farero monitor quality {where.endpoint}")  # fmt: skip
-    not_judged(where)
+    if kind is kinds.DATA:
+        not_judged(where)
+    by = (
+        f"farero monitor quality {where.endpoint}" if kind is kinds.QUALITY
+        else f"farero monitor add {where.endpoint} {kind.flag}   # and wait for its first run"
+    )  # fmt: skip
+    what = "measured by labels" if kind is kinds.QUALITY else f"judged for {kind.family}"
+    fail("E-NO-REPORT", f"{where.endpoint} was not {what} yet",
+         where=where.uri(f"{where.prefix}{kind.reports}/"), fix=by)  # fmt: skip
+
+
+def fetch(where: Place, folder: Path, *, kind: Kind = kinds.DATA) -> Path | None:
+    """Fetch the reports of the windows before into a folder, which pages are drawn from; None if there are none."""
+    found = reports(where, schedules_of(where.endpoint), kind=kind)
+    past = found[-REMEMBERED:]
+    for number, one in enumerate(past):
+        download(one.bucket, f"{one.prefix}{REPORT}", folder / f"{number:03}" / REPORT)
+    return folder if past else None
 
 
 def not_judged(where: Place) -> NoReturn:
@@ -93,10 +111,10 @@ def sparkline(values: Sequence[float | None], top: float) -> str:
     )
 
 
-def _output(described: dict[str, Any], kind: str) -> str:
+def _output(described: dict[str, Any], kind: Kind) -> str:
     """Return where a schedule of some kind writes; empty if it is of another kind, or that is not to be found."""
     config: dict[str, Any] = described.get("MonitoringScheduleConfig") or {}
-    if config.get("MonitoringType", "DataQuality") != kind:
+    if config.get("MonitoringType", kinds.DATA.family) != kind.family:
         return ""
     inside: dict[str, Any] | None = config.get("MonitoringJobDefinition")
     if inside:
@@ -104,11 +122,7 @@ def _output(described: dict[str, Any], kind: str) -> str:
     name = config.get("MonitoringJobDefinitionName")
     if not name:
         return ""
-    sagemaker = client("sagemaker")
-    if kind == "ModelQuality":
-        describe = sagemaker.describe_model_quality_job_definition
-    else:
-        describe = sagemaker.describe_data_quality_job_definition
+    describe = getattr(client("sagemaker"), f"describe_{kind.operations}_job_definition")
     given = guarded(lambda: describe(JobDefinitionName=name))
-    outputs = given[f"{kind}JobOutputConfig"]["MonitoringOutputs"]
+    outputs = given[f"{kind.family}JobOutputConfig"]["MonitoringOutputs"]
     return str(outputs[0]["S3Output"]["S3Uri"])

@@ -10,10 +10,10 @@ import typer
 from rich.markup import escape
 
 from farero.base.clock import SystemClock
-from farero.cli.monitor import figures, history
+from farero.cli.monitor import figures, history, kinds
 from farero.cli.monitor.alerts import alerts_of
 from farero.cli.monitor.places import files_of, place, place_of
-from farero.cli.monitor.schedules import schedules_of
+from farero.cli.monitor.schedules import kind_of, schedules_of
 from farero.cli.monitor.timing import expression_of, missed, next_run
 from farero.cli.output import lines, result, say
 from farero.cli.session import client, guarded
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from farero.cli.monitor.history import Report
 
+#: How the line of a kind begins.
+_NAMES = {kinds.BIAS: "bias", kinds.EXPLAIN: "attributions"}
 #: Columns that `show` lists without --all.
 LISTED = 30
 #: The least height of the bars' scale: smaller distances do not matter.
@@ -41,8 +43,13 @@ def show(
     where, now = place(endpoint), SystemClock().now()
     described = schedules_of(endpoint)
     found = history.reports(where, described)
-    labelled = history.reports(where, described, quality=True)
-    if not found and not labelled and not described:
+    labelled = history.reports(where, described, kind=kinds.QUALITY)
+    others = {
+        kind: held[-1]
+        for kind in (kinds.BIAS, kinds.EXPLAIN)
+        if (held := history.reports(where, described, kind=kind))
+    }
+    if not found and not labelled and not others and not described:
         history.not_judged(where)
     past = [(report, report.verdict()) for report in found[-history.BACK :]]
     schedules = [_schedule(one, now) for one in described]
@@ -61,12 +68,16 @@ def show(
             escape(_verdict(verdict, report.at, now)), _columns(past, everything=everything),
             _findings(verdict), figures.estimated(verdict.get("estimated") or {}),
         ]  # fmt: skip
-    elif not labelled:
+    elif not labelled and not others:
         blocks.append(escape(f"{endpoint} was not judged yet."))
     if labelled:
         measured: dict[str, Any] = labelled[-1].verdict().get("quality") or {}
         told["measured"] = {**measured, "judged": labelled[-1].at.isoformat()}
         blocks.append(figures.measured(measured))
+    for kind, last in others.items():
+        seen = last.verdict()
+        told[kind.reports] = {**seen, "judged": last.at.isoformat()}
+        blocks.append(escape(f"{_NAMES[kind]}: {_verdict(seen, last.at, now)}"))
     after = [_schedule_line(one, now) for one in schedules]
     after += [_alert_line(one) for one in alerts]
     blocks.append(escape("\n".join(after)))
@@ -80,10 +91,14 @@ def report(
     *,
     output: Annotated[Path | None, typer.Option("--output", "-o", dir_okay=False)] = None,
     quality: Annotated[bool, typer.Option("--quality", help="Of quality by labels.")] = False,
+    bias: Annotated[bool, typer.Option("--bias", help="Of bias.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Of attributions.")] = False,
 ) -> None:
     """Fetch the last report, one HTML page that needs nothing else."""
-    last = history.last_report(place(endpoint), quality=quality)
-    target = output or Path(f"{endpoint}-{'quality' if quality else 'drift'}.html")
+    kind = kind_of(quality=quality, bias=bias, explain=explain) or kinds.DATA
+    last = history.last_report(place(endpoint), kind)
+    called = "drift" if kind is kinds.DATA else kind.reports
+    target = output or Path(f"{endpoint}-{called}.html")
     key = f"{last.prefix}report.html"
     guarded(lambda: client("s3").download_file(last.bucket, key, str(target)))
     result({"report": str(target)}, escape(f"{target}   # open it in a browser"))

@@ -16,9 +16,11 @@ import typer
 from rich.markup import escape
 
 from farero.base.clock import SystemClock
-from farero.cli.monitor import figures
+from farero.cli.monitor import figures, history
 from farero.cli.monitor.analyzer import analyze, needs_analyzer
+from farero.cli.monitor.answers import put_answers, read_answers
 from farero.cli.monitor.captured import captures, window_of
+from farero.cli.monitor.kinds import QUALITY
 from farero.cli.monitor.labels import label_uri
 from farero.cli.monitor.places import download, files_of, place, split_uri
 from farero.cli.monitor.toward_aws import warn_of_aws
@@ -86,7 +88,11 @@ def quality(
         asked += ["--baseline", str(folder / "baseline")] if compare else []
         asked += ["--problem", problem or _problem(folder / "baseline")] if not compare else []
         chosen = {"prediction": prediction, "probability": probability, "positive": positive}
+        if not any(chosen.values()) and "constraints.json" in known:
+            chosen = {flag: read_answers(where, base, QUALITY).get(flag, "") for flag in chosen}
         asked += [word for flag, value in chosen.items() if value for word in (f"--{flag}", value)]
+        past = history.fetch(where, folder / "history", kind=QUALITY) if compare else None
+        asked += ["--history", str(past)] if past else []
         code, printed = analyze([*asked, "--json"])
         if code not in {0, 1}:
             fail("E-QUALITY", printed, where=f"captures and labels of {endpoint}",
@@ -96,6 +102,8 @@ def quality(
         # without a baseline the analyzer suggests one and leaves no report
         (folder / "output" / KEPT[0]).write_text(json.dumps(told), encoding="utf-8")
         _keep(where, folder / "output", at, BASELINE if as_baseline else KEPT)
+        if as_baseline:
+            put_answers(where, base, chosen)
         page = folder / "output" / "report.html"
         if report is not None and page.exists():
             report.write_bytes(page.read_bytes())

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from farero.base.clock import SystemClock
+from farero.cli.monitor import history
 from farero.cli.monitor.analyzer import analyze, needs_analyzer
 from farero.cli.monitor.captured import Window, captures, window_of, write_newest
 from farero.cli.monitor.places import baseline_files, download, place
@@ -66,6 +67,9 @@ def run(
         asked = ["run", str(data), "-b", str(base), "-o", str(output), "--format", "capture"]
         asked += ["--report", str(page), *_bounds(window)]
         asked += ["--output-last"] if target_last else []
+        past = history.fetch(where, Path(folder) / "history")
+        # who asks is told at once; only runs of a schedule wait for a second window
+        asked += ["--history", str(past), "--at-once"] if past else []
         code, printed = analyze(asked)
         if code not in {0, 1}:
             fail("E-MONITOR", printed, where=f"captures of {endpoint}", fix="farero monitor run --help")  # fmt: skip
