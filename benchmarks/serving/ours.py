@@ -102,6 +102,14 @@ class Platform:
             },
         )  # fmt: skip
 
+    def put_serverless(self, model: str, *, memory_mb: int, most: int) -> None:
+        """Make the configuration of serverless endpoints that serve `model`."""
+        limits = {"MemorySizeInMB": memory_mb, "MaxConcurrency": most}
+        variant = {"VariantName": "AllTraffic", "ModelName": model, "ServerlessConfig": limits}
+        self._sagemaker.create_endpoint_config(
+            EndpointConfigName=model, ProductionVariants=[variant]
+        )
+
     def put_endpoints(self, config: str, names: list[str]) -> None:
         """Create endpoints and wait until all are in service. Raises Failed."""
         for name in names:
