@@ -256,9 +256,11 @@ class Bench:
         )
         return name
 
-    def config(self, name, model, count=1, *, serverless=None):
+    def config(self, name, model, count=1, *, serverless=None, startup_s=None):
         """Make an endpoint config that captures everything."""
         instances = {"InstanceType": "ml.m5.large", "InitialInstanceCount": count}
+        if startup_s is not None:
+            instances["ContainerStartupHealthCheckTimeoutInSeconds"] = startup_s
         kind = {"ServerlessConfig": serverless} if serverless else instances
         variant = {"VariantName": "AllTraffic", "ModelName": model, **kind}
         capture = {

@@ -7,6 +7,7 @@ import collections
 import threading
 
 import pytest
+from tests.chaos.conftest import KILLS, NIGHTLY, moments
 
 pytestmark = pytest.mark.chaos
 
@@ -21,6 +22,27 @@ def input_fn(data, content_type): return data
 def predict_fn(data, model): return model
 def output_fn(prediction, accept): return prediction, "text/csv"
 """
+HANGS = b"""
+import time
+def model_fn(model_dir): time.sleep(600)
+"""
+
+
+def answering(line):
+    """Return the new model: what its predict_fn does, then its answer."""
+    return OLD.replace(b'"old"', b'"new"').replace(b"return model\n", line + b"; return model\n")
+
+
+NEW = {
+    "good": answering(b"pass"),
+    "answers 500": answering(b"raise ValueError('no')"),
+    "slow": answering(b"import time; time.sleep(0.05)"),
+    "dies when asked": answering(b"import os; os._exit(3)"),
+}
+#: What of the failures is the new model's own doing.
+MODEL_SAYS = {"good": (), "answers 500": ("424",), "slow": (), "dies when asked": ("424", "503")}
+#: There and back; the long form does it at twenty moments.
+UPDATES = KILLS if NIGHTLY else 2
 
 
 class Watch:
@@ -105,3 +127,86 @@ def test_an_update_under_load_fails_nothing_and_never_goes_back(shared_bench):
     assert answers == [b"old"] * seen[b"old"] + [b"new"] * seen[b"new"]
     assert seen[b"new"] >= 100
     bench.check_capture(name, load)
+
+
+@pytest.mark.parametrize("kind", ["good", "answers 500", "slow", "dies when asked"])
+def test_t35_updates_at_random_moments_fail_no_request_that_the_new_model_answers(
+    shared_bench, chance, kind
+):
+    bench, name = shared_bench, f"to-{kind.replace(' ', '-')}"
+    bench.deploy(name, files={"code/inference.py": OLD})
+    bench.config(f"{name}-2", bench.model(f"{name}-2", {"code/inference.py": NEW[kind]}))
+    configs = [f"{name}-2", name]
+
+    with bench.load(name, connections=4, rate=60) as load:
+        for number in moments(chance, UPDATES):
+            bench.sagemaker.update_endpoint(
+                EndpointName=name, EndpointConfigName=configs[number % 2]
+            )
+            bench.wait_status(name, "InService", 60)
+            reached = len(load.sent)
+            bench.platform.wait(lambda reached=reached: len(load.sent) > reached + 10, 60)
+        if bench.sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != name:
+            bench.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=name)
+            bench.wait_status(name, "InService", 60)
+        bench.platform.wait(lambda: len(bench.pids("replica", name)) == 1, 30)
+
+    # What the new model says is an answer, good or not; nothing else may go wrong.
+    assert [failure for failure in load.failed if failure.kind not in MODEL_SAYS[kind]] == []
+    assert {answer for _, answer, _ in load.answered} <= {b"old", b"new"}
+    with bench.load(name, total=10) as after:
+        pass
+    assert [answer for _, answer, _ in after.answered] == [b"old"] * 10
+    bench.remove([name])
+
+
+def test_t35_an_update_whose_parts_are_killed_at_each_step_ends_old_or_new(
+    shared_bench, chance, caller
+):
+    bench, name = shared_bench, "stepwise"
+    bench.deploy(name, 2, files={"code/inference.py": OLD})
+    bench.config(f"{name}-2", bench.model(f"{name}-2", {"code/inference.py": NEW["good"]}), count=2)
+    configs = [f"{name}-2", name]
+
+    with bench.load(name, connections=4, rate=60, caller=caller.BotoCaller) as load:
+        for number in range(2 * UPDATES):
+            bench.sagemaker.update_endpoint(
+                EndpointName=name, EndpointConfigName=configs[number % 2]
+            )
+            for part in chance.sample(["worker", "gateway", "replica"], 2):
+                threading.Event().wait(chance.uniform(0.0, 0.5))  # the step is what is tested
+                bench.kill(part, name, chance=chance)
+            bench.wait_status(name, "InService", 90)
+        bench.platform.wait(lambda: len(bench.ready(name)) == 2, 60)
+        load.wait_for_more(20)
+        found = bench.sagemaker.describe_endpoint(EndpointName=name)
+
+    said = {configs[0]: b"new", configs[1]: b"old"}[found["EndpointConfigName"]]
+    assert load.faults == []
+    assert {answer for _, answer, _ in load.answered} <= {b"old", b"new"}
+    with bench.load(name, total=20) as after:
+        pass
+    assert {answer for _, answer, _ in after.answered} == {said}
+    bench.remove([name])
+
+
+def test_t35_a_new_version_that_never_gets_healthy_leaves_the_old_one_all_requests(shared_bench):
+    bench, name = shared_bench, "never"
+    bench.deploy(name, files={"code/inference.py": OLD})
+    hangs = bench.model("never-2", {"code/inference.py": HANGS})
+    bench.config("never-2", hangs, startup_s=60)
+
+    with bench.load(name, connections=2, rate=30) as load:
+        bench.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName="never-2")
+        bench.platform.wait(lambda: len(bench.pids("replica", name)) == 2, 30)
+        load.wait_for_more(50)
+        if NIGHTLY:
+            bench.wait_status(name, "InService", 120)
+            found = bench.sagemaker.describe_endpoint(EndpointName=name)
+            assert (found["EndpointConfigName"], "E-PING-TIMEOUT" in found["FailureReason"]) == (
+                name, True,
+            )  # fmt: skip
+
+    assert load.faults == []
+    assert {answer for _, answer, _ in load.answered} == {b"old"}
+    bench.remove([name])
