@@ -16,7 +16,8 @@ from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "farero-dev" / "venvs"
 VERSION = "2.13.0"
-PINS = (f"torch=={VERSION}", "numpy")
+#: As `compute/environments.py` has them: the last two make the model server quick.
+PINS = (f"torch=={VERSION}", "numpy", "uvloop>=0.21,<1", "pysimdjson>=7,<8")
 DONE = "farero-pins.txt"
 
 
@@ -33,13 +34,16 @@ def ensure() -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "torch.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder / DONE).exists():
+        pins = "\n".join(PINS) + "\n"
+        is_made = (folder / DONE).exists()
+        if is_made and (folder / DONE).read_text(encoding="utf-8") == pins:
             return python
-        shutil.rmtree(folder, ignore_errors=True)
         print(f"installing {' '.join(PINS)} into {folder} …", file=sys.stderr, flush=True)
-        _run(sys.executable, "-m", "venv", str(folder))
+        if not is_made:  # other pins are added to what is there: PyTorch is large
+            shutil.rmtree(folder, ignore_errors=True)
+            _run(sys.executable, "-m", "venv", str(folder))
         _run(str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PINS)
-        (folder / DONE).write_text("\n".join(PINS) + "\n", encoding="utf-8")
+        (folder / DONE).write_text(pins, encoding="utf-8")
     return python
 
 

@@ -67,7 +67,10 @@ FRAMEWORKS = {
         install=("scikit-learn>=1.5,<2", "joblib", "numpy>=2"),
     ),
     "pytorch": Framework(
-        distributions=("torch",), also=("numpy",), install=("torch==2.13.0", "numpy>=2")
+        distributions=("torch",),
+        also=("numpy",),
+        # the last two are for the model server: its loop, and tensors from JSON
+        install=("torch==2.13.0", "numpy>=2", "uvloop>=0.21,<1", "pysimdjson>=7,<8"),
     ),
     "model-monitor": Framework(
         distributions=("datasketches",),

@@ -29,6 +29,8 @@ NPY = ("application/x-npy",)
 PARQUET = ("application/x-parquet", "parquet")
 #: Keys under which clients put their rows.
 JSON_KEYS = ("inputs", "instances", "signals", "data", "features")
+#: The same as they stand in a body.
+JSON_MEMBERS = frozenset(f'"{key}"'.encode() for key in JSON_KEYS)
 
 
 class Undecodable(Exception):  # noqa: N818 - the caller's fault
@@ -52,7 +54,7 @@ def decode(body: bytes, kind: str) -> Matrix:
     if kind in NPY or body.startswith(b"\x93NUMPY"):
         return npy(body)
     if kind in JSON or (kind not in CSV and body.lstrip()[:1] in (b"{", b"[")):
-        matrix = numbers.json_array(numbers.json_member(body, JSON_KEYS) or body)
+        matrix = numbers.json_array(numbers.json_member(body, JSON_MEMBERS) or body)
         if matrix is None or matrix.ndim > 2:
             matrix = json_rows(text(body))
         return matrix if matrix.ndim == 2 else matrix.reshape(1, -1)

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -60,16 +58,16 @@ def json_array(text: bytes) -> Singles | None:
     return None if found is None else to_float32(found)
 
 
-def json_member(body: bytes, keys: Sequence[str]) -> bytes | None:
-    """Return the text of the array in `{"key": […]}`, an object of one member that `keys` names."""
+def json_member(body: bytes, names: frozenset[bytes]) -> bytes | None:
+    """Return the text of the array in `{"name": […]}`, an object of one member.
+
+    names: those that count, each with its quotes.
+    """
     text = body.strip()
     if not text.startswith(b"{") or not text.endswith(b"}"):
         return None
-    key, colon, value = text[1:-1].partition(b":")
-    name = key.strip()
-    if not colon or not name.startswith(b'"') or name[1:-1] not in [k.encode() for k in keys]:
-        return None
-    return value if name.endswith(b'"') else None
+    name, _, value = text[1:-1].partition(b":")
+    return value if name.strip() in names else None
 
 
 def csv_matrix(body: bytes, *, commas_only: bool = False) -> Singles | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from .conftest import frame, read_frame
+
 pytestmark = pytest.mark.journey
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,6 +39,18 @@ class Pair(torch.nn.Module):
     def forward(self, x):
         return x.sum(1), x.argmax(1)
 torch.jit.script(Pair()).save(folder / "pair.pt")
+class Counts(torch.nn.Module):
+    def forward(self, x):
+        return x.sum(1) + x.shape[0]
+torch.jit.script(Counts()).save(folder / "counts.pt")
+class Time(torch.nn.Module):  # its first dimension is time
+    def forward(self, x):
+        return x.cumsum(0)
+torch.jit.script(Time()).save(folder / "time.pt")
+class Whole(torch.nn.Module):
+    def forward(self, x):
+        return x.sum()
+torch.jit.script(Whole()).save(folder / "whole.pt")
 torch.set_num_threads(1)
 with torch.inference_mode():
     print(json.dumps(net(torch.tensor(json.loads(sys.argv[2]))).tolist()))
@@ -174,6 +188,53 @@ def test_a_network_of_doubles_gets_doubles_in_npy(serve, saved):
 
     assert status == 200, answer
     assert np.allclose(json.loads(answer), saved[1], atol=1e-6)
+
+
+def asked_at_once(server, bodies):
+    """What each of the bodies is answered when all come in one piece."""
+    head = {"content-type": "application/json"}
+    sent = b"".join(frame(n, json.dumps(body).encode(), head) for n, body in enumerate(bodies))
+    with server.raw() as connection, connection.makefile("rb") as stream:
+        connection.sendall(b"FRO1" + sent)
+        found = {number: json.loads(body) for number, _, body in map(read_frame, [stream] * len(bodies))}  # fmt: skip
+    return [found[n] for n in range(len(bodies))]
+
+
+def test_rows_that_come_at_once_are_predicted_together_within_tolerance(scripted, saved):
+    bodies = [[ROWS[n % 2]] if n % 3 else ROWS for n in range(24)]
+
+    found = asked_at_once(scripted, bodies)
+
+    for n, body in enumerate(bodies):
+        expected = saved[1] if body == ROWS else [saved[1][n % 2]]
+        assert np.allclose(found[n], expected, rtol=1e-4, atol=1e-5)
+    assert "predicted alone" not in scripted.log
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("counts", lambda row: [sum(row) + 1]),
+        ("time", lambda row: [row]),
+        ("whole", sum),
+    ],
+)
+def test_networks_whose_rows_depend_on_one_another_are_never_predicted_together(
+    serve, saved, name, answer
+):
+    server = serve({"model.pt": saved[0][name]})
+    bodies = [[[float(n), 1.0, 2.0, -n / 2]] for n in range(12)]
+
+    found = asked_at_once(server, bodies)
+
+    assert all(np.allclose(one, answer(body[0])) for one, body in zip(found, bodies, strict=True))
+    assert "rows of 4 are predicted alone" in server.log
+
+
+def test_an_object_with_one_member_of_rows_is_those_rows(scripted, saved):
+    status, _, answer = scripted.post(json.dumps({"signals": ROWS}), "application/json")
+
+    assert (status, json.loads(answer)) == (200, saved[1])
 
 
 def test_the_server_is_ready_within_seconds(serve, saved):

@@ -158,7 +158,7 @@ def _plain(body: bytes, content_type: str) -> NDArray[np.float32] | None:
         return None if matrix is None else matrix.squeeze()  # as numpy.genfromtxt does
     if content_type != "application/json":
         return None
-    member = numbers.json_member(body, content.JSON_KEYS)
+    member = numbers.json_member(body, content.JSON_MEMBERS)
     array = numbers.json_array(member or body)
     if array is None or member:
         return array
