@@ -5,7 +5,9 @@
 
 Each seed draws a labelled reference of 10,000 rows from a generator and learns from it; then windows of 10,000 rows
 whose features moved (covariate shift: what a row's features say of its label stays). "off" is estimate less truth of
-the labels that were held back: its mean, and the mean of its size; "covered" is the share of truths in the band, and
+the labels that were held back: its mean, and the mean of its size. Of a generator that is the sum of what labels do by
+chance in so many rows ("luck": an estimate by the true probabilities is as far off) and of what the estimate itself
+misses ("model": against those probabilities). "covered" is the share of truths in the band, and
 "width" how wide that is; "alarms" the share of undrifted windows called worse or better. "plain" is CBPE on the
 score alone, without the correction by features; "baseline" takes the baseline's figure for the window's. --nannyml:
 the folder of the data sets that NannyML ships (nannyml/datasets/data of its wheel): windows of 5,000 rows, or 1,000
@@ -49,31 +51,32 @@ def features(rng, rows, shift):
     return x
 
 
+# each returns the features, the model's probability, and the true one, which labels are drawn from
 def calibrated(rng, rows, shift):
     """The model knows the truth."""
     x = features(rng, rows, shift)
     p = expit(1.2 * x[:, 0] - x[:, 1])
-    return x, p, rng.random(rows) < p
+    return x, p, p
 
 
 def too_sure(rng, rows, shift):
     """The right order, but log odds twice as large as they should be."""
-    x, p, y = calibrated(rng, rows, shift)
-    return x, expit(2 * np.log(p / (1 - p)) + 0.5), y
+    x, p, _ = calibrated(rng, rows, shift)
+    return x, expit(2 * np.log(p / (1 - p)) + 0.5), p
 
 
 def bent(rng, rows, shift):
     """A linear model where the truth is not linear: rows of one score differ by their features."""
     x = features(rng, rows, shift)
     truth = expit(1.2 * x[:, 0] - x[:, 1] + 0.8 * x[:, 2] * (x[:, 0] > 0) - 0.3 * x[:, 0] ** 2)
-    return x, expit(0.9 * x[:, 0] - 0.9 * x[:, 1] - 0.3), rng.random(rows) < truth
+    return x, expit(0.9 * x[:, 0] - 0.9 * x[:, 1] - 0.3), truth
 
 
 def rare(rng, rows, shift):
     """Three positives in a hundred."""
     x = features(rng, rows, shift)
     p = expit(1.2 * x[:, 0] - x[:, 1] - 4.3)
-    return x, p, rng.random(rows) < p
+    return x, p, p
 
 
 def costs(rng, rows, shift):
@@ -88,13 +91,14 @@ BINARY = {"calibrated": calibrated, "too sure": too_sure, "bent": bent, "rare": 
 
 
 def truths(y, p):
-    """Return the metrics of known labels."""
+    """Return the metrics of known labels, or those that labels with known probabilities have on average."""
     answers = Answers(p[:, None], (p >= 0.5).astype(float)[:, None])
     found = answers.measure(y[None, :, None].astype(float))
     return {name: float(value[0]) for name, value in found.items()}
 
 
-def record(name, shift, made, plain, truth):
+def record(name, shift, made, plain, truth, expected=None):  # noqa: PLR0913, PLR0917
+    """expected: what the truth would be on average, were labels drawn anew; of generators alone."""
     known = [metric for metric in made.figures if metric in truth]
     figures = made.figures
     return {
@@ -104,6 +108,8 @@ def record(name, shift, made, plain, truth):
         "baseline": {k: figures[k].reference - truth[k] for k in known},
         "covered": {k: float(figures[k].low <= truth[k] <= figures[k].high) for k in known},
         "width": {k: figures[k].high - figures[k].low for k in known},
+        "model": {k: figures[k].value - expected[k] for k in known} if expected else {},
+        "luck": {k: expected[k] - truth[k] for k in known} if expected else {},
     }  # fmt: skip
 
 
@@ -117,10 +123,10 @@ def without_features(kept):
     return again
 
 
-def judged(name, shift, references, window, truth):
+def judged(name, shift, references, window, truth, expected=None):  # noqa: PLR0913, PLR0917
     """references: with the correction by features and without."""
     made, plain = (kept.estimate(window, window.num_rows) for kept in references)
-    return record(name, shift, made, plain, truth)
+    return record(name, shift, made, plain, truth, expected)
 
 
 def seed_records(seed):
@@ -128,15 +134,16 @@ def seed_records(seed):
         rng = np.random.default_rng([seed, number])
 
         def rows(shift, draw=draw, rng=rng):
-            x, p, y = draw(rng, ROWS, shift)
+            x, p, truth = draw(rng, ROWS, shift)
+            y = rng.random(ROWS) < truth
             columns = {f"x{i}": x[:, i] for i in range(x.shape[1])} | {"p": p}
-            return table(columns | {"y": y.astype(int)}), truths(y, p), p
+            return table(columns | {"y": y.astype(int)}), truths(y, p), truths(truth, p)
 
         kept = estimator.learn(rows(0.0)[0], Labelled("y", "", {"": "p"}))
         plain = without_features(kept)
         for shift in SHIFTS:
-            window, truth, _ = rows(shift)
-            yield judged(name, shift, (kept, plain), window, truth)
+            window, truth, expected = rows(shift)
+            yield judged(name, shift, (kept, plain), window, truth, expected)
     rng = np.random.default_rng([seed, 99])
 
     def numbers(shift):
@@ -220,6 +227,8 @@ def show(records):
         "|off|",
         "plain",
         "baseline",
+        "luck",
+        "model",
         "covered",
         "width",
         "alarms",
@@ -236,9 +245,12 @@ def show(records):
                 key: np.array([r[key][metric] for r in there])
                 for key in ("off", "plain", "baseline", "covered", "width")
             }
+            for key in ("luck", "model"):
+                found[key] = np.array([r[key][metric] for r in there if r.get(key)] or [np.nan])
             figures = [found["off"].mean(), np.abs(found["off"]).mean()]
             figures += [
-                np.abs(found[key]).mean() for key in ("plain", "baseline", "covered", "width")
+                np.abs(found[key]).mean()
+                for key in ("plain", "baseline", "luck", "model", "covered", "width")
             ]
             print(
                 f"{name:26}{len(there):10}{metric:>10}"

@@ -6,12 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv
+from scipy import stats
 from sklearn import metrics
 from sklearn.isotonic import IsotonicRegression
 
 from farero_monitor import container
 from farero_monitor.__main__ import main
-from farero_monitor.estimate import calibration, estimator
+from farero_monitor.estimate import calibration, estimator, wobble
 from farero_monitor.estimate.estimator import Estimator
 from farero_monitor.estimate.labelled import Labelled, LabelsError
 from farero_monitor.estimate.scores import Answers
@@ -153,6 +154,66 @@ def test_undrifted_windows_raise_no_alarm_and_worse_ones_do():
     assert sum(bool(found.findings()) for found in quiet) == 0
     assert "roc_auc" in hard.worse
     assert hard.findings()[0].severity == "critical"
+
+
+def test_what_chance_explains_is_no_wobble_and_what_it_does_not_is_measured():
+    rng = np.random.default_rng(5)
+    chance = np.full(10, 0.01**2)
+    quiet = [wobble.variance(rng.normal(0, 0.01, 10), chance) for _ in range(400)]
+    moved = [wobble.variance(rng.normal(0, 0.05, 10), chance) for _ in range(400)]
+
+    assert 0.01 < np.mean(np.array(quiet) > 0) < 0.1  # one in twenty
+    assert np.mean(moved) == pytest.approx(0.05**2 - 0.01**2, rel=0.1)
+    assert wobble.variance(np.full(10, np.nan), chance) == 0.0
+    assert [wobble.quantile(k) for k in (5, 10)] == pytest.approx(stats.chi2.ppf(0.95, [5, 10]), rel=0.01)  # fmt: skip
+
+
+def restless(rng, rows, stretches):
+    """A binary problem whose relation to the label moves from stretch to stretch, as seasons do."""
+    a = rng.normal(size=rows)
+    moved = np.repeat(rng.normal(0, 0.5, stretches), rows // stretches)
+    y = (rng.random(rows) < 1 / (1 + np.exp(-(a * (1.5 + moved))))).astype(int)
+    return y, 1 / (1 + np.exp(-1.5 * a)), a
+
+
+def test_a_band_makes_room_for_what_the_reference_was_off_by_in_its_own_time():
+    rng = np.random.default_rng(8)
+    y, p, a = restless(rng, 10_000, 10)
+    mixed = rng.permutation(len(y))
+    in_order = estimator.learn(texts(y=y, p=p, a=a), Labelled("y", "", {"": "p"}))
+    shuffled = estimator.learn(texts(y=y[mixed], p=p[mixed], a=a[mixed]), Labelled("y", "", {"": "p"}))  # fmt: skip
+
+    hits, misses = [], []
+    for seed in range(12):
+        y, p, a = restless(np.random.default_rng([9, seed]), 3000, 1)
+        truth = metrics.roc_auc_score(y, p)
+        window = texts(p=p, a=a)
+        figures = [
+            kept.estimate(window, len(y)).figures["roc_auc"] for kept in (in_order, shuffled)
+        ]
+        hits.append(covered(figures[0], truth))
+        misses.append(covered(figures[1], truth))
+
+    assert shuffled.model.wobble["roc_auc"] == 0.0
+    assert in_order.model.wobble["roc_auc"] > 0.01**2
+    assert np.mean(hits) >= 0.9
+    assert np.mean(misses) <= 0.5
+
+
+def test_the_errors_of_numbers_wobble_too():
+    rng = np.random.default_rng(3)
+    spread = np.repeat(rng.uniform(0.5, 1.5, 10), 500)
+    told = rng.normal(size=5000)
+    table = texts(y=told + spread * rng.normal(size=5000), told=told)
+    mixed = table.take(pa.array(rng.permutation(5000)))
+
+    in_order, shuffled = (estimator.learn(one, Labelled("y", "told")) for one in (table, mixed))
+
+    wide, narrow = (
+        one.estimate(table, 5000).figures["mae"] for one in (in_order, shuffled)
+    )  # fmt: skip
+    assert shuffled.model.wobble == [0.0, 0.0]
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
 def test_a_reference_survives_its_file():

@@ -7,12 +7,12 @@ It assumes that a row of the same features still has the same chance of each cla
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from farero_monitor.estimate import heads
+from farero_monitor.estimate import heads, wobble
 from farero_monitor.estimate.binning import values
 from farero_monitor.estimate.figures import Estimated, figure
 from farero_monitor.estimate.heads import Head
@@ -52,6 +52,8 @@ class Classes:
     #: Variance of each metric times rows, labels and rows both by chance.
     unit: dict[str, float]
     rows: int
+    #: Variance of each metric between stretches of the reference, beyond chance.
+    wobble: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def binary(self) -> bool:
@@ -101,7 +103,9 @@ class Classes:
             )
         for name, value in found.items():
             own = heads.FEW * spread(np.array([other[name] for other in others]))
-            error = math.sqrt(labels[name] * share + drawn[name] * (1 - share) + own)
+            error = math.sqrt(
+                labels[name] * share + drawn[name] * (1 - share) + own + self.wobble.get(name, 0.0)
+            )
             sampling = math.sqrt(self.unit[name] / rows + self.unit[name] / self.rows)
             sampling = max(sampling, 1.0 / min(rows, self.rows))
             told = figure(name, value, self.reference[name], error=error, sampling=sampling)
@@ -129,7 +133,7 @@ class Classes:
         return {
             "classes": self.classes, "prediction": self.prediction, "threshold": self.threshold,
             "heads": [head.to_state() for head in self.heads], "reference": self.reference,
-            "unit": self.unit, "rows": self.rows,
+            "unit": self.unit, "rows": self.rows, "wobble": self.wobble,
         }  # fmt: skip
 
     @classmethod
@@ -167,7 +171,28 @@ def learn(table: Any, bins: Bins, labelled: Labelled) -> Classes:
     made.reference = _first(answers.measure(y[None]))
     variance = jackknife(len(y), lambda rows: _first(answers.part(rows).measure(y[None, rows])))
     made.unit = {name: value * len(y) for name, value in variance.items()}
+    made.wobble = _wobble(made, answers, y, bins)
     return made
+
+
+def _wobble(made: Classes, answers: Answers, y: Floats, bins: Bins) -> dict[str, float]:
+    """Return the variance of metrics between stretches of the reference, each row told by what has not seen it."""
+    p = np.empty_like(y)
+    for k, head in enumerate(made.heads):
+        for part, out in enumerate(heads.parts(len(y))):
+            p[out, k] = head.parts[part](answers.scores[out, k], bins[out])
+    if not made.binary:
+        p /= p.sum(axis=1, keepdims=True)
+    off: dict[str, list[float]] = {}
+    chance: dict[str, list[float]] = {}
+    for rows in wobble.stretches(len(y)):
+        there = answers.part(np.array(range(rows.start, rows.stop), np.int64))
+        told, true = _first(there.measure(p[None, rows])), _first(there.measure(y[None, rows]))
+        labels = label_variance(there, p[rows])
+        for name in told:
+            off.setdefault(name, []).append(told[name] - true[name])
+            chance.setdefault(name, []).append(labels[name])
+    return {name: wobble.variance(np.array(off[name]), np.array(chance[name])) for name in off}
 
 
 def label_variance(answers: Answers, p: Floats) -> dict[str, float]:

@@ -75,7 +75,7 @@ class Head:
 
 def learn(column: str, scores: Floats, labels: Floats, bins: Bins) -> Head:
     """Learn from labelled rows: scores (0 to 1) and labels (0 or 1), each (rows,); bins: (rows, features)."""
-    folds = np.random.default_rng(1).permutation(len(scores)) % FOLDS
+    folds = _folds(len(scores))
     way = calibration.choose(scores, labels, folds)
     whole = Member(calibration.fit(way, scores, labels))
     parts = [
@@ -86,6 +86,16 @@ def learn(column: str, scores: Floats, labels: Floats, bins: Bins) -> Head:
     if bins.shape[1]:
         _with_features(head, scores, labels, bins, folds)
     return head
+
+
+def parts(rows: int) -> list[Folds]:
+    """Return the numbers of the rows that each part of a reference was learned without."""
+    folds = _folds(rows)
+    return [np.flatnonzero(folds == out) for out in range(FOLDS)]
+
+
+def _folds(rows: int) -> Folds:
+    return np.random.default_rng(1).permutation(rows) % FOLDS
 
 
 def _with_features(head: Head, scores: Floats, labels: Floats, bins: Bins, folds: Folds) -> None:

@@ -8,12 +8,12 @@ Estimation"; here one boosted model with two outputs, |error| and error^2, on sp
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from farero_monitor.estimate import boosting
+from farero_monitor.estimate import boosting, wobble
 from farero_monitor.estimate.binning import values
 from farero_monitor.estimate.boosting import Boosted
 from farero_monitor.estimate.figures import Estimated, figure
@@ -46,6 +46,8 @@ class Numbers:
     #: Variance of each metric times rows.
     unit: dict[str, float]
     rows: int
+    #: Variance of the means of |error| and error^2 between stretches of the reference beyond chance, by their squares.
+    wobble: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
     def estimate(self, table: Any, bins: Bins, window_rows: int) -> Estimated:
         """Return the estimated errors. table: a sample of the window's rows as texts; bins: features and prediction."""
@@ -65,6 +67,7 @@ class Numbers:
         errors += np.array(self.around) * means**2 / made.rows * share
         others = np.array([expected(part, bins[there]).mean(axis=0) for part in self.parts])
         errors += [FEW * spread(other) for other in others.T]
+        errors += np.array(self.wobble) * means**2
         for name, value, error in metrics(means, errors):
             sampling = math.sqrt(self.unit[name] / made.rows + self.unit[name] / self.rows)
             told = figure(
@@ -79,7 +82,7 @@ class Numbers:
         return {
             "prediction": self.prediction, "whole": self.whole.to_state(),
             "parts": [part.to_state() for part in self.parts], "reference": self.reference,
-            "around": self.around, "unit": self.unit, "rows": self.rows,
+            "around": self.around, "unit": self.unit, "rows": self.rows, "wobble": self.wobble,
         }  # fmt: skip
 
     @classmethod
@@ -145,5 +148,15 @@ def learn(table: Any, bins: Bins, labelled: Labelled) -> Numbers:
         {name: value for name, value, _ in metrics(means, variances)},
         (((held_out[best] - y) ** 2).mean(axis=0) / np.maximum(means, 1e-300) ** 2).tolist(),
         {name: variance for name, _, variance in metrics(means, variances)},
-        len(y),
+        len(y), _wobble(held_out[best], y),
     )  # fmt: skip
+
+
+def _wobble(told: Floats, true: Floats) -> list[float]:
+    """Return the relative variance of both means between stretches; told, true: (rows, 2), told by others' rows."""
+    off = told - true
+    stretches = [off[rows] for rows in wobble.stretches(len(off))]
+    means = np.array([part.mean(axis=0) for part in stretches])
+    chance = np.array([part.var(axis=0) / len(part) for part in stretches])
+    sizes = np.maximum(true.mean(axis=0), 1e-300) ** 2
+    return [wobble.variance(means[:, k], chance[:, k]) / float(sizes[k]) for k in (0, 1)]
