@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 KEPT = places.CACHE / "results.json"
 CONNECTIONS = {"a": (64, 16, 1), "b": (64, 16), "c": (64, 16)}
 WARM_UP_S = 1.0
+PREPARE_LIMIT_S = 900.0
 JSON = {"Content-Type": "application/json"}
 #: Python's trees need one process; PyTorch's network as many as there are cores.
 REPLICAS = {"c": 2}
@@ -64,8 +65,9 @@ def main() -> int:
     if not asked.show:
         try:
             one = Run(asked)
+            one.prepare()
             one.all()
-        except places.Missing as error:
+        except (places.Missing, load.Failed) as error:
             print(error, file=sys.stderr)
             return 1
         keep(one.results, f"--rounds {asked.rounds} --seconds {asked.seconds:g}")
@@ -92,6 +94,16 @@ class Run:
         )
         self._peers = [peer for peer in peers.PEERS if peer.name in asked.only]
         self._began = time.monotonic()
+
+    def prepare(self) -> None:
+        """Have everything made that is made once, so that no round waits for it. Raises Missing, Failed."""
+        for peer in self._peers:
+            for name in set(peer.works) & set(self._asked.works):
+                with tempfile.TemporaryDirectory(prefix="bench-serving-") as scratch:
+                    peer.prepare(self._works[name], Path(scratch))
+        if OURS in self._asked.only and "c" in self._asked.works:
+            with ours.platform() as platform:  # it makes PyTorch's environment
+                platform.deploy(self._works["c"], limit_s=PREPARE_LIMIT_S)
 
     def all(self) -> None:
         """Measure in rounds, in turns; then what Farero alone is asked."""

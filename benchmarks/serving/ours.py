@@ -133,7 +133,12 @@ class Platform:
         return self._sagemaker.describe_endpoint(EndpointName=name)
 
     def deploy(
-        self, work: Work, *, replicas: int = 1, accelerated: bool = False
+        self,
+        work: Work,
+        *,
+        replicas: int = 1,
+        accelerated: bool = False,
+        limit_s: float = running.START_LIMIT_S,
     ) -> tuple[str, float]:
         """Take a model to an endpoint of its own; return its name and the seconds from CreateEndpoint to its answer.
 
@@ -151,7 +156,7 @@ class Platform:
 
         began = time.monotonic()
         self._sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-        running.first_answer(ask, work.expected, self.pid)
+        running.first_answer(ask, work.expected, self.pid, limit_s=limit_s)
         seconds = time.monotonic() - began
         self.wait([name])
         return name, seconds

@@ -57,10 +57,14 @@ def process(argv: list[str], environ: Mapping[str, str], folder: Path) -> Genera
 
 
 def first_answer(
-    ask: Callable[[], list[float] | None], expected: tuple[float, ...], pid: int
+    ask: Callable[[], list[float] | None],
+    expected: tuple[float, ...],
+    pid: int,
+    *,
+    limit_s: float = START_LIMIT_S,
 ) -> None:
     """Ask until the server answers; compare its numbers with the model's own. Raises Failed."""
-    limit = time.monotonic() + START_LIMIT_S
+    limit = time.monotonic() + limit_s
     why: Exception | None = None
     while time.monotonic() < limit:
         if not load.is_alive(pid):
@@ -74,7 +78,7 @@ def first_answer(
         if said is not None:
             check(said, expected)
         return
-    raise load.Failed(f"no answer within {START_LIMIT_S:.0f} s: {why}")
+    raise load.Failed(f"no answer within {limit_s:.0f} s: {why}")
 
 
 def check(said: list[float], expected: tuple[float, ...]) -> None:

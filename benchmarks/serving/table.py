@@ -168,7 +168,7 @@ def _ratios(ours: list[float], theirs: list[float]) -> list[float]:
 
 
 def _name(results: Results, server: str) -> str:
-    return results.labels.get(server, server).partition(",")[0]
+    return results.labels.get(server, server).partition(",")[0].partition(" (")[0]
 
 
 def middle(values: list[float], show: Callable[[float], str]) -> str:
