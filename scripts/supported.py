@@ -19,7 +19,7 @@ NOTES = {
     "iam": "Users, roles and policies are stored and returned; policies are not evaluated yet, and "
     "SimulatePrincipalPolicy answers `allowed`.",
     "sagemaker": "Training runs the built-in XGBoost and your own scripts (XGBoost, scikit-learn, PyTorch).",
-    "sagemaker-runtime": "Serverless endpoints are served like real-time ones and can be captured, which AWS cannot.",
+    "sagemaker-runtime": "[Serverless endpoints](serverless.md) sleep, wake and can be captured, which AWS cannot.",
 }
 
 
