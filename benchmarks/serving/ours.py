@@ -162,11 +162,14 @@ class Platform:
         return name, seconds
 
     def target(self, endpoint: str, work: Work) -> load.Target:
-        """Return where wrk sends what; PyTorch's default handler takes the array itself."""
-        body = json.dumps(work.rows).encode() if work.is_torch else work.body
+        """Return where wrk sends what."""
         url = f"{self.url}/endpoints/{endpoint}/invocations"
         return load.Target(
-            url=url, body=body, headers=lambda: self.sign(url, body), pid=self.pid, role=_role
+            url=url,
+            body=work.body,
+            headers=lambda: self.sign(url, work.body),
+            pid=self.pid,
+            role=_role,
         )
 
     def sign(self, url: str, body: bytes) -> Mapping[str, str]:
