@@ -13,14 +13,17 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -72,14 +75,20 @@ def main(framework: str) -> int:
     own_env = dict(os.environ)
     channel = socket.socket(fileno=CHANNEL)
     preload(framework)
-    if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - a fork would lose the others
-        print(f"farero: {framework} starts threads when imported; nothing is forked", flush=True)
-        return 1
     gc.collect()
     gc.disable()
     gc.freeze()
     print(f"farero: {framework} is imported", flush=True)
+    is_warm = False
     while True:
+        if not is_warm and not select.select([channel], [], [], 0)[0]:  # who waits goes first
+            _warm_up(framework)
+            is_warm = True
+        if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - a fork would lose the others
+            print(
+                f"farero: {framework} starts threads when imported; nothing is forked", flush=True
+            )
+            return 1
         data, descriptors, _, _ = socket.recv_fds(channel, 16, 3)
         if not data:
             return 0
@@ -106,6 +115,31 @@ def preload(framework: str) -> None:
         import_xgboost()
     if framework == "pytorch" and "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # before anything makes a pool of threads
+
+
+def _warm_up(framework: str) -> None:
+    """Do once what would make the first answer of every fork slow."""
+    if framework == "pytorch" and "torch" in sys.modules:
+        with contextlib.suppress(Exception):  # it only makes things quicker
+            _run_tiny_network(sys.modules["torch"])
+    gc.freeze()
+
+
+def _run_tiny_network(torch: Any) -> None:
+    """Run TorchScript: what the first run of any network sets up is most of the time it takes."""
+    nn = torch.nn
+    network = nn.Sequential(
+        nn.Conv1d(1, 2, 3), nn.BatchNorm1d(2), nn.ReLU(), nn.MaxPool1d(2), nn.LSTM(3, 1)
+    ).eval()
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        sample = torch.zeros(1, 1, 8)
+        file = io.BytesIO()
+        torch.jit.save(torch.jit.script(network), file)
+        file.seek(0)
+        loaded = torch.jit.load(file)
+        for _ in range(3):  # profiled, optimised, as it stays
+            torch.sigmoid(nn.functional.linear(loaded(sample)[0], torch.zeros(1, 1)))
 
 
 def _become(order: int, output: int, talk: int, *, parent: int, own_env: dict[str, str]) -> int:
