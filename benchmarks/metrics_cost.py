@@ -232,9 +232,16 @@ async def serve_model(path: str) -> None:
 
 
 def load_request(folder: Path, port: int, body: bytes, kind: str) -> bytes:
-    """Return one request by the owner of `folder`; its signature holds for five minutes, and so for all rounds."""
+    """Return one request of the owner of `folder`, as boto3 writes it; its signature holds for five minutes."""
     owner = json.loads((folder / "data" / "keys" / "owner.json").read_text(encoding="utf-8"))
-    headers = {"Content-Type": kind, "Host": f"127.0.0.1:{port}"}
+    headers = {
+        "Content-Type": kind,
+        "Host": f"127.0.0.1:{port}",
+        "Accept-Encoding": "identity",
+        "User-Agent": "Boto3/1.40.1 md/Botocore#1.40.1 ua/2.1 os/linux#6.1 lang/python#3.11.7 cfg/retry-mode#standard",
+        "amz-sdk-invocation-id": "5d0a1f5e-6a4c-4b63-9f0b-2f2c1d6c8b11",
+        "amz-sdk-request": "attempt=1",
+    }
     url = f"http://127.0.0.1:{port}/endpoints/iris/invocations"
     request = AWSRequest("POST", url, data=body, headers=headers)
     keys = Credentials(owner["access_key_id"], owner["secret_access_key"])

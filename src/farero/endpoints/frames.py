@@ -136,7 +136,8 @@ class FramedConnection(asyncio.Protocol):
     @property
     def is_ready(self) -> bool:
         """Say whether `send` may be called: the connection is open and the replica reads."""
-        return self.is_open and self._may_write.is_set()
+        transport = self._transport
+        return transport is not None and not transport.is_closing() and self._may_write.is_set()
 
     @property
     def in_flight(self) -> int:

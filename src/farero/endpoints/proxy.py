@@ -137,14 +137,17 @@ class Proxy:
 
         The answer goes to `waiting`. The request counts as under way until `end`, or until `retry` has returned.
         """
-        count = self._in_flight.get((endpoint, variant.name), 0)
+        key = (endpoint, variant.name)
+        count = self._in_flight.get(key, 0)
         limit = variant.max_concurrency
         if count >= MOST_IN_FLIGHT or (limit is not None and (count >= limit or self._slots)):
             return None  # a place among all gateways may be refused: that is for `invoke` to say
         found = self._choose(variant, None)
         if found is None or not found[0].is_ready:
             return None
-        self._begin(endpoint, variant)
+        if limit is not None:
+            self._limited.add(key)
+        self._count_one_more(key, count)
         found[0].send(head, body, waiting)
         return found[1]
 
@@ -199,6 +202,9 @@ class Proxy:
             if use is None or (use.most, use.provisioned) != (limit, variant.provisioned):
                 use = self._uses[key] = Use(limit, variant.provisioned)
             use.count(count + 1)
+        self._count_one_more(key, count)
+
+    def _count_one_more(self, key: tuple[str, str], count: int) -> None:
         self._in_flight[key] = count + 1
         if count >= self._peaks.get(key, 0):
             self._peaks[key] = count + 1

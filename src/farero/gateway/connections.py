@@ -167,8 +167,11 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the URL."""
-        self._count(len(url), HTTPStatus.REQUEST_URI_TOO_LONG)
-        super().on_url(url)
+        self._counted += len(url)
+        if self._counted > HEAD_LIMIT:
+            self._refusal = HTTPStatus.REQUEST_URI_TOO_LONG
+            raise HeadRefused
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
@@ -296,12 +299,6 @@ class LimitedConnection(HttpToolsProtocol):
             self.transport.close()
         else:
             self._idle_timer = self.loop.call_later(left, self._end_idle)
-
-    def _count(self, size: int, refusal: HTTPStatus) -> None:
-        self._counted += size
-        if self._counted > HEAD_LIMIT:
-            self._refusal = refusal
-            raise HeadRefused
 
     def _give_up(self) -> None:
         if self._is_in_head:

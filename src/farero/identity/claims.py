@@ -57,7 +57,7 @@ def read_header(authorization: str, style: Style, headers: Mapping[str, str]) ->
     beginning, signature = authorization[:-64], authorization[-64:]
     said = _read_beginning(beginning) if len(beginning) <= _LONGEST_KEPT else _said_at(beginning)
     if said and signature.isalnum():
-        return Claim(*said, signature)
+        return Claim._make((*said, signature))
     algorithm, _, rest = authorization.partition(" ")
     if algorithm != ALGORITHM:
         if algorithm.startswith("AWS4-"):
@@ -267,6 +267,45 @@ class SignedHeaders:
 def signed_headers(text: str) -> SignedHeaders:
     """Read SignedHeaders."""
     return SignedHeaders(text)
+
+
+class Usual:
+    """What the beginning of an Authorization header says, up to the signature."""
+
+    def __init__(self, parts: tuple[str, str, str, str, str]) -> None:
+        self.access_key_id, self.date, self.region, self.service, self.signed_headers = parts
+        self.scope = f"{self.date}/{self.region}/{self.service}/aws4_request"
+        self._signed = signed_headers(self.signed_headers)
+        #: Names that a request has had beside the signed ones: none of them must be signed.
+        self._is_known: dict[tuple[str, ...], bool] = {}
+
+    def lines(self, headers: dict[str, str]) -> str | None:
+        """Return the canonical lines of the signed headers; None if one is absent, or another must be signed too."""
+        names = tuple(headers)
+        is_complete = self._is_known.get(names)
+        if is_complete is None:
+            signed = self._signed.name_set
+            is_complete = "host" in signed and signed.issubset(names)
+            is_complete = is_complete and not _unsigned_names(names, signed)
+            is_short = sum(map(len, names)) <= _LONGEST_KEPT
+            if is_short and len(self._is_known) < _MOST_KNOWN:
+                self._is_known[names] = is_complete
+        return self._signed.lines(headers) if is_complete else None
+
+
+#: Sets of headers that are kept of one key's user; a program sends one or two.
+_MOST_KNOWN = 4
+
+
+@lru_cache(maxsize=256)
+def _read_usual(beginning: str) -> Usual | None:
+    said = _said_at(beginning)
+    return Usual(said) if said else None
+
+
+def read_usual(beginning: str) -> Usual | None:
+    """Read an Authorization header up to the signature; None if it is not as all clients write it."""
+    return _read_usual(beginning) if len(beginning) <= _LONGEST_KEPT else None
 
 
 @lru_cache(maxsize=128)

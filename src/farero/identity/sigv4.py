@@ -44,6 +44,7 @@ STREAMING = {
     "STREAMING-UNSIGNED-PAYLOAD-TRAILER": False,
 }
 
+_WINDOW_S = refusals.WINDOW_S[Style.JSON]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST_DIGITS = 15
 
@@ -92,6 +93,10 @@ class Verifier:
         """
         headers = collect_headers(message)
         authorization = headers.get("authorization")
+        if style is Style.JSON and authorization is not None and not message.query:
+            verified = self._verify_usual(message, headers, services, now)
+            if verified is not None:
+                return verified
         if authorization is None:
             return self._verify_query(message, headers, Rules(style, services, now, bucket))
         if style is Style.S3:
@@ -114,6 +119,47 @@ class Verifier:
         _check(message, headers, style, proof)
         check = _body_check(message, headers, proof) if style is Style.S3 else None
         return Verified(credential, claim.region, claim.service, False, check)
+
+    def _verify_usual(
+        self,
+        message: Message,
+        headers: dict[str, str],
+        services: Collection[str],
+        now: dt.datetime,
+    ) -> Verified | None:
+        """Return the proof of a request as clients write it; None leaves it to `verify`, step by step, to say why not.
+
+        The same checks in fewer steps: every request of a lasting key passes here. What this accepts `verify` accepts.
+        """
+        authorization = headers["authorization"]
+        usual = claims.read_usual(authorization[:-64])
+        timestamp = headers.get("x-amz-date", "")
+        moment = claims.find_moment(timestamp)
+        if usual is None or moment is None or usual.service not in services:
+            return None
+        credential = self._find(usual.access_key_id)
+        if credential is None or not credential.is_active or credential.session_token is not None:
+            return None
+        lines = None if "x-amz-security-token" in headers else usual.lines(headers)
+        age_s = (now - moment).total_seconds()
+        is_now = -_WINDOW_S <= age_s <= _WINDOW_S and timestamp[:8] == usual.date
+        if lines is None or not is_now or message.body is None:
+            return None
+        canonical = (
+            f"{message.method}\n{service_path(message.path)}\n\n{lines}\n{usual.signed_headers}\n"
+            f"{hashlib.sha256(message.body).hexdigest()}"
+        )
+        if not canonical.isascii():
+            return None
+        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        key = signing_key(credential.secret_access_key, usual.date, usual.region, usual.service)
+        to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{usual.scope}\n{digest}"
+        given = authorization[-64:]
+        if not given.isascii() or not hmac.compare_digest(
+            hmac_sha256(key, to_sign.encode()), given
+        ):
+            return None
+        return Verified(credential, usual.region, usual.service, False, None)
 
     def _verify_query(self, message: Message, headers: Mapping[str, str], rules: Rules) -> Verified:
         style, services, now, _ = rules
