@@ -1,9 +1,10 @@
 """How often a model that did not change is called worse, and how often one that did: measured with labels.
 
-`python benchmarks/monitoring/labelled.py [seeds]`. A baseline of 5,000 labelled rows, windows of 1,000, for each
-problem type; each seed has its own baseline and its own windows, one of the same model and one of a worse one.
-SageMaker's rule is a threshold at the baseline's own value; Farero's is a difference beyond chance (99.5 %) that is
-large enough to matter.
+`python benchmarks/monitoring/labelled.py [seeds] [first seed] [problem]`. A baseline of 5,000 labelled rows, windows of
+1,000, for each problem type; each seed has its own baseline and its own windows, one of the same model and one of a
+worse one.
+SageMaker's rule is a threshold at the baseline's own value; Farero's is a difference beyond chance, of all metrics
+together, that is large enough to matter.
 """
 
 from __future__ import annotations
@@ -56,13 +57,16 @@ PROBLEMS = {
 def main() -> None:
     """Print a table."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    asked = sys.argv[3:] or [*PROBLEMS]
     print(
         f"| problem ({seeds} seeds) | called worse without a change: SageMaker / Farero | with one |"
     )
     print("|---|---|---|")
-    for problem, generate in PROBLEMS.items():
+    for problem in asked:
+        generate = PROBLEMS[problem]
         counts = np.zeros((2, 2), int)
-        for seed in range(seeds):
+        for seed in range(first, first + seeds):
             rng = np.random.default_rng([seed, 1])
             base = generate(rng, BASELINE, False)
             constraints = Constraints(contents.suggest(problem, Gathering(base), measure(base)))
@@ -72,7 +76,7 @@ def main() -> None:
                 counts[changed, 0] += bool(contents.violations(constraints, judged))
                 counts[changed, 1] += any(one.state == "worse" for one in judged.values())
         (a, b), (c, d) = counts / seeds
-        print(f"| {problem} | {a:.2f} / {b:.2f} | {c:.2f} / {d:.2f} |", flush=True)
+        print(f"| {problem} | {a:.3f} / {b:.3f} | {c:.3f} / {d:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from sklearn import metrics as judge
 
 from farero_monitor.quality import metrics, tallies
 from farero_monitor.quality.measure import (
-    SURE,
     Band,
     Measured,
     compare,
     difference,
     measure,
+    sure,
 )
 
 
@@ -347,10 +347,20 @@ def test_a_share_of_nothing_or_all_is_as_unsure_as_the_exact_interval_says(hits,
     labels = np.array([1] * rows + [0] * 100)
     said = np.array([1] * hits + [0] * (rows - hits) + [0, 1] * 50)
 
-    made = measure(binary(labels, said))["recall"].sure
+    found = measure(binary(labels, said))
+    made = found["recall"].sure
 
-    exact = stats.binomtest(hits, rows).proportion_ci(SURE, method="exact")
+    exact = stats.binomtest(hits, rows).proportion_ci(sure(found), method="exact")
     assert (made.low, made.high) == pytest.approx((exact.low, exact.high))
+
+
+@pytest.mark.parametrize(
+    ("problem", "level"),
+    [("Regression", 0.995), ("MulticlassClassification", 0.997), ("BinaryClassification", 1 - 0.015 / 8)],
+)  # fmt: skip
+def test_the_more_different_metrics_there_are_the_surer_each_must_be(problem, level):
+    assert sure(metrics.PROMISED[problem]) == pytest.approx(level)
+    assert sure([]) == pytest.approx(0.995)
 
 
 def test_precision_of_no_positive_prediction_is_0_but_says_nothing():

@@ -77,7 +77,8 @@ def confusion(tally: tallies.Multiclass) -> dict[str, dict[str, int]]:
 def suggest(problem: Problem, gathered: Gathering, found: Mapping[str, Measured]) -> dict[str, Any]:
     """Return the content of `constraints.json`: each metric of the baseline is the threshold, as on SageMaker.
 
-    Its 99.5 % band goes into `additional_properties`, so that a later verdict knows how sure the baseline itself is.
+    Its band (see `measure.sure`) goes into `additional_properties`, so that a later verdict knows how sure the baseline
+    itself is.
     """
     made: dict[str, Any] = {}
     for name in PROMISED[problem]:
@@ -160,7 +161,7 @@ class Judged:
     constraint: Constraint
     measured: Measured
     state: State
-    #: Value minus threshold, at 99.5 %.
+    #: Value minus threshold, with the certainty of `measure.sure`.
     gap: Band
 
 

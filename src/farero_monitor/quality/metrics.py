@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 BETAS = {"f0_5": 0.5, "f1": 1.0, "f2": 2.0}
 #: Metrics of which less is better; of all others more is.
 ERRORS = frozenset({"mae", "mse", "rmse", "false_positive_rate", "false_negative_rate"})
+#: Metrics that say what another one says.
+TWINS = {
+    "true_positive_rate": "recall", "false_negative_rate": "recall",
+    "true_negative_rate": "false_positive_rate", "mse": "rmse", "weighted_recall": "accuracy",
+}  # fmt: skip
 #: Metrics that a baseline promises, by problem type, in AWS's order.
 PROMISED = {
     "Regression": ("mae", "mse", "rmse", "r2"),
@@ -34,6 +39,12 @@ PROMISED = {
         "accuracy", "weighted_recall", "weighted_precision", "weighted_f0_5", "weighted_f1", "weighted_f2",
     ),
 }  # fmt: skip
+
+
+def different(names: Iterable[str]) -> int:
+    """Return how many of some metrics are promised by baselines and say something of their own."""
+    promised = {name for group in PROMISED.values() for name in group}
+    return len({TWINS.get(name, name) for name in names if name in promised})
 
 
 def regression(sums: Floats) -> Metrics:

@@ -19,6 +19,7 @@ from farero_monitor.quality import contents, tallies
 from farero_monitor.quality.contents import Constraints
 from farero_monitor.quality.gather import gather
 from farero_monitor.quality.measure import LEAST_ROWS, least, measure
+from farero_monitor.quality.metrics import TWINS
 from farero_monitor.report.page import write as write_page
 
 if TYPE_CHECKING:
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
     from farero_monitor.quality.sources import Attributes, Source
     from farero_monitor.words import Language
 
-#: Metrics that say what another one says.
-_TWINS = {
-    "true_positive_rate": "recall", "false_negative_rate": "recall",
-    "true_negative_rate": "false_positive_rate",
-}  # fmt: skip
 STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
 VIOLATIONS, REPORT, PAGE = "constraint_violations.json", "drift_report.json", "report.html"
 
@@ -153,7 +149,7 @@ def _findings(judged: Mapping[str, Judged], rows: int) -> list[Finding]:
     ]  # fmt: skip
     for state, severity, key in kinds:
         names = [name for name, one in judged.items() if one.state == state]
-        names = [name for name in names if _TWINS.get(name) not in names]
+        names = [name for name in names if TWINS.get(name) not in names]
         if names:
             what = ", ".join(
                 f"{name} {judged[name].constraint.threshold:.4g} → {judged[name].measured.value:.4g}"
