@@ -14,13 +14,14 @@ import subprocess
 import sys
 
 import pytest
+from tests.chaos.conftest import NIGHTLY
 
 from farero.app.core import App, prepare
 from farero.base.clock import SystemClock
 from farero.base.config import Settings
 
 pytestmark = pytest.mark.chaos
-CUTS = int(os.environ.get("FARERO_TEST_CUTS", "60"))
+CUTS = int(os.environ.get("FARERO_TEST_CUTS", "500" if NIGHTLY else "60"))
 CALLS = "openat,close,write,pwrite64,lseek,ftruncate,fsync,fdatasync,rename,link,unlink,mkdir"
 
 PROGRAM = """

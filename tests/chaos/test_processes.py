@@ -12,7 +12,7 @@ from farero.base.errors import NotReady
 from farero.compute import lifeline
 from farero.records.compute import ProcessSpec
 
-ROUNDS = 10
+ROUNDS = 20
 SEED = int(os.environ.get("FARERO_CHAOS_SEED", random.randrange(10**6)))
 
 FAMILY = """

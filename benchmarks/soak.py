@@ -1,0 +1,255 @@
+"""Whether anything grows: a real platform under many requests; memory, descriptors and threads of its processes.
+
+python benchmarks/soak.py [REQUESTS] [DEPLOYMENTS]     (100,000 and 0; a night: 1,000,000 and 10,000)
+
+One XGBoost endpoint, every request signed and captured, 16 connections that stay. The first tenth warms up; from then
+on what each process holds is read ten times. DEPLOYMENTS endpoints are then created and deleted, eight at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import numpy as np
+import xgboost
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from farero.compute.control import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CONNECTIONS = 16
+LOOKS = 10
+BODY = b"5.1,3.5,1.4,0.2\n"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
+ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
+BUCKET = "sagemaker-us-east-1-123456789012"
+#: A signature holds for five minutes; this is how long one is used.
+SIGNED_FOR_S = 60.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a process holds."""
+
+    resident_bytes: int
+    descriptors: int
+    threads: int
+
+
+def held_by(pid: int) -> Held:
+    """Read what a process holds now."""
+    folder = Path(f"/proc/{pid}")
+    pages = int((folder / "statm").read_text(encoding="ascii").split()[1])
+    return Held(
+        pages * os.sysconf("SC_PAGE_SIZE"),
+        len(list((folder / "fd").iterdir())),
+        len(list((folder / "task").iterdir())),
+    )
+
+
+def processes(control: Control) -> dict[str, int]:
+    """Return name → pid of the platform's parts."""
+    info: Any = control.info()
+    found = {f"gateway {n}": pid for n, pid in enumerate(info["gateways"]) if pid}
+    found |= {"supervisor": info["pid"], "worker": info["worker"]}
+    for one in info["processes"]:
+        if one["state"] == "running" and one["name"].startswith("endpoint/soak/"):
+            found["replica"] = one["pid"]
+    return found
+
+
+class Caller:
+    """Signs requests for one endpoint and sends them over connections that stay."""
+
+    def __init__(self, port: int, owner: dict[str, str], endpoint: str) -> None:
+        self._port, self._path = port, f"/endpoints/{endpoint}/invocations"
+        self._key = Credentials(owner["access_key_id"], owner["secret_access_key"])
+        self._signed: tuple[float, bytes] = (0.0, b"")
+        self.failed = 0
+
+    def send(self, count: int) -> None:
+        """Send so many requests and take their answers; what is no 200 is counted."""
+        asyncio.run(self._send(count))
+
+    async def _send(self, count: int) -> None:
+        left = iter(range(count))
+        await asyncio.gather(*(self._converse(left) for _ in range(CONNECTIONS)))
+
+    async def _converse(self, left: Iterator[int]) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        for _ in left:
+            writer.write(self._request())
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+            )
+            await reader.readexactly(int(length[15:]))
+            self.failed += not head.startswith(b"HTTP/1.1 200")
+        writer.close()
+        await writer.wait_closed()
+
+    def _request(self) -> bytes:
+        made, text = self._signed
+        if time.monotonic() - made > SIGNED_FOR_S:
+            url = f"http://127.0.0.1:{self._port}{self._path}"
+            request = AWSRequest("POST", url, {"Content-Type": "text/csv"}, BODY)
+            SigV4Auth(self._key, "sagemaker", "us-east-1").add_auth(request)
+            lines = [f"POST {self._path} HTTP/1.1", f"Host: 127.0.0.1:{self._port}"]
+            lines += [f"{name}: {value}" for name, value in request.headers.items()]
+            lines += [f"Content-Length: {len(BODY)}", "", ""]
+            text = "\r\n".join(lines).encode() + BODY
+            self._signed = time.monotonic(), text
+        return text
+
+
+def soak(
+    caller: Caller, control: Control, count: int, say: Callable[[str], object] = print
+) -> dict[str, list[Held]]:
+    """Warm up, send `count` requests, and return what each process held, from the first look to the last."""
+    caller.send(max(count // 10, 1))
+    pids = processes(control)
+    seen = {name: [held_by(pid)] for name, pid in pids.items()}
+    for number in range(1, LOOKS + 1):
+        caller.send(count // LOOKS)
+        for name, pid in pids.items():
+            seen[name].append(held_by(pid))
+        say(f"{number * (count // LOOKS):>12,} requests, {caller.failed} failed")
+    return seen
+
+
+def model(folder: Path) -> bytes:
+    """Return a small XGBoost model's archive."""
+    rows = np.random.default_rng(0).random((200, 4), dtype=np.float32)
+    trained = xgboost.train({"max_depth": 4, "nthread": 1}, xgboost.DMatrix(rows, rows[:, 0]), 50)
+    trained.save_model(folder / "xgboost-model.json")
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        tar.add(folder / "xgboost-model.json", "xgboost-model")
+    return made.getvalue()
+
+
+def deploy(client: Callable[[str], Any], archive: bytes) -> None:
+    """Bring the endpoint into service, with everything captured."""
+    client("s3").put_object(Bucket=BUCKET, Key="soak.tar.gz", Body=archive)
+    sagemaker = client("sagemaker")
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/soak.tar.gz"}
+    sagemaker.create_model(ModelName="soak", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {
+        "VariantName": "AllTraffic", "ModelName": "soak", "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }  # fmt: skip
+    capture = {
+        "EnableCapture": True, "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": f"s3://{BUCKET}/capture",
+        "CaptureOptions": [{"CaptureMode": "InputAndOutput"}],
+    }  # fmt: skip
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="soak", ProductionVariants=[variant], DataCaptureConfig=capture
+    )
+    come_and_stay(sagemaker, "soak")
+
+
+def come_and_stay(sagemaker: Any, name: str) -> None:
+    """Create an endpoint and wait until it serves."""
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="soak")
+    while (found := sagemaker.describe_endpoint(EndpointName=name))["EndpointStatus"] == "Creating":
+        time.sleep(0.1)
+    if found["EndpointStatus"] != "InService":
+        raise SystemExit(found["FailureReason"])
+
+
+def come_and_go(sagemaker: Any, name: str) -> None:
+    """Create an endpoint and delete it when it serves."""
+    come_and_stay(sagemaker, name)
+    sagemaker.delete_endpoint(EndpointName=name)
+    waiter = sagemaker.get_waiter("endpoint_deleted")
+    waiter.wait(EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 1200})
+
+
+def deployments(sagemaker: Any, control: Control, count: int) -> dict[str, list[Held]]:
+    """Create and delete endpoints; return what each process held after the first tenth and at the end."""
+    names = [f"soak-{number}" for number in range(count)]
+    warm = max(count // 10, min(count, 8))
+    seen: dict[str, list[Held]] = {}
+    with ThreadPoolExecutor(8) as pool:
+        for part in (names[:warm], names[warm:]):
+            list(pool.map(lambda name: come_and_go(sagemaker, name), part))
+            for name, pid in processes(control).items():
+                seen.setdefault(name, []).append(held_by(pid))
+    return seen
+
+
+def show(seen: dict[str, list[Held]]) -> None:
+    """Print start, middle and end."""
+    print(f"{'':12} {'resident MB':>28} {'growth':>8} {'descriptors':>15} {'threads':>12}")
+    for name, held in sorted(seen.items()):
+        three = (held[0], held[len(held) // 2], held[-1])
+        sizes = " → ".join(f"{one.resident_bytes / 2**20:.1f}" for one in three)
+        growth = held[-1].resident_bytes / held[0].resident_bytes - 1
+        files = " → ".join(str(one.descriptors) for one in three)
+        threads = " → ".join(str(one.threads) for one in three)
+        print(f"{name:12} {sizes:>28} {growth:>8.1%} {files:>15} {threads:>12}")
+
+
+def main() -> int:
+    """Soak a platform of its own."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    deployed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FARERO_"))},
+            "FARERO_DATA_DIR": str(folder / "data"),
+            "FARERO_PORT": str(port),
+            "FARERO_CONSOLE_PORT": "0",
+            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),
+            "AWS_CONFIG_FILE": str(folder / "config"),
+        }
+        farero = [sys.executable, "-m", "farero"]
+        subprocess.run([*farero, "up", "-d"], env=env, check=True)
+        try:
+            owner = json.loads((folder / "data" / "keys" / "owner.json").read_text("utf-8"))
+
+            def client(service: str) -> Any:
+                return boto3.session.Session().client(
+                    service, region_name="us-east-1", endpoint_url=f"http://127.0.0.1:{port}",
+                    aws_access_key_id=owner["access_key_id"],
+                    aws_secret_access_key=owner["secret_access_key"],
+                )  # fmt: skip
+
+            deploy(client, model(folder))
+            control = Control(folder / "data" / "run" / "supervisor.sock")
+            caller = Caller(port, owner, "soak")
+            began = time.monotonic()
+            show(soak(caller, control, count))
+            print(f"{caller.failed} of {count:,} failed; {time.monotonic() - began:.0f} s")
+            if deployed:
+                show(deployments(client("sagemaker"), control, deployed))
+        finally:
+            subprocess.run([*farero, "down"], env=env, check=True)
+    return int(caller.failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

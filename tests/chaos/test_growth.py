@@ -1,0 +1,43 @@
+"""T34: nothing grows with the number of requests or of endpoints that came and went.
+
+The long form sends 1,000,000 requests and deploys 10,000 times; `benchmarks/soak.py` prints the same figures.
+"""
+
+import pytest
+from tests.chaos.conftest import NIGHTLY
+from tests.conftest import load_script
+
+pytestmark = pytest.mark.chaos
+soak = load_script("soak", "benchmarks")
+
+REQUESTS, DEPLOYMENTS = (1_000_000, 10_000) if NIGHTLY else (5_000, 20)
+#: Few requests tell little of memory: allocators and caches still fill.
+MOST_GROWTH = 0.05 if NIGHTLY else 0.5
+#: Pools fill by and by: eight connections to SQL with three files each, and threads that use them.
+POOLED_FILES, POOLED_THREADS = 24, 8
+
+
+def test_t34_neither_requests_nor_deployments_leave_anything_behind(shared_bench):
+    bench, platform = shared_bench, shared_bench.platform
+    bench.deploy("soak")
+    files = sum(1 for _ in (platform.data_dir / "work" / "replicas").iterdir())
+    caller = soak.Caller(platform.port, platform.owner, "soak")
+
+    asked = soak.soak(caller, platform.control, REQUESTS, say=lambda _: None)
+    made = soak.deployments(bench.sagemaker, platform.control, DEPLOYMENTS)
+
+    assert caller.failed == 0
+    for seen in (asked, made):
+        for name, held in seen.items():
+            growth = held[-1].resident_bytes / held[0].resident_bytes - 1
+            assert growth <= MOST_GROWTH, (name, growth)
+            assert held[-1].descriptors <= held[0].descriptors + POOLED_FILES, (
+                name,
+                held[0],
+                held[-1],
+            )
+            assert held[-1].threads <= held[0].threads + POOLED_THREADS, (name, held[0], held[-1])
+    bench.platform.wait(
+        lambda: sum(1 for _ in (platform.data_dir / "work" / "replicas").iterdir()) <= files
+    )
+    bench.remove(["soak"])
