@@ -22,6 +22,8 @@ PAGES = [name for name in NAMES if (ROOT / name).exists()]
 TUTORIALS = sorted(p.name for p in (ROOT / "docs" / "tutorials").glob("*.md"))
 #: Read by the start-up hook, which cannot ask the settings.
 OF_THE_HOOK = {"FARERO_SHIM"}
+#: What the tests under faults read (docs/reliability.md).
+OF_THE_TESTS = {"FARERO_CHAOS_SEED", "FARERO_NIGHTLY"}
 COMMANDS = typer.main.get_command(app)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -71,7 +73,7 @@ def test_every_link_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_setting_that_is_named_exists(page):
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__} | OF_THE_HOOK
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__} | OF_THE_HOOK | OF_THE_TESTS
 
     assert set(re.findall(r"FARERO_[A-Z_]+[A-Z]", read(page))) <= known
 
