@@ -234,6 +234,19 @@ def test_a_killed_zygote_costs_nobody_and_is_started_anew(compute, spec, serve, 
     assert is_forked(serve(spec(1))["pid"])
 
 
+def test_a_zygote_that_hangs_is_replaced_and_costs_a_fresh_process(
+    compute, spec, serve, wait_for, zygote
+):
+    serve(spec(0))
+    hanging = compute.status(zygote.name).pid
+    os.kill(hanging, signal.SIGSTOP)
+
+    seen = serve(spec(1))
+
+    assert not is_forked(seen["pid"])
+    assert not is_alive(hanging)
+
+
 def test_a_zygote_killed_while_it_imports_leaves_a_fresh_process(compute, spec, zygote, wait_for):
     one = spec(0)
     compute.start(one)

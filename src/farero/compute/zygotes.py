@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 PREFIX = "zygote/"
 #: Importing a large framework on a busy machine may take that long; who waits longer gets a fresh process.
 ANSWER_WITHIN_S = 60.0
+#: So long once it has forked something: then it imports no more.
+ANSWER_AGAIN_WITHIN_S = 5.0
 #: A zygote that died before it forked anything is not started again for so long.
 AGAIN_AFTER_S = 30.0
 #: A zygote that is not wanted is left for so long: whoever asked for it may not have said so yet.
@@ -129,7 +131,9 @@ class Zygotes:
         """Stop waiting for forks that do not come, and start what is wanted and has died."""
         now = time.monotonic()
         for asked in list(self.asked.values()):
-            if now - asked.since > ANSWER_WITHIN_S:
+            running = self._running.get(asked.zygote)
+            has_forked = running is not None and running.has_forked
+            if now - asked.since > (ANSWER_AGAIN_WITHIN_S if has_forked else ANSWER_WITHIN_S):
                 log.warning("zygote does not answer; killed", extra={"zygote": asked.zygote})
                 self._stop(asked.zygote)
                 self._give_up(asked)
