@@ -12,6 +12,7 @@ import typer
 
 from farero.base.config import PREFIX, Settings
 from farero.cli.main import app, common_first
+from farero_container.serve import batching
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = subprocess.run(
@@ -22,6 +23,8 @@ PAGES = [name for name in NAMES if (ROOT / name).exists()]
 TUTORIALS = sorted(p.name for p in (ROOT / "docs" / "tutorials").glob("*.md"))
 #: Read by the start-up hook, which cannot ask the settings.
 OF_THE_HOOK = {"FARERO_SHIM"}
+#: What the model server reads from a model's environment.
+OF_A_MODEL = {batching.VARIABLE}
 #: What the tests under faults read (docs/reliability.md).
 OF_THE_TESTS = {"FARERO_CHAOS_SEED", "FARERO_NIGHTLY"}
 COMMANDS = typer.main.get_command(app)
@@ -73,7 +76,8 @@ def test_every_link_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_setting_that_is_named_exists(page):
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__} | OF_THE_HOOK | OF_THE_TESTS
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__}
+    known |= OF_THE_HOOK | OF_A_MODEL | OF_THE_TESTS
 
     assert set(re.findall(r"FARERO_[A-Z_]+[A-Z]", read(page))) <= known
 

@@ -1,0 +1,110 @@
+"""Frames cut from a stream: however it comes in pieces, the same requests and the same answers."""
+
+import asyncio
+import io
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farero_container.serve.frames import FramedForm
+from farero_container.serve.messages import Response
+
+from .conftest import raw_frame, read_frame
+
+LIMIT = 60
+HEADS = [
+    b'{"path": "/invocations", "headers": {"content-type": "text/csv"}}',
+    b'{"path": "/ping"}',
+    b'{"path": "/invocations", "headers": {"x": "y"}}',
+    b"[]",
+    b"",
+    b'{"path": "/' + b"p" * 2000 + b'"}',
+]
+
+
+class Wire:
+    """The other end of a connection: keeps what is written."""
+
+    def __init__(self):
+        self.written = b""
+        self.is_closed = False
+
+    def write(self, data):
+        self.written += data
+
+    def close(self):
+        self.is_closed = True
+
+    def is_closing(self):
+        return self.is_closed
+
+
+class Echo:
+    """Answers with what came, at once."""
+
+    def take(self, request, reply):
+        told = json.dumps([request.method, request.path, dict(request.headers)])
+        reply(Response(200, {"told": told}, request.body[::-1]))
+
+    def settle(self):
+        pass
+
+
+def answered(pieces):
+    """What is written to a connection on which these pieces come."""
+
+    async def story():
+        wire = Wire()
+        form = FramedForm(wire, Echo(), max_body_bytes=LIMIT)
+        for piece in pieces:
+            form.feed(piece)
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return wire.written, wire.is_closed
+
+    return asyncio.run(story())
+
+
+frames = st.lists(
+    st.tuples(st.sampled_from(HEADS), st.binary(max_size=LIMIT + 20)), min_size=1, max_size=8
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(frames, st.lists(st.integers(0, 800), max_size=12))
+def test_pieces_of_any_size_give_the_same_answers(sent, cuts):
+    stream = b"".join(raw_frame(n, body, head) for n, (head, body) in enumerate(sent))
+    ends = sorted({min(cut, len(stream)) for cut in cuts} | {len(stream)})
+    pieces = [stream[a:b] for a, b in zip([0, *ends], ends, strict=False) if b > a]
+
+    at_once, _ = answered([stream])
+    in_pieces, is_closed = answered(pieces)
+
+    assert in_pieces == at_once
+    assert not is_closed
+
+
+@settings(max_examples=50, deadline=None)
+@given(frames)
+def test_each_frame_gets_its_own_answer(sent):
+
+    stream = io.BytesIO(
+        answered([b"".join(raw_frame(n, b, h) for n, (h, b) in enumerate(sent))])[0]
+    )
+    for number, (head, body) in enumerate(sent):
+        found, told, answer = read_frame(stream)
+        expected = 413 if len(body) > LIMIT else 400 if head in (b"[]", b"") else 200
+
+        assert (found, told["status"]) == (number, expected)
+        assert expected != 200 or answer == body[::-1]
+    assert stream.read() == b""
+
+
+def test_a_length_that_is_shorter_than_the_head_ends_the_connection():
+    good = raw_frame(1, b"x", HEADS[0])
+
+    written, is_closed = answered([good + b"\x00\x00\x00\x06\x00\x00\x00\x02\x00\x10" + good])
+
+    assert is_closed
+    assert written == b""
