@@ -83,7 +83,7 @@ def draw_violations(t: dict[str, str], report: Report, found: Sequence[Finding] 
         if not found:
             words(t["by_sagemaker_none"])
             return
-        rows = [[one.column, one.kind, one.text] for one in found[:_MOST_VIOLATIONS]]
+        rows = [[one.column, one.kind, _text(one.text)] for one in found[:_MOST_VIOLATIONS]]
         table([t["feature"], t["check"], t["description"]], rows, "")
         if len(found) > _MOST_VIOLATIONS:
             words(t["only_first"].format(count=_MOST_VIOLATIONS)).classes("f-dim f-small")
@@ -101,6 +101,10 @@ def distance(t: dict[str, str], found: Far | None) -> Any:
         words(text).classes(f"f-pill f-{kind}").props(f'aria-label="{t["by_sagemaker"]}: {text}"')
 
     return draw
+
+
+def _text(text: str) -> Any:
+    return lambda: words(text).classes("f-told")
 
 
 def _change(t: dict[str, str], one: Json, moment: Any) -> list[Any]:
