@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farero_container.serve.frameworks import links, onnx_trees, parity
-from farero_container.serve.frameworks.accelerated import open_graph
+from farero_container.serve.frameworks.onnx_engine import open_graph
 
 OBJECTIVES = {
     "reg:squarederror": {},

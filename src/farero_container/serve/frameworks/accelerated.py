@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import json
 import os
 import platform
@@ -20,14 +19,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from farero_container.contract import output_dir
-from farero_container.serve.frameworks import links, onnx_trees
+from farero_container.serve.frameworks import onnx_trees
+from farero_container.serve.frameworks.booster import Boosters
+from farero_container.serve.frameworks.onnx_engine import (
+    BATCHES,
+    NEVER,
+    Engine,
+    NotAccelerated,
+    crossing,
+    open_graph,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
-    Matrix = NDArray[np.float32]
+    from farero_container.serve.frameworks.booster import Engine as Predictor
 
 VARIABLE = "FARERO_ACCELERATE"
 FOLDER = "FARERO_ACCELERATED_DIR"
@@ -35,54 +41,22 @@ FOLDER = "FARERO_ACCELERATED_DIR"
 _DIGEST = 32
 
 
-class NotAccelerated(Exception):  # noqa: N818 - says why the Booster serves
-    """Why a model is not run by ONNX Runtime."""
+def find(paths: Sequence[Path], boosters: Callable[[], Predictor]) -> Engine | None:
+    """Return the engine for model files that were proven before; None if it is not wanted or they were not.
 
-
-class Engine:
-    """Models of one kind, run by ONNX Runtime; their answers' mean when there are several."""
-
-    def __init__(self, graphs: Sequence[bytes]) -> None:
-        """graphs: as `_build` makes them. Raises NotAccelerated."""
-        runs = [open_graph(graph) for graph in graphs]
-        notes = [_notes(run.session) for run in runs]
-        facts = [onnx_trees.facts_of(note["facts"]) for note in notes]
-        self.facts = facts[0]
-        self._parts = [(run, each.link) for run, each in zip(runs, facts, strict=True)]
-        self._proofs = [note["proof"] for note in notes]
-
-    def predict(self, rows: Matrix) -> Matrix:
-        """Return what Booster.predict would.
-
-        rows: (rows, features), float32. Raises ValueError for infinite numbers, as XGBoost's DMatrix does.
-        """
-        rows = np.ascontiguousarray(rows, dtype=np.float32)
-        # NaN, infinity and overflow all show in the sum, which costs a third of looking at each number.
-        if not np.isfinite(np.add.reduce(rows, axis=None)) and np.isinf(rows).any():
-            raise ValueError(
-                "Input data contains `inf` or a value too large, while `missing` is not set to `inf`"
-            )
-        answers = [links.apply(link, run(rows)) for run, link in self._parts]
-        return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
-
-    def describe(self) -> str:
-        """Say what runs and what was proven."""
-        return f"accelerated by ONNX Runtime {_version('onnxruntime')}: {'; '.join(self._proofs)}"
-
-
-def find(paths: Sequence[Path]) -> Engine | None:
-    """Return the engine for model files that were proven before; None if it is not wanted or they were not."""
+    boosters: loads the models for large batches; called when the first one comes.
+    """
     if not os.environ.get(VARIABLE):
         return None
     graphs = [_kept(path) for path in paths]
     if None in graphs:
         return None
     try:
-        engine = Engine([graph for graph in graphs if graph is not None])
+        engine = Engine([graph for graph in graphs if graph is not None], boosters)
     except Exception as error:  # noqa: BLE001 - a kept file that cannot be used is made anew, whatever is wrong with it
         print(f"farero: a kept graph is not used: {error}", flush=True)
         return None
-    tell("onnxruntime", engine.describe())
+    tell("onnxruntime", describe(engine))
     return engine
 
 
@@ -96,14 +70,20 @@ def make(paths: Sequence[Path], boosters: Sequence[Any], xgb: Any) -> Engine | N
         return None
     try:
         graphs = [_build(booster, xgb) for booster in boosters]
-        engine = Engine(graphs)
+        engine = Engine(graphs, lambda: Boosters(xgb, boosters))
+        engine.load_beside()
     except NotAccelerated as error:
         tell("xgboost", f"not accelerated: {error}")
         return None
     for path, graph in zip(paths, graphs, strict=True):
         _keep(path, graph)
-    tell("onnxruntime", engine.describe())
+    tell("onnxruntime", describe(engine))
     return engine
+
+
+def describe(engine: Engine) -> str:
+    """Say what runs and what was proven."""
+    return f"accelerated by ONNX Runtime {_version('onnxruntime')}: {'; '.join(engine.proofs)}"
 
 
 def tell(engine: str, text: str) -> None:
@@ -130,42 +110,16 @@ def _build(booster: Any, xgb: Any) -> bytes:
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         # A model of a form that is not known: the Booster could load it and serves it.
         raise NotAccelerated(f"its trees could not be read: {type(error).__name__}: {error}") from error  # fmt: skip
-    notes = {"facts": facts.text(), "proof": proof.text()}
-    return onnx_trees.graph(facts, forest, notes, softmax=facts.link == "softmax")
-
-
-class _Run:
-    """One graph, opened; from rows to its output."""
-
-    def __init__(self, session: Any) -> None:
-        self.session = session
-        self._run: Callable[..., list[Any]] = session.run
-
-    def __call__(self, rows: Matrix) -> Matrix:
-        return self._run(None, {"x": rows})[0]
-
-
-def open_graph(graph: bytes) -> _Run:
-    """Open a graph with one thread, which adds trees in their order, as XGBoost does. Raises NotAccelerated."""
-    try:
-        runtime: Any = importlib.import_module("onnxruntime")  # optional
-    except ImportError as error:
-        raise NotAccelerated(
-            f"onnxruntime cannot be imported ({error}); pip install 'farero[accelerate]'"
-        ) from error
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return _Run(runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
-    except Exception as error:
-        # Its exceptions have no common base besides Exception.
-        what = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise NotAccelerated(f"ONNX Runtime cannot open the graph: {what}") from error
-
-
-def _notes(session: Any) -> dict[str, str]:
-    return session.get_modelmeta().custom_metadata_map
+    softmax = facts.link == "softmax"
+    notes = {"facts": facts.text(), "proof": proof.text(), "large": str(NEVER)}
+    graph = onnx_trees.graph(facts, forest, notes, softmax=softmax)
+    native = Boosters(xgb, [booster])
+    large = crossing(
+        Engine([graph], lambda: native).predict,
+        native.predict,
+        parity.ordinary(forest, facts.features, BATCHES),
+    )
+    return onnx_trees.graph(facts, forest, notes | {"large": str(large)}, softmax=softmax)
 
 
 def _place(path: Path) -> Path | None:

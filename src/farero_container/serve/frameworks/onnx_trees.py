@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Raised whenever graphs or links change, so that no file of an older form is used.
-FORM = "1"
+FORM = "2"
 #: Objective → what its margins become; by prefix where it ends in a colon.
 LINKS = {
     "reg:squarederror": "identity",

@@ -132,6 +132,11 @@ def probes(forest: Forest, features: int, most: int = MOST_ROWS) -> Matrix:
     return np.concatenate([at_splits, fixed, drawn])
 
 
+def ordinary(forest: Forest, features: int, count: int) -> Matrix:
+    """Return rows without missing values whose numbers lie around the thresholds."""
+    return _drawn(forest, features, count, np.random.default_rng(_SEED))
+
+
 def _at_splits(forest: Forest, features: int, most: int, random: np.random.Generator) -> Matrix:
     """Return three rows for each chosen split that reach it: below, at and above its threshold."""
     splits = np.flatnonzero(~forest.is_leaf)

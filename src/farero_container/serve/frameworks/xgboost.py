@@ -82,30 +82,34 @@ class XGBoostServer:
         paths = model_files(folder)
         #: What predicts; anything with `predict(rows) -> scores` can stand here.
         self._engine: Engine
-        if engine := accelerated.find(paths):  # then xgboost is not even imported
-            self._use(engine, len(paths))
+        if engine := accelerated.find(paths, lambda: Boosters(*self._load_all(paths))):
+            self._use(engine, len(paths))  # xgboost is not even imported
             return
-        self._xgb = import_xgboost()
-        self._boosters = [self._load(path) for path in paths]
-        first = self._boosters[0]
+        self._xgb, boosters = self._load_all(paths)
+        first = boosters[0]
         self._features: int = first.num_features()
         self._names: list[str] = list(first.feature_names or [])
         self._answers = Answers(self._version, selection(first))
-        if engine := accelerated.make(paths, self._boosters, self._xgb):
+        if engine := accelerated.make(paths, boosters, self._xgb):
             self._use(engine, len(paths))
             return
-        self._engine = Boosters(self._xgb, self._boosters)
+        self._engine = Boosters(self._xgb, boosters)
         self._runs = (
             f"XGBoost {self._xgb.__version__}, {len(paths)} model(s) of {self._features} features"
         )
 
     def _use(self, engine: accelerated.Engine, models: int) -> None:
-        """Let ONNX Runtime predict, in place of the Boosters."""
-        self._engine, self._boosters = engine, []
+        """Let ONNX Runtime predict."""
+        self._engine = engine
         self._features, self._names = engine.facts.features, list(engine.facts.feature_names)
         selected = selection_of(engine.facts.objective, engine.facts.outputs)
         self._answers = Answers(self._version, selected)
-        self._runs = f"XGBoost, {models} model(s) of {self._features} features, {engine.describe()}"
+        self._runs = f"XGBoost, {models} model(s) of {self._features} features, {accelerated.describe(engine)}"
+
+    def _load_all(self, paths: list[Path]) -> tuple[Any, list[Any]]:
+        """Import xgboost and load the models."""
+        self._xgb = import_xgboost()
+        return self._xgb, [self._load(path) for path in paths]
 
     def describe(self) -> str:
         """Say what is served, for the log."""
