@@ -1,9 +1,11 @@
 """What one replica's model server costs: CPU per request over its Unix socket, beside the model's own time.
 
 `python benchmarks/model_server.py [SECONDS] [MODELS]`: models `a` (XGBoost, 300 small trees), `b` (XGBoost, 500 trees),
-`c` (an ECG network in TorchScript, 2000 x 3 numbers of JSON); `abc` is the default. One caller keeps 1, 16 or
-64 requests in flight on one connection, as the gateway does. CPU is the server's process alone, as the kernel counts
-it; the model's own time is measured in the same way, in the same run. A busy machine does not change it much.
+`c` (an ECG network in TorchScript, 2000 x 3 numbers of JSON); `abc` is the default. One caller keeps 1, 16 or 64
+requests in flight on one connection, as the gateway does. CPU is the server's process alone, as the kernel counts it;
+the model's own time is measured in the same way, in the same run. A busy machine does not change it much.
+
+`python benchmarks/model_server.py parts` measures the steps of a request by themselves.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_FLIGHT = {"a": (1, 16, 64), "b": (1, 16, 64), "c": (1, 16)}
@@ -87,6 +93,9 @@ print(json.dumps(told))
 
 def main() -> None:
     """Print a table a model."""
+    if sys.argv[1:] == ["parts"]:
+        parts()
+        return
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
     for name in sys.argv[2] if len(sys.argv) > 2 else "abc":
         measure(name, seconds)
@@ -195,6 +204,59 @@ def take(data: bytes) -> tuple[bytes, int]:
         at += 4 + length
         found += 1
     return data[at:], found
+
+
+def parts() -> None:
+    """Print what the steps of a request cost by themselves, in this process."""
+    import numpy as np
+    import xgboost as xgb
+
+    from farero_container.serve import content, numbers
+    from farero_container.serve.frameworks.booster import Direct
+    from farero_container.serve.frameworks.xgboost import XGBoostServer
+
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [sys.executable, "-c", BOOSTER, "a", folder, "0.01"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        server = XGBoostServer(Path(folder), "3.0-5")
+        booster = xgb.Booster(model_file=f"{folder}/model.ubj")
+    booster.set_param({"nthread": 1})
+    headers, body = {"content-type": "application/json"}, body_of("a")
+    work = server.read(body, headers)
+    row = np.array([[0.1, 0.5, 0.8, 0.2]], dtype=np.float32)
+    direct, signal_body = Direct(xgb, booster), body_of("c")
+    prediction = direct(row)
+    csv = "\n".join(f"{i * 0.1!r},{-i * 0.3!r},{i}" for i in range(30_000)).encode()
+    told = {
+        "read a row of JSON": lambda: server.read(body, headers),
+        "predict 64 requests, each": lambda: server.predict([work] * 64),
+        "write an answer": lambda: server.answer(work, prediction),
+        "one row: C function": lambda: direct(row),
+        "one row: inplace_predict": lambda: booster.inplace_predict(row),
+        "one row: DMatrix": lambda: booster.predict(xgb.DMatrix(row, nthread=1)),
+        "6,000 numbers of JSON, in C": lambda: numbers.json_array(signal_body),
+        "the same, standard library": lambda: np.array(json.loads(signal_body)).astype("f4"),
+        "30,000 lines of CSV, in C": lambda: content.decode(csv, "text/csv"),
+        "the same, exact reader": lambda: content.csv(content.text(csv)),
+    }
+    for name, step in told.items():
+        cost = least(step) / (64 if "64" in name else 1)
+        print(f"{name:>30}: {cost * 1e6:10.1f} us")
+
+
+def least(step: Callable[[], object]) -> float:
+    """Return the least CPU seconds of a call, over seven rounds of 50 ms."""
+    rounds: list[float] = []
+    for _ in range(7):
+        count, start = 0, time.thread_time()
+        while time.thread_time() - start < 0.05:
+            step()
+            count += 1
+        rounds.append((time.thread_time() - start) / count)
+    return min(rounds)
 
 
 def body_of(name: str) -> bytes:

@@ -255,6 +255,17 @@ def test_what_arrives_while_the_model_is_busy_is_predicted_at_once(held):
     assert found[8][1].startswith(b"below zero\n")
 
 
+def test_the_first_requests_of_all_are_predicted_together(launch):
+    server = launch({"code/inference.py": COUNTING, "code/go": ""}, framework="none")
+    with server.raw() as connection:
+        connection.sendall(
+            b"FRO1" + b"".join(frame(n, f"[[{n}, 1]]".encode(), {}) for n in range(8))
+        )
+        found = answers(connection, 8)
+
+    assert {n: json.loads(found[n][1]) for n in range(8)} == {n: [[n, 8]] for n in range(8)}
+
+
 def test_a_batch_has_at_most_as_many_rows_as_said(held):
     server, connection, release = held()
     bodies = [json.dumps([[n, 1]] * 3).encode() for n in range(1, 5)]
