@@ -13,6 +13,7 @@ import typer
 from farero.base.config import PREFIX, Settings
 from farero.cli.main import app, common_first
 from farero_container.serve import batching
+from farero_container.serve.frameworks import accelerated
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = subprocess.run(
@@ -24,7 +25,7 @@ TUTORIALS = sorted(p.name for p in (ROOT / "docs" / "tutorials").glob("*.md"))
 #: Read by the start-up hook, which cannot ask the settings.
 OF_THE_HOOK = {"FARERO_SHIM"}
 #: What the model server reads from a model's environment.
-OF_A_MODEL = {batching.VARIABLE}
+OF_A_MODEL = {batching.VARIABLE, accelerated.VARIABLE}
 #: What the tests under faults read (docs/reliability.md).
 OF_THE_TESTS = {"FARERO_CHAOS_SEED", "FARERO_NIGHTLY"}
 COMMANDS = typer.main.get_command(app)
