@@ -1,12 +1,16 @@
 """Serverless variants: how many replicas they have, and when."""
 
+import asyncio
 import datetime as dt
 import subprocess
 import sys
 
 import pytest
 
-from farero.base.clock import ManualClock
+from farero.base.clock import ManualClock, SystemClock
+from farero.base.errors import NotReady
+from farero.endpoints.proxy import Proxy
+from farero.endpoints.router import VariantRoute
 from farero.endpoints.serverless import Demand, Used, Wish, wanted
 from farero.endpoints.serverless_metrics import Use, data
 from farero.endpoints.waking import Slots, Waker
@@ -154,6 +158,21 @@ def test_more_is_asked_for_where_requests_wait_for_one_another(waker, told, used
 
     assert told == asked
     assert used.at(*KEY) == NOW
+
+
+def test_a_request_waits_for_a_sleeping_variant_so_long_and_calls_meanwhile():
+    called = []
+    proxy = Proxy(clock=SystemClock(), serverless_wait_s=0.05, wake=lambda *key: called.append(key))
+    asleep = VariantRoute(name="AllTraffic", weight=1.0, replicas=(), max_concurrency=2)
+
+    async def find():
+        return asleep
+
+    with pytest.raises(NotReady, match="No replica of endpoint iris"):
+        asyncio.run(proxy.invoke("iris", find, {}, b""))
+
+    assert set(called) == {KEY}
+    assert proxy.take_load() == {KEY: (0, 1)}
 
 
 HOLD = """

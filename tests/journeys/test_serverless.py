@@ -112,14 +112,20 @@ def serverless(shared_platform):
 
 
 @pytest.fixture(scope="module")
-def obedient(serverless):
-    """The name of an endpoint whose model does as it is told."""
+def script_archive():
+    """The model.tar.gz of a model that does as it is told."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         info = tarfile.TarInfo("code/inference.py")
         info.size = len(SCRIPT.encode())
         archive.addfile(info, io.BytesIO(SCRIPT.encode()))
-    serverless.deploy("sl-obedient", SKLEARN, packed.getvalue())
+    return packed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def obedient(serverless, script_archive):
+    """The name of an endpoint with that model."""
+    serverless.deploy("sl-obedient", SKLEARN, script_archive)
     return "sl-obedient"
 
 
@@ -180,6 +186,20 @@ def test_more_than_max_concurrency_is_throttled_as_aws_does(serverless, obedient
 
     assert answers.count("ThrottlingException") == 2
     assert sum(isinstance(answer, dict) for answer in answers) == 4
+
+
+def test_two_gateways_together_let_no_more_through_than_max_concurrency(
+    stopped_platform, script_archive
+):
+    stopped_platform.env["FARERO_GATEWAYS"] = "2"
+    stopped_platform.farero("up", "-d")
+    serverless = Serverless(stopped_platform)
+    serverless.deploy("sl-two", SKLEARN, script_archive, idle_s=300, MaxConcurrency=2)
+
+    answers = serverless.ask_at_once("sl-two", [{"sleep": 5}] * 10)
+
+    assert answers.count("ThrottlingException") == 8
+    assert sum(isinstance(answer, dict) for answer in answers) == 2
 
 
 def test_kill_9_of_a_forked_replica_costs_no_request_after_it(serverless, obedient):
