@@ -1,6 +1,9 @@
 """`farero deploy --accelerate`: XGBoost by ONNX Runtime, said where users look, through real clients."""
 
 import json
+import os
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,6 +114,33 @@ def test_boto3_asks_by_the_models_environment_and_kept_proofs_lie_beside_the_mod
     kept = list(shared_platform.data_dir.glob("work/models/*.accelerated/*.onnx"))
     assert kept
     assert all(path.stat().st_mode & 0o077 == 0 for path in {path.parent for path in kept})
+
+
+def replica_of(shared_platform, endpoint):
+    """Return the pid of its one replica, None while there is none."""
+    found = shared_platform.control.call("list", prefix=f"endpoint/{endpoint}/")
+    return next((one["pid"] for one in found if one["state"] == "running"), None)
+
+
+def test_a_killed_replica_comes_back_by_its_kept_proof_without_xgboost(shared_platform, model):
+    shared_platform.farero("deploy", str(model), "--name", "quick-again", "--accelerate")
+    before = ask(shared_platform, "quick-again")
+    killed = replica_of(shared_platform, "quick-again")
+
+    os.kill(killed, signal.SIGKILL)
+    new = shared_platform.wait(
+        lambda: (pid := replica_of(shared_platform, "quick-again")) != killed and pid
+    )
+    body = BODY.splitlines()[0].encode()
+    runtime = shared_platform.client("sagemaker-runtime")
+    again = runtime.invoke_endpoint(
+        EndpointName="quick-again", Body=body, ContentType="text/csv", Accept="text/csv"
+    )["Body"].read()
+
+    libraries = Path(f"/proc/{new}/maps").read_text(encoding="utf-8")
+    assert "onnxruntime" in libraries
+    assert "libxgboost" not in libraries
+    np.testing.assert_allclose([float(v) for v in again.split(b",")], before[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("flag", ["--code", "--framework"])

@@ -104,7 +104,7 @@ class XGBoostServer:
         self._features, self._names = engine.facts.features, list(engine.facts.feature_names)
         selected = selection_of(engine.facts.objective, engine.facts.outputs)
         self._answers = Answers(self._version, selected)
-        self._runs = f"XGBoost, {models} model(s) of {self._features} features, {accelerated.describe(engine)}"
+        self._runs = f"XGBoost by ONNX Runtime, {models} model(s) of {self._features} features"
 
     def _load_all(self, paths: list[Path]) -> tuple[Any, list[Any]]:
         """Import xgboost and load the models."""
