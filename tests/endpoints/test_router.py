@@ -236,3 +236,17 @@ def test_records_survive_the_store(store):
     with store.read() as db:
         assert rows.find(db, "iris") == dataclasses.replace(written, revision=3)
         assert rows.list_replicas(db, "iris") == [made]
+
+
+def test_a_stamp_whose_file_is_replaced_is_read_from_the_new_one(tmp_path):
+    stamp, other = RoutingStamp(tmp_path / "routing"), RoutingStamp(tmp_path / "routing")
+    other.touch()
+    seen = stamp.read()
+    (tmp_path / "routing").unlink()
+    other.touch()
+    other.touch()
+
+    stamp.renew()
+
+    assert (seen, stamp.read()) == (1, 2)
+    stamp.close()

@@ -87,13 +87,14 @@ class RoutingStamp:
         try:
             if self._fd < 0:
                 self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            found = os.fstat(self._fd)
+            return os.lseek(self._fd, 0, os.SEEK_END)  # its size; makes no other numbers
         except OSError:
             return 0
-        if found.st_nlink == 0:  # another file may have its name
+
+    def renew(self) -> None:
+        """Let go of a file that has lost its name; once in a while."""
+        if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
             self.close()
-            return -1
-        return found.st_size
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is asked for."""
@@ -123,6 +124,7 @@ class Router:
 
     def refresh(self) -> bool:
         """Load the routes if they have changed; say whether they had. Blocks on SQL."""
+        self._stamp.renew()
         seen = self._stamp.read()
         with self._store.read() as db:
             version = versions.get(db, versions.ROUTING)

@@ -56,12 +56,14 @@ class HeadRefused(Exception):  # noqa: N818 - leaves a callback of the parser, n
 class WholeAnswers:
     """A transport that keeps the head of an answer back until its body comes, or until the loop's next turn."""
 
-    __slots__ = ("_head", "_loop", "_transport")
+    __slots__ = ("_head", "_loop", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._head = b""
+        #: Say whether nothing can be sent any more; asked for every answer.
+        self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
         """Send bytes, after those that were kept back."""
@@ -91,7 +93,7 @@ class WholeAnswers:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._head and not self._transport.is_closing():
+        if self._head and not self.is_closing():
             head, self._head = self._head, b""
             self._transport.write(head)
 
@@ -188,15 +190,14 @@ class LimitedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._stop_timer()
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        is_free = cycle is None or cycle.response_complete
+        is_free = (cycle is None or cycle.response_complete) and not self.flow.write_paused
         parser = cast("Any", self.parser)
         if is_free and parser.get_method() == b"POST" and not parser.should_upgrade():
             keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
-            if not self.flow.write_paused:
-                taken = self.fast_path.begin(self, keep_alive=keep_alive)
-                if taken is not None:
-                    self.cycle = cast("RequestResponseCycle", taken)
-                    return
+            taken = self.fast_path.begin(self, keep_alive=keep_alive)
+            if taken is not None:
+                self.cycle = cast("RequestResponseCycle", taken)
+                return
         self._begin_general()
 
     def on_body(self, body: bytes) -> None:
@@ -229,7 +230,9 @@ class LimitedConnection(HttpToolsProtocol):
         cycle.response_complete = True
         if self.transport.is_closing():
             return
-        self._whole.write_whole(b"".join((self._status_and_date(), start, end)), body)
+        if self._dated[0] is not self.server_state.default_headers:
+            self._dated = _status_and_date(self.server_state.default_headers)
+        self._whole.write_whole(b"".join((self._dated[1], start, end)), body)
         if not cycle.keep_alive:
             self.transport.close()
         elif self.pipeline:
@@ -280,14 +283,6 @@ class LimitedConnection(HttpToolsProtocol):
         )
         super().on_headers_complete()
 
-    def _status_and_date(self) -> bytes:
-        """Return how every good answer begins; uvicorn makes a new list each second."""
-        headers = self.server_state.default_headers
-        if self._dated[0] is not headers:
-            lines = [b"%s: %s\r\n" % header for header in headers]
-            self._dated = (headers, b"".join((STATUS_LINE[200], *lines)))
-        return self._dated[1]
-
     def _end_idle(self) -> None:
         """Close if nothing has come since the last answer for as long as uvicorn waits; look again when it would be."""
         self._idle_timer = None
@@ -335,3 +330,9 @@ class LimitedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _status_and_date(headers: list[tuple[bytes, bytes]]) -> tuple[object, bytes]:
+    """Return how every good answer begins, with the headers it is made from: uvicorn has a new list each second."""
+    lines = [b"%s: %s\r\n" % header for header in headers]
+    return headers, b"".join((STATUS_LINE[200], *lines))
