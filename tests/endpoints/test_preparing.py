@@ -139,6 +139,57 @@ def test_files_asked_for_again_count_as_used(bench):
     assert again.is_dir()
 
 
+ASKED = {"FARERO_ACCELERATE": "onnx"}
+
+
+def test_proven_graphs_are_kept_as_long_as_the_files_they_lie_beside(bench):
+    preparer = bench.preparer()
+    variant = bench.variant(archive(model_txt=b"one"))
+    folder = bench.prepare(variant, preparer).model_dir
+    kept = folder.with_suffix(".accelerated")
+    kept.mkdir()
+    later = SystemClock().now() + dt.timedelta(days=1)
+
+    assert preparer.sweep([variant], set(), later) == 0
+    assert kept.is_dir()
+    assert preparer.sweep([], {folder}, later) == 0
+    assert preparer.sweep([], set(), later) == 2
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_a_python_with_onnx_runtime_is_taken_where_it_is_asked_for(bench):
+    preparer = bench.preparer(frameworks=FRAMEWORKS)
+
+    plain = bench.prepare(bench.variant(), preparer)
+    asked = bench.prepare(bench.variant(environment=ASKED), preparer)
+    scripted = bench.prepare(
+        bench.variant(environment={**ASKED, "SAGEMAKER_PROGRAM": "inference.py"}), preparer
+    )
+
+    assert (plain.imports, asked.imports, scripted.imports) == (
+        "xgboost",
+        "xgboost-accelerated",
+        "xgboost",
+    )
+    assert (asked.framework, asked.runs) == ("xgboost", plain.runs)
+
+
+def test_where_no_python_with_onnx_runtime_can_be_made_the_plain_one_serves_and_it_is_said(
+    bench, tmp_path
+):
+    nowhere = Framework(distributions=("no-such-dist",), also=(), install=("no-such-dist==1",))
+    preparer = bench.preparer(
+        frameworks={**FRAMEWORKS, "xgboost-accelerated": nowhere},
+        pip_options=["--no-index", "--find-links", str(tmp_path)],
+    )
+
+    prepared = bench.prepare(bench.variant(environment=ASKED), preparer)
+
+    assert prepared.imports == "xgboost"
+    assert prepared.runs.startswith("xgboost ")
+    assert any(said.startswith("warning: no Python with ONNX Runtime") for said in bench.said)
+
+
 def test_another_version_than_the_tag_asks_for_is_a_warning(bench):
     xgboost = bench.preparer(frameworks=FRAMEWORKS)
 

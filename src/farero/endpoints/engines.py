@@ -82,4 +82,4 @@ def mark_of(said: Mapping[str, Any]) -> str:
 def tag_value(text: str) -> str:
     """Return a text with the characters and the length that a tag's value may have."""
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text).replace(", ", " - ")
-    return _NO_TAG.sub(" ", text)[:_LONGEST].strip()
+    return " ".join(_NO_TAG.sub(" ", text).split())[:_LONGEST].strip()
