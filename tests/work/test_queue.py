@@ -201,13 +201,12 @@ def test_waiting_for_a_held_item_that_was_put_again_is_no_busy_loop(store, clock
     with store.read() as db:
         due = items.next_due(db)
     with store.begin() as db:
-        is_put_again = items.done(db, held)
+        again = items.done(db, held)
     with store.read() as db:
         freed = items.next_due(db)
 
     assert due == clock.now() + items.LEASE
-    assert is_put_again
-    assert freed == clock.now()
+    assert again == freed == clock.now()
 
 
 def test_the_loop_is_woken_for_an_item_that_was_put_while_it_ran(store, clock):
@@ -222,6 +221,21 @@ def test_the_loop_is_woken_for_an_item_that_was_put_while_it_ran(store, clock):
     Worker(store, clock, {"a": handler}, wake=lambda: woken.append(1)).run_due()
 
     assert (seen, woken) == (["k", "k"], [1])
+
+
+def test_the_loop_is_left_asleep_for_an_item_whose_next_turn_is_far_away(store, clock):
+    woken = []
+
+    def handler(item):
+        with store.begin() as db:
+            items.put(db, item.kind, item.key, due=clock.now() + dt.timedelta(seconds=5))
+
+    put(store, clock)
+    Worker(store, clock, {"a": handler}, wake=lambda: woken.append(1)).run_due()
+
+    with store.read() as db:
+        assert items.next_due(db) == clock.now() + dt.timedelta(seconds=5)
+    assert woken == []
 
 
 def test_a_next_turn_far_away_is_not_brought_forward_by_the_lease(store, clock):

@@ -11,12 +11,14 @@ has not noticed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import logging
 import threading
 from typing import TYPE_CHECKING
 
+from farero.base.errors import NotReady
 from farero.endpoints import events, failures, fleets
 from farero.endpoints.commands import KIND
 from farero.endpoints.upkeep import PREPARE, GaveUp, Upkeep
@@ -194,7 +196,8 @@ class EndpointLifecycle:
         if not self._zygotes.keys() >= set(names):  # this worker has only just begun
             return
         found = {one.name: one for some in list(self._zygotes.values()) for one in some}
-        self._compute.keep(found.values())
+        with contextlib.suppress(NotReady):  # the supervisor has gone, and what it kept with it
+            self._compute.keep(found.values())
 
     def _settle(self, endpoint: Endpoint, replicas: list[Replica]) -> bool:
         """Finish what is under way if the replicas allow it; True if the endpoint was changed."""

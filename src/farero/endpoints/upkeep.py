@@ -82,7 +82,8 @@ class Workplace:
         """Ask for `kind` to be done for `key` at `due`."""
         with self.store.begin() as db:
             items.put(db, kind, key, due=due)
-        self.poke()
+        if items.is_soon(due, self.clock.now()):
+            self.poke()
 
 
 class GaveUp(Exception):  # noqa: N818 - ends a look at a fleet

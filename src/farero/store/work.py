@@ -70,21 +70,19 @@ def renew(db: Connection, item: WorkItem, *, until: dt.datetime) -> None:
     )
 
 
-def finish(db: Connection, item: WorkItem) -> bool:
-    """Delete the item if nobody put it since; otherwise free it and return True."""
+def finish(db: Connection, item: WorkItem) -> dt.datetime | None:
+    """Delete the item if nobody put it since; otherwise free it and return when it is due."""
     table = work_items.c
     gone = db.execute(
         sa.delete(work_items).where(
             table.kind == item.kind, table.key == item.key, table.version == item.version
         )
     )
-    if gone.rowcount == 0:
-        db.execute(
-            sa.update(work_items)
-            .where(table.kind == item.kind, table.key == item.key)
-            .values(leased_until=None, attempts=0, error=None)
-        )
-    return gone.rowcount == 0
+    if gone.rowcount:
+        return None
+    is_it = sa.and_(table.kind == item.kind, table.key == item.key)
+    db.execute(sa.update(work_items).where(is_it).values(leased_until=None, attempts=0, error=None))
+    return db.execute(sa.select(table.due).where(is_it)).scalar()
 
 
 def give_back(db: Connection, item: WorkItem, *, due: dt.datetime, error: str) -> None:

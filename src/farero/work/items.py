@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 LEASE = dt.timedelta(seconds=60)
 FIRST_BACKOFF = dt.timedelta(milliseconds=500)
 LONGEST_BACKOFF = dt.timedelta(seconds=30)
+#: The worker looks at the queue so often, woken or not.
+NAP = dt.timedelta(milliseconds=500)
 
 
 def put(db: Connection, kind: str, key: str, *, due: dt.datetime) -> None:
@@ -36,8 +38,8 @@ def renew(db: Connection, item: WorkItem, now: dt.datetime) -> None:
     rows.renew(db, item, until=now + LEASE)
 
 
-def done(db: Connection, item: WorkItem) -> bool:
-    """Strike the item off, unless it was put again while it ran: then it is due once more, and this returns True."""
+def done(db: Connection, item: WorkItem) -> dt.datetime | None:
+    """Strike the item off, unless it was put again while it ran: then return when it is due once more."""
     return rows.finish(db, item)
 
 
@@ -45,6 +47,11 @@ def fail(db: Connection, item: WorkItem, now: dt.datetime, error: str) -> None:
     """Give the item back with a delay that doubles from 0.5 s to 30 s."""
     delay = min(FIRST_BACKOFF * 2 ** min(item.attempts, 10), LONGEST_BACKOFF)
     rows.give_back(db, item, due=now + delay, error=error[:2000])
+
+
+def is_soon(due: dt.datetime, now: dt.datetime) -> bool:
+    """Say whether the worker has to be woken for what is due then; it may sleep until NAP is over."""
+    return due < now + NAP
 
 
 def next_due(db: Connection) -> dt.datetime | None:

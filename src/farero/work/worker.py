@@ -87,8 +87,8 @@ class Worker:
                 items.fail(db, item, self._clock.now(), f"{type(error).__name__}: {error}")
         else:
             with self._store.begin() as db:
-                is_put_again = items.done(db, item)
-            if is_put_again:
+                again = items.done(db, item)
+            if again is not None and items.is_soon(again, self._clock.now()):
                 self._wake()
 
     def _renew(self, running: Collection[WorkItem]) -> None:
@@ -111,5 +111,5 @@ class Worker:
         with self._store.read() as db:
             due = items.next_due(db)
         if due is None:
-            return 0.5
-        return max(0.0, min(0.5, (due - self._clock.now()).total_seconds()))
+            return items.NAP.total_seconds()
+        return max(0.0, min(items.NAP, due - self._clock.now()).total_seconds())
