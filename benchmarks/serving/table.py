@@ -88,6 +88,7 @@ def verdicts(results: Results) -> list[Verdict]:
         *_against(results, "b", OURS, 16, {"best": 4.9}),
         *_against(results, "c", OURS, 16, {"best": 1.8}),
         *_against(results, "c", OURS, 64, {"best": 2}),
+        *_against(results, "c", ACCELERATED, 16, {"best": 2.5}),
     ]
     for server in (OURS, ACCELERATED):
         points = results.points.get(("a", server, 64), [])
