@@ -45,6 +45,10 @@ class Work:
     asked: Any = None
 
 
+class Apart(Exception):  # noqa: N818 - an answer
+    """Works that were to be predicted together must be predicted one by one."""
+
+
 class Served(Protocol):
     """A loaded model. All methods are called by one thread at a time."""
 
@@ -64,7 +68,7 @@ class Served(Protocol):
         ...
 
     def predict(self, works: Sequence[Work]) -> Sequence[Any]:
-        """Predict works of one key together; return each one's own. Raises whatever the model raises."""
+        """Predict works of one key together; return each one's own. Raises Apart, or whatever the model raises."""
         ...
 
     def answer(self, work: Work, prediction: Any) -> Response:
@@ -132,8 +136,12 @@ def answer_all(
         alike.setdefault(key, []).append((work, to))
     for works in alike.values():
         for batch in _batches(works, model.max_batch):
-            responses = _predict(model, [work for work, _ in batch])
-            yield [(to, response) for (_, to), response in zip(batch, responses, strict=True)]
+            responses = _together(model, [work for work, _ in batch])
+            if responses is not None:
+                yield [(to, response) for (_, to), response in zip(batch, responses, strict=True)]
+                continue
+            for work, to in batch:
+                yield [(to, _alone(model, work))]
 
 
 def most_rows(default: int) -> int:
@@ -163,17 +171,15 @@ def _batches(works: Sequence[tuple[Work, To]], most: int) -> Generator[list[tupl
         yield batch
 
 
-def _predict(model: Served, works: Sequence[Work]) -> list[Response]:
-    if len(works) > 1:
-        try:
-            predictions = model.predict(works)
-        except Exception:  # noqa: BLE001 - whoever is at fault is told below, alone
-            return [_alone(model, work) for work in works]
-        return [
-            _guarded(model.answer, work, prediction)
-            for work, prediction in zip(works, predictions, strict=True)
-        ]
-    return [_alone(model, works[0])]
+def _together(model: Served, works: Sequence[Work]) -> list[Response] | None:
+    """Answer several works at once; None if there is one only, or if each must be tried alone."""
+    if len(works) == 1:
+        return None
+    try:
+        predictions = list(zip(works, model.predict(works), strict=True))
+    except Exception:  # noqa: BLE001 - whoever is at fault is told when it is alone
+        return None
+    return [_guarded(model.answer, work, prediction) for work, prediction in predictions]
 
 
 def _alone(model: Served, work: Work) -> Response:

@@ -21,7 +21,7 @@ import numpy as np
 
 from farero_container.contract import StartUpError, user_frame
 from farero_container.serve import content, rows
-from farero_container.serve.batching import VARIABLE, Work, most_rows
+from farero_container.serve.batching import VARIABLE, Apart, Work, most_rows
 from farero_container.serve.messages import Response
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class UserModel:
         if len(works) == 1:
             return [self._run(works[0])]
         if self._is_default and not self._defaults.is_proved(works[0].data, self._model):
-            return [self._run(work) for work in works]
+            raise Apart
         together = self._run(replace(works[0], data=rows.join([work.data for work in works])))
         try:
             return rows.split(together, [work.rows for work in works])
