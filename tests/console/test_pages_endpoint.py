@@ -24,6 +24,27 @@ def test_home_shows_endpoints_and_their_states(told_by: Any) -> None:
     told_by(story)
 
 
+def test_an_endpoint_that_asked_to_be_accelerated_shows_what_came_of_it(
+    stage: Stage, told_by: Any
+) -> None:
+    sagemaker = stage.client("sagemaker")
+    given = sagemaker.describe_model(ModelName="echo")
+    container = given["PrimaryContainer"] | {"Environment": {"FARERO_ACCELERATE": "onnx"}}
+    sagemaker.create_model(
+        ModelName="hasty", ExecutionRoleArn=given["ExecutionRoleArn"], PrimaryContainer=container
+    )
+    stage.deploy("hasty", "hasty")
+    assert stage.settled("hasty") == "InService"
+
+    async def story(person: Person) -> None:
+        await person.open("/endpoints/hasty")
+        await person.sees(
+            "AllTraffic: not accelerated: only XGBoost models without an inference.py"
+        )
+
+    told_by(story)
+
+
 def test_try_it_answers_what_the_model_says(told_by: Any) -> None:
     async def story(person: Person) -> None:
         await person.open("/endpoints/echo")

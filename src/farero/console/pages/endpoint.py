@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Json = dict[str, Any]
+#: What the keys of tags begin with that say what predicts behind a variant.
+_ENGINE = "farero:engine:"
 
 
 def register(cloud: Cloud) -> None:
@@ -63,7 +65,22 @@ async def _read(cloud: Cloud, name: str) -> tuple[Json, Json, dict[str, Json]]:
     told = await asyncio.gather(
         *(_or_nothing(cloud, "describe_model", ModelName=model) for model in models)
     )
-    return found, config, dict(zip(models, told, strict=True))
+    made = dict(zip(models, told, strict=True))
+    found["Engines"] = await _engines(cloud, found["EndpointArn"], made)
+    return found, config, made
+
+
+async def _engines(cloud: Cloud, arn: str, models: dict[str, Json]) -> list[str]:
+    """Return what replicas say of the engine they predict with, where a model asks for another than its own."""
+    containers = [model.get("PrimaryContainer", {}) for model in models.values()]
+    if not any("FARERO_ACCELERATE" in one.get("Environment", {}) for one in containers):
+        return []
+    tags: list[Json] = (await _or_nothing(cloud, "list_tags", ResourceArn=arn)).get("Tags", [])
+    return [
+        f"{tag['Key'].removeprefix(_ENGINE)}: {tag['Value']}"
+        for tag in tags
+        if tag["Key"].startswith(_ENGINE)
+    ]
 
 
 async def _or_nothing(cloud: Cloud, operation: str, **params: Any) -> Json:
@@ -122,6 +139,8 @@ def _state(
                 for v in variants
             ]  # fmt: skip
             table(heads, rows, t["empty"])
+            for engine in found["Engines"]:
+                words(engine).classes("f-dim")
             button(
                 t["apply"], lambda: _confirm(cloud, t, found["EndpointName"], weights), quiet=True
             )
