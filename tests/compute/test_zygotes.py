@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import RunningSupervisor
 
 import farero_container
 from farero.records.compute import ProcessSpec, Zygote
@@ -278,3 +279,18 @@ def test_kill_9_of_the_supervisor_leaves_neither_zygote_nor_fork(
     supervisor.process.kill()
 
     wait_for(lambda: not any(map(is_alive, pids)))
+
+
+def test_where_no_namespace_is_made_a_fork_serves_all_the_same(tmp_path, spec, wait_for):
+    running = RunningSupervisor(tmp_path / "plain", FARERO_ISOLATION="none")
+    try:
+        wait_for(running.control.answers)
+        one = spec(0)
+        running.compute.start(one)
+        seen = wait_for(lambda: invoke(one.env["FARERO_SOCKET"]), 60)
+        was_forked = is_forked(seen["pid"])
+    finally:
+        running.stop()
+
+    assert was_forked
+    assert not is_alive(seen["pid"])
