@@ -319,7 +319,9 @@ class Bench:
     def pids(self, part, endpoint=""):
         """Return the pids of `gateway`, `worker`, `replica` (of an endpoint), `supervisor` or `all`."""
         info = self.platform.control.info()
-        running = {p["name"]: p["pid"] for p in info["processes"] if p["state"] == "running"}
+        running = {
+            p["name"]: p["pid"] for p in info["processes"] if p["pid"] and p["state"] == "running"
+        }
         match part:
             case "gateway":
                 return [pid for pid in info["gateways"] if pid]
@@ -341,7 +343,7 @@ class Bench:
     def ready(self, endpoint):
         """Return the pids of the endpoint's replicas that answer /ping."""
         info = self.platform.control.info()
-        running = [one for one in info["processes"] if one["state"] == "running"]
+        running = [p for p in info["processes"] if p["pid"] and p["state"] == "running"]
         sockets = self.platform.data_dir / "run" / "r"
         return [
             one["pid"]

@@ -13,6 +13,8 @@ from farero.compute import lifeline
 from farero.records.compute import ProcessSpec
 
 ROUNDS = 20
+#: The machine of the test may be busy with others.
+A_SECOND = 2.5 * float(os.environ.get("FARERO_TEST_PATIENCE", "2"))
 SEED = int(os.environ.get("FARERO_CHAOS_SEED", random.randrange(10**6)))
 
 FAMILY = """
@@ -88,7 +90,7 @@ def test_no_child_or_grandchild_is_alive_a_second_after_the_supervisor_was_kille
 
     supervisor.process.kill()
 
-    wait_for(lambda: all_gone(pids, level), seconds=1.0)
+    wait_for(lambda: all_gone(pids, level), seconds=A_SECOND)
 
 
 def test_so_too_when_the_lifeline_was_killed_before(supervisor, tmp_path, pids, wait_for):
@@ -101,7 +103,7 @@ def test_so_too_when_the_lifeline_was_killed_before(supervisor, tmp_path, pids, 
     wait_for(lambda: lifeline_of(supervisor) not in (None, first))
     supervisor.process.kill()
 
-    wait_for(lambda: all_gone(pids, level), seconds=1.0)
+    wait_for(lambda: all_gone(pids, level), seconds=A_SECOND)
 
 
 def test_processes_go_on_while_the_lifeline_dies_and_new_ones_start(
@@ -138,7 +140,7 @@ def test_killed_at_a_random_moment_while_processes_start_it_leaves_nothing(
     os.waitpid(killer, 0)
     supervisor.process.wait()
 
-    wait_for(lambda: all_gone(pids, level), seconds=1.0)
+    wait_for(lambda: all_gone(pids, level), seconds=A_SECOND)
 
 
 def test_a_full_restart_after_a_kill_takes_over_the_data_directory(supervisor, wait_for):
