@@ -458,6 +458,20 @@ def test_a_replica_that_dies_under_a_request_is_waited_for(bench):
     assert not bench.gateway.proxy._in_flight
 
 
+def test_a_request_of_a_caller_that_has_left_dies_with_its_replica_and_counts_no_more(bench):
+    with socket.create_connection(("127.0.0.1", bench.ports[0]), timeout=20) as leaving:
+        leaving.sendall(made_request(bench, b"sleep 30", CSV))
+        wait_until(lambda: bench.gateway.proxy._in_flight)
+    [cycle] = bench.gateway.proxy._hops["a"].connection._pending.values()
+    wait_until(lambda: cycle.disconnected)
+    bench.models[0].kill()
+    bench.models[0].wait()
+    bench.models[0] = bench.start_model("a")
+
+    wait_until(lambda: not bench.gateway.proxy._in_flight)
+    wait_until(lambda: ping(str(bench.folder / "a.sock")) == 200)
+
+
 def captured(bench):
     """Return what each record in the spool says of its request."""
     files = sorted((bench.folder / "data").rglob("*.jsonl"))

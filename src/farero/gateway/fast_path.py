@@ -213,7 +213,10 @@ class FastPath:
         self._ready.append((cycle, reply, head))
 
     def leave(self, cycle: FastCycle, outcome: Reply | ReplicaLost | TimeoutError) -> None:
-        """Let the general path answer a request that was sent."""
+        """Let the general path answer a request that was sent, unless it died with its replica and nobody waits."""
+        if cycle.disconnected and isinstance(outcome, ReplicaLost):
+            self._proxy.end(cycle.plan.params["EndpointName"], cycle.variant)
+            return
         work = self._gateway.go_on(
             cycle.plan.target,
             cycle.credential,
