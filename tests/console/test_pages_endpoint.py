@@ -43,6 +43,7 @@ def test_an_endpoint_that_asked_to_be_accelerated_shows_what_came_of_it(
         )
 
     told_by(story)
+    sagemaker.delete_endpoint(EndpointName="hasty")
 
 
 def test_try_it_answers_what_the_model_says(told_by: Any) -> None:
