@@ -120,12 +120,14 @@ def test_bias_and_attributions_are_watched_from_one_line_each(loans):
     explained = found["analysis"]["explanations"]["kernel_shap"]["label0"]["global_shap_values"]
     assert max(explained, key=explained.get) == "income"
 
-    watched.farero("monitor", "add", name, "--bias", "--every", "1d")
+    own = f"s3://{watched.platform.bucket}/loans-add-labels"
+    watched.farero("monitor", "add", name, "--bias", "--every", "1d", "--labels", own)
     watched.farero("monitor", "add", name, "--explain", "--every", "1d")
     ids = [f"loan-{index}" for index in range(120)]
     watched.send(rows[:120], ids=ids)
     watched.platform.wait(lambda: len(watched.captured()) >= 120, 60)
-    watched.farero("monitor", "label", name, write_labels(watched, ids, paid[:120]))
+    there = watched.json("monitor", "label", name, write_labels(watched, ids, paid[:120]))
+    assert there["labels"].startswith(f"{own}/")
     for schedule in ("farero-bias-loans-add", "farero-explain-loans-add"):
         ended, reason = judged(watched, schedule)
         assert ended in {"Completed", "CompletedWithViolations"}, reason

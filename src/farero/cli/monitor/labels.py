@@ -1,4 +1,4 @@
-"""`farero monitor label`: bring what really happened to where a schedule of model quality reads it.
+"""`farero monitor label`: bring what really happened to where a schedule of model quality, or of bias, reads it.
 
 Labels go to S3 in SageMaker's own form, below the hour at which they were collected: `…/yyyy/mm/dd/HH/<file>.jsonl`.
 """
@@ -18,8 +18,9 @@ from rich.markup import escape
 from farero.base.clock import SystemClock
 from farero.cli.monitor import label_files
 from farero.cli.monitor.captured import capture_files, window_of
+from farero.cli.monitor.kinds import WITH_LABELS
 from farero.cli.monitor.places import place, split_uri
-from farero.cli.monitor.schedules import schedules_of
+from farero.cli.monitor.schedules import family_of, schedules_of
 from farero.cli.monitor.timing import next_window
 from farero.cli.monitor.toward_aws import warn_of_aws
 from farero.cli.output import WRONG_USAGE, fail, result, say
@@ -55,7 +56,7 @@ def label(
     found = _read(labels, id_column, label_column)
     warn_of_aws("the labels are put where a schedule there reads them.")
     where, now = place(endpoint), SystemClock().now()
-    schedules = _quality_schedules(endpoint)
+    schedules = _labelled_schedules(endpoint)
     target = to or next((uri for uri, _ in schedules), where.uri(f"{where.prefix}labels"))
     if not target.startswith("s3://"):
         fail("E-TO", f"{target!r} is no place in S3", where="--to", fix="s3://bucket/prefix",
@@ -74,8 +75,8 @@ def label(
 
 
 def label_uri(where: Place) -> str:
-    """Return where an endpoint's labels lie: where its schedule of model quality reads them."""
-    schedules = _quality_schedules(where.endpoint)
+    """Return where an endpoint's labels lie: where its schedule of model quality, or else of bias, reads them."""
+    schedules = _labelled_schedules(where.endpoint)
     return next((uri for uri, _ in schedules), where.uri(f"{where.prefix}labels"))
 
 
@@ -90,20 +91,21 @@ def _read(path: Path, id_column: str, label_column: str) -> label_files.Labels:
              fix="farero monitor label --help", status=WRONG_USAGE)  # fmt: skip
 
 
-def _quality_schedules(endpoint: str) -> list[tuple[str, dt.datetime | None]]:
-    """Return of each schedule of model quality where it reads labels, and the start of its next window."""
+def _labelled_schedules(endpoint: str) -> list[tuple[str, dt.datetime | None]]:
+    """Return of each schedule with labels, model quality first, where it reads them and its next window's start."""
     sagemaker = client("sagemaker")
     made: list[tuple[str, dt.datetime | None]] = []
-    for one in schedules_of(endpoint):
+    order = [kind.family for kind in WITH_LABELS]
+    found = [one for one in schedules_of(endpoint) if family_of(one) in order]
+    for one in sorted(found, key=lambda one: order.index(family_of(one))):
         config: dict[str, Any] = one.get("MonitoringScheduleConfig") or {}
-        if config.get("MonitoringType") != "ModelQuality":
-            continue
         name = config.get("MonitoringJobDefinitionName")
-        if not name:
+        kind = next((k for k in WITH_LABELS if k.family == config.get("MonitoringType")), None)
+        if not name or kind is None:
             continue
-        given = guarded(
-            lambda name=name: sagemaker.describe_model_quality_job_definition(JobDefinitionName=name)
-        )["ModelQualityJobInput"]  # fmt: skip
+        describe = getattr(sagemaker, f"describe_{kind.operations}_job_definition")
+        given = guarded(lambda describe=describe, name=name: describe(JobDefinitionName=name))
+        given = given[f"{kind.family}JobInput"]
         window = next_window(one, given.get("EndpointInput") or {})
         made.append((given["GroundTruthS3Input"]["S3Uri"], window[0] if window else None))
     return made
