@@ -97,6 +97,7 @@ class Domain:
     def stop_worker(self):
         self.ear.stop()
         self.thread.join()
+        self.lifecycle.close()
         self.ear.close()
 
     def close(self):

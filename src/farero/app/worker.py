@@ -225,6 +225,7 @@ class WorkerApp:
         """End what runs beside the worker."""
         self.queries.close()
         self._waking.shutdown()
+        self.endpoints.close()
 
 
 def deliverer(app: App) -> Deliverer:

@@ -64,6 +64,10 @@ class EndpointLifecycle:
         self._zygotes: dict[str, tuple[Zygote, ...]] = {}
         self._lock = threading.Lock()
 
+    def close(self) -> None:
+        """Close what is kept open to replicas; nobody may be at work any more."""
+        self._upkeep.close()
+
     def reconcile(self, item: WorkItem) -> None:
         """Take one turn for the endpoint `item.key`."""
         self._once(f"{KIND} {item.key}", lambda: self._turn(item.key))

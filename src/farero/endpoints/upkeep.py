@@ -109,6 +109,10 @@ class Upkeep:
         #: By what the variant asks for, so that no two endpoints can be mixed up; on disk it outlives a restart.
         self._prepared: dict[str, Prepared | Failure] = {}
 
+    def close(self) -> None:
+        """Close what is kept open to replicas."""
+        self._heartbeats.close()
+
     def look_after(self, endpoint: Endpoint, replica: Replica) -> Replica | None:
         """Do what this replica needs now; return it as it is then, None if it is gone. Raises GaveUp."""
         match replica.state:
