@@ -67,7 +67,7 @@ def main() -> None:
         generate = PROBLEMS[problem]
         counts = np.zeros((2, 2), int)
         for seed in range(first, first + seeds):
-            rng = np.random.default_rng([seed, 1])
+            rng = np.random.default_rng([seed, 7])
             base = generate(rng, BASELINE, False)
             constraints = Constraints(contents.suggest(problem, Gathering(base), measure(base)))
             for changed in (0, 1):
