@@ -228,6 +228,44 @@ def test_more_requests_than_can_wait_are_refused_at_once_with_a_time_to_come_bac
     bench.remove([name])
 
 
+TELLS = BUSY.replace(b"    time.sleep(0.01)", b"    print('asked', flush=True); time.sleep(0.1)")
+
+
+def test_requests_whose_callers_have_left_are_not_sent_again(shared_bench, wait_for):
+    bench, name = shared_bench, "deserted"
+    bench.deploy_script([name], script=TELLS)
+    request = signed(bench.platform, name, b"1,2")
+    (gateway,) = bench.pids("gateway")
+    with bench.load(name, total=5):
+        pass
+    logs = bench.platform.data_dir / "logs" / "endpoints" / name
+
+    def asked():
+        return sum(path.read_text(encoding="utf-8").count("asked") for path in logs.iterdir())
+
+    async def ask_and_leave():
+        before = descriptors(gateway)
+        address = ("127.0.0.1", bench.platform.port)
+        several = [await asyncio.open_connection(*address) for _ in range(200)]
+        for _, writer in several:
+            writer.write(request)
+        await asyncio.to_thread(wait_for, lambda: descriptors(gateway) >= before + 200)
+        await asyncio.to_thread(wait_for, lambda: asked() > 5)
+        for _, writer in several:
+            writer.close()
+        await asyncio.to_thread(wait_for, lambda: descriptors(gateway) <= before + 10)
+
+    asyncio.run(ask_and_leave())
+    reached = asked()
+    bench.kill("replica", name)
+    with bench.load(name, total=3, connections=1) as load:
+        pass
+
+    assert load.faults == []
+    assert asked() - reached < 10  # the three, and what was asked at the moment of the kill
+    bench.remove([name])
+
+
 def test_more_requests_than_max_concurrency_are_throttled_with_a_time_to_come_back(shared_bench):
     bench, name = shared_bench, "throttled"
     model = bench.model(name, {"code/inference.py": BUSY})
