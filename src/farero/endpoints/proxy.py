@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farero.base.errors import LimitExceeded, NotReady
+from farero.endpoints import memory_notes
 from farero.endpoints.frames import FramedConnection, ReplicaLost, Reply
 from farero.endpoints.serverless_metrics import Use
 
@@ -225,7 +225,7 @@ class Proxy:
     def take_load(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Return by serverless endpoint and variant what is under way and how much has ended since the last call.
 
-        A variant without an open connection waits for its first replica and is left out.
+        One that waits for its first replica is left out.
         """
         ended, self._ended = self._ended, {}
         keys = ended.keys() | (self._limited & self._in_flight.keys())
@@ -272,7 +272,7 @@ class Proxy:
             except ReplicaLost:
                 continue
         hop = self._hops.get(lost) if lost is not None else None
-        raise ReplicaDied(_killed_for_memory(hop.socket_path, began) if hop else "")
+        raise ReplicaDied(memory_notes.read(hop.socket_path, since=began) if hop else "")
 
     async def _connection(
         self,
@@ -395,27 +395,6 @@ class Proxy:
             monotonic=self._clock.monotonic,
             settle=lambda: self.on_settled(),  # noqa: PLW0108 - set later than the first connection, perhaps
         )
-
-
-def memory_note(socket_path: str) -> str:
-    """Return the path of the file in which a replica's end for its memory is noted."""
-    return f"{socket_path}.oom"
-
-
-def _killed_for_memory(socket_path: str, since: float) -> str:
-    """Say in the user's words that a replica was killed for its memory after `since`; "" if it was not."""
-    path = Path(memory_note(socket_path))
-    try:
-        if path.stat().st_mtime < since:
-            return ""
-        used, limit = (int(number) >> 20 for number in path.read_text(encoding="ascii").split())
-    except (OSError, ValueError):
-        return ""
-    return (
-        f"The model process used {used:,} MB while it worked on this request, more than its MemorySizeInMB of "
-        f"{limit:,} allows, and was ended (E-OOM); so it was when the request was tried again. Send less at a time, "
-        "use a smaller model or raise MemorySizeInMB."
-    )
 
 
 def _nothing() -> None:

@@ -8,18 +8,17 @@ import math
 import secrets
 import shutil
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from farero.endpoints import engines
+from farero.endpoints import engines, memory_notes
 from farero.endpoints.commands import KIND
-from farero.endpoints.proxy import memory_note
 from farero.records.compute import ProcessSpec, Zygote
 from farero.records.endpoint import Replica
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from farero.base.config import Settings
     from farero.endpoints.preparing import Prepared
@@ -116,7 +115,7 @@ class Replicas:
             opt_ml=self.folder(replica),
             log_path=self.log_path(replica),
             memory_bytes=memory * 1024 * 1024 if memory else None,
-            memory_note=Path(memory_note(replica.socket_path)),
+            memory_note=memory_notes.path_of(replica.socket_path),
             wake=f"{KIND} {endpoint.name}",
             grace_s=STOP_GRACE_S,
             zygote=self.zygote(prepared),
@@ -185,7 +184,7 @@ class Replicas:
         shutil.rmtree(self.folder(replica), ignore_errors=True)
         path = self._settings.run_dir / "r" / f"{replica.id}.sock"
         path.unlink(missing_ok=True)
-        Path(memory_note(str(path))).unlink(missing_ok=True)
+        memory_notes.path_of(str(path)).unlink(missing_ok=True)
 
     def _env(
         self, endpoint: Endpoint, variant: Variant, replica: Replica, prepared: Prepared
