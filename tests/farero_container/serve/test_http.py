@@ -19,7 +19,7 @@ class Nobody:
     """Nobody who answers: no request is ever whole."""
 
     def take(self, request, reply):
-        raise AssertionError(request)
+        raise AssertionError((request, reply))
 
     def settle(self):
         pass
