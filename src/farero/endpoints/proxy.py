@@ -223,10 +223,7 @@ class Proxy:
         return taken
 
     def take_load(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """Return by serverless endpoint and variant what is under way and how much has ended since the last call.
-
-        One that waits for its first replica is left out.
-        """
+        """Return what is under way and has ended since the last call, of serverless variants that have a replica."""
         ended, self._ended = self._ended, {}
         keys = ended.keys() | (self._limited & self._in_flight.keys())
         return {
