@@ -26,7 +26,8 @@ runs as `farero up` and boto3 leave it: signature checked, all requests captured
 its own (two for c). The peers do none of this, have an environment each, call the same model in the quickest way their
 form allows, and their numeric libraries run one thread as ours do. All take turns within a round; a window with one
 failed request is no figure, and first answers are compared with the model's own. Only figures of one run compare.
-MLServer is sent its V2 form of the same numbers. Not measured: Ray Serve,
+MLServer is sent its V2 form of the same numbers. No peer's environment but
+MLServer's has scikit-learn, which XGBoost would import: they start quicker and stay smaller without. Not measured: Ray Serve,
 MLflow, Multi Model Server and Flask with gunicorn, all far behind in earlier runs; Triton, which PyPI does not have.
 """
 READING = """
