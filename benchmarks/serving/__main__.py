@@ -71,8 +71,8 @@ def main() -> int:
             print(error, file=sys.stderr)
             return 1
         keep(one.results, f"--rounds {asked.rounds} --seconds {asked.seconds:g}")
-    results, command = kept()
-    text = page.section(results, command)
+    results, command, ran_on = kept()
+    text = page.section(results, command, ran_on)
     print(text)
     if is_whole and not asked.show and results.points.get(("a", OURS, 64)):
         page.write(text)
@@ -239,6 +239,7 @@ def keep(results: Results, command: str) -> None:
     """Keep a run, so that its tables can be written again."""
     facts = {
         "command": command,
+        "ran_on": page.ran_on(),
         "points": [
             [*key, [dataclasses.astuple(p) for p in points]]
             for key, points in results.points.items()
@@ -252,8 +253,8 @@ def keep(results: Results, command: str) -> None:
     KEPT.write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
-def kept() -> tuple[Results, str]:
-    """Return the last run and its flags."""
+def kept() -> tuple[Results, str, str]:
+    """Return the last run, its flags, and what it ran on."""
     facts = json.loads(KEPT.read_text(encoding="utf-8"))
     names = [item.name for item in dataclasses.fields(Point)]
     results = Results(
@@ -270,7 +271,7 @@ def kept() -> tuple[Results, str]:
         failures=facts["failures"],
         labels=LABELS,
     )
-    return results, facts["command"]
+    return results, facts["command"], facts["ran_on"]
 
 
 if __name__ == "__main__":

@@ -21,14 +21,14 @@ MODELS = {
     "c": "Model c: ECG, CNN and LSTM in PyTorch, 2000 x 3 numbers; 128 kB of JSON",
 }
 HOW = """
-`make bench-serving` (`{flags}`), {machine}; {versions}. wrk 4.1, one thread, closed loop, on the same cores. Farero
-runs as `farero up` and boto3 leave it: signature checked, all requests captured, metrics on, the model in a process of
-its own (two for c). The peers do none of this, have an environment each, call the same model in the quickest way their
+`make bench-serving` (`{flags}`), {ran_on}. wrk 4.1, one thread, closed loop, on the same cores. Farero runs as
+`farero up` and boto3 leave it: signature checked, all requests captured, metrics on, the model in a process of its
+own (two for c). The peers do none of this, have an environment each, call the same model in the quickest way their
 form allows, and their numeric libraries run one thread as ours do. All take turns within a round; a window with one
 failed request is no figure, and first answers are compared with the model's own. Only figures of one run compare.
-MLServer is sent its V2 form of the same numbers. No peer's environment but
-MLServer's has scikit-learn, which XGBoost would import: they start quicker and stay smaller without. Not measured: Ray Serve,
-MLflow, Multi Model Server and Flask with gunicorn, all far behind in earlier runs; Triton, which PyPI does not have.
+MLServer is sent its V2 form of the same numbers. No peer's environment but MLServer's has scikit-learn, which
+XGBoost would import: they start quicker and stay smaller without. Not measured: Ray Serve, MLflow, Multi Model
+Server and Flask with gunicorn, all far behind in earlier runs; Triton, which PyPI does not have.
 """
 READING = """
 MB: proportional set size of all processes of a server after its windows. CPU: of all of them, too. Start: from the
@@ -37,11 +37,11 @@ framework. Farero's memory is the platform's and one endpoint's together (c: two
 """
 
 
-def section(results: Results, flags: str) -> str:
+def section(results: Results, flags: str, ran_on: str) -> str:
     """Return the whole section."""
     parts = [
         "## Serving",
-        _filled(HOW.format(flags=flags, machine=_machine(), versions=_versions())),
+        _filled(HOW.format(flags=flags, ran_on=ran_on)),
         "\n".join(table.goals(results)),
     ]
     if results.failures:
@@ -71,6 +71,11 @@ def _filled(text: str) -> str:
 def _short(what: str) -> str:
     flat = " ".join(what.split())
     return flat if len(flat) <= 130 else flat[:127] + "..."
+
+
+def ran_on() -> str:
+    """Return the machine and the versions of what runs on it."""
+    return f"{_machine()}; {_versions()}"
 
 
 def _machine() -> str:
