@@ -27,6 +27,9 @@ FRAME_LIMIT = 256 * 1024 * 1024
 #: Heads of answers are few and alike; this many of a connection, and none longer, are parsed once.
 MOST_HEADS = 64
 LONGEST_KEPT_HEAD = 512
+#: Bytes that may wait for a replica to read them before more requests are held back; the default of 64 KiB is less
+#: than one request to a model of signals or images, which would all go the long way.
+WRITE_LIMIT = 8 * 1024 * 1024
 #: Timers of a loop may be early by its resolution.
 _EARLY_S = 0.002
 
@@ -180,6 +183,7 @@ class FramedConnection(asyncio.Protocol):
         """Greet the replica."""
         # uvloop's transports are no subclasses of asyncio's
         self._transport = cast("asyncio.WriteTransport", transport)
+        self._transport.set_write_buffer_limits(WRITE_LIMIT)
         self._transport.write(MAGIC)
 
     def data_received(self, data: bytes) -> None:
