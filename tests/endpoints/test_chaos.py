@@ -125,26 +125,17 @@ class Bench:
     def wait_status(self, status):
         self.wait_for(lambda: self.status() == status, 30)
 
-    def processes(self, words):
-        """Return this platform's processes with `words` in their command, oldest first."""
-        data_dir = str(self.platform.data_dir)
-        found = []
-        for process in psutil.process_iter(["cmdline", "environ"]):
-            environ, command = (
-                process.info["environ"] or {},
-                " ".join(process.info["cmdline"] or []),
-            )
-            mine = environ.get("FARERO_DATA_DIR") == data_dir or data_dir in environ.get(
-                "FARERO_SOCKET", ""
-            )
-            if mine and words in command:
-                found.append(process)
-        return found
+    def processes(self, prefix):
+        """Return the running pids of this platform's parts whose names begin so."""
+        return [
+            one["pid"]
+            for one in self.platform.control.info()["processes"]
+            if one["pid"] and one["state"] == "running" and one["name"].startswith(prefix)
+        ]
 
-    def kill(self, words):
+    def kill(self, prefix):
         """Kill one such process by -9."""
-        victim = random.choice(self.wait_for(lambda: self.processes(words)))
-        victim.send_signal(signal.SIGKILL)
+        os.kill(random.choice(self.wait_for(lambda: self.processes(prefix))), signal.SIGKILL)
 
     def captured(self):
         pages = self.s3.get_paginator("list_objects_v2").paginate(
@@ -170,7 +161,7 @@ def bench(platform, wait_for):
     return Bench(platform, wait_for)
 
 
-REPLICA = "farero_container serve"
+REPLICA = "endpoint/"
 
 
 @pytest.mark.parametrize("count", [2, 1], ids=["one of two replicas", "the only replica"])
@@ -193,7 +184,7 @@ def test_a_killed_worker_costs_no_request_and_no_record(bench):
     with Load(bench.platform) as load:
         for _ in range(2):
             load.wait_for_more(50)
-            bench.kill("farero.processes worker")
+            bench.kill("worker")
             load.wait_for_more(50)
 
     assert [str(error) for error in load.failed] == []
@@ -206,7 +197,7 @@ def test_a_killed_gateway_costs_at_most_what_was_in_flight_and_no_record(bench):
 
     with Load(bench.platform, threads=4) as load:
         load.wait_for_more(50)
-        bench.kill("farero.processes gateway")
+        bench.kill("gateway-")
         load.wait_for_more(50)
 
     assert len(load.failed) <= 4
@@ -238,7 +229,7 @@ def test_an_update_survives_the_death_of_the_worker_at_any_step(bench):
         bench.sagemaker.update_endpoint(EndpointName="iris", EndpointConfigName="c2")
         for _ in range(4):
             load.wait_for_more(random.randrange(1, 20))
-            bench.kill("farero.processes worker")
+            bench.kill("worker")
         bench.wait_status("InService")
         load.wait_for_more(50)
 
@@ -253,8 +244,9 @@ def test_a_platform_that_was_killed_whole_serves_again(bench):
         load.wait_for_more(50)
 
     supervisor = bench.platform.control.info()["pid"]  # its lifeline goes by the same command line
+    running = bench.processes("")
     os.kill(supervisor, signal.SIGKILL)
-    bench.wait_for(lambda: not bench.processes("farero"), 10)
+    bench.wait_for(lambda: not any(psutil.pid_exists(pid) for pid in running), 10)
     bench.platform.farero("up", "-d")
 
     with Load(bench.platform) as again:

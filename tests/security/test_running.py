@@ -194,7 +194,9 @@ class Sampler(threading.Thread):
         while not self.ended.wait(0.005):
             for process in self.parent.children(recursive=True):
                 with contextlib.suppress(psutil.Error):
-                    self.roles |= {"serve", "train"} & set(process.cmdline())
+                    # a server that was forked has its zygote's command and a name of its own
+                    words = {*process.cmdline(), process.name().replace("farero-replica", "serve")}
+                    self.roles |= {"serve", "train"} & words
                     found = process.net_connections("inet")
                     self.addresses |= {c.raddr.ip for c in found if c.raddr}
 
