@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 from botocore.exceptions import ClientError
 from prometheus_client.parser import text_string_to_metric_families
-from tests.endpoints.test_chaos import Bench
+from tests.endpoints.bench import Bench
 
 DIMENSIONS = [
     {"Name": "EndpointName", "Value": "iris"},

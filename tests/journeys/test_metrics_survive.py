@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from tests.endpoints.test_chaos import IMAGE, ROLE, archive
+from tests.endpoints.bench import IMAGE, ROLE, archive
 
 NAME = "survivor"
 DIMENSIONS = {"EndpointName": NAME, "VariantName": "AllTraffic"}

@@ -5,7 +5,7 @@ import json
 import sys
 
 import pytest
-from tests.endpoints.test_chaos import IMAGE, ROLE, archive
+from tests.endpoints.bench import IMAGE, ROLE, archive
 
 #: Four values, each followed by 2 s of work; in one line, as the parameter must be.
 BUSY = (
