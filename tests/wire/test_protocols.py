@@ -12,13 +12,8 @@ import base64
 import copy
 import json
 import math
-import subprocess
-import sys
-import tarfile
 import urllib.parse
-from pathlib import Path
 
-import botocore
 import pytest
 from botocore.awsrequest import HeadersDict, prepare_request_dict
 from botocore.eventstream import EventStream
@@ -32,7 +27,6 @@ from farero.aws.wire.messages import AwsError, Headers, HttpRequest
 
 pytestmark = pytest.mark.network
 
-CACHE = Path.home() / ".cache" / "farero-dev"
 #: Share of cases that must pass.
 FLOOR = 0.95
 
@@ -60,26 +54,8 @@ EXCUSED_OUTPUT: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
-def cases_dir() -> Path:
-    name = f"botocore-{botocore.__version__}"
-    found = CACHE / name / "tests" / "unit" / "protocols"
-    if not found.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            "--no-binary",
-            "botocore",
-        ]
-        subprocess.run([*command, "-d", CACHE, f"botocore=={botocore.__version__}"], check=True)
-        with tarfile.open(CACHE / f"{name}.tar.gz") as archive:
-            wanted = [m for m in archive if f"{name}/tests/unit/protocols" in m.name]
-            archive.extractall(CACHE, members=wanted, filter="data")
-    return found
+def cases_dir(botocore_tests):
+    return botocore_tests / "protocols"
 
 
 def test_we_read_what_botocore_writes(cases_dir):

@@ -74,4 +74,5 @@ def supported_operations() -> dict[str, set[str]]:
 def _is_operation(name: str, function: Any) -> bool:
     if name.startswith("_") or not inspect.isfunction(function):
         return False
-    return list(inspect.signature(function).parameters)[:2] == ["self", "ctx"]
+    parameters = list(inspect.signature(function).parameters)
+    return parameters[:2] == ["self", "ctx"] and len(parameters) == 3
