@@ -40,8 +40,10 @@ log = logging.getLogger(__name__)
 
 #: How often /ping is asked while a replica starts, should its own word not arrive.
 PING_EVERY = dt.timedelta(milliseconds=200)
-#: A process whose exit was not heard of is looked at this often.
+#: A process whose exit was not heard of is looked at this often; one of an endpoint at rest, of which there may be
+#: hundreds, less often.
 LOOK_AGAIN = dt.timedelta(seconds=5)
+LOOK_AT_REST = dt.timedelta(seconds=15)
 #: Between two looks at processes that were told to end.
 STOP_AGAIN = dt.timedelta(milliseconds=200)
 #: Gateways have long forgotten a draining replica when it is told to end.
@@ -322,7 +324,7 @@ class EndpointLifecycle:
 
     def _next_turn(self, endpoint: Endpoint, replicas: list[Replica]) -> dt.datetime:
         now = self._clock.now()
-        due = now + LOOK_AGAIN
+        due = now + (self._rest() if _is_at_rest(endpoint, replicas) else LOOK_AGAIN)
         if (fleet := endpoint.current) is not None and replicas:
             sleeping = [
                 self._place.demand.sleeps_at(endpoint.name, fleet.generation, variant)
@@ -341,6 +343,20 @@ class EndpointLifecycle:
                 case _:
                     pass
         return due
+
+    def _rest(self) -> dt.timedelta:
+        """Return the time between looks at an endpoint at rest: several within the longest silence of a replica."""
+        silence = dt.timedelta(seconds=self._place.replicas.longest_silence_s)
+        return max(LOOK_AGAIN, min(LOOK_AT_REST, silence / 4))
+
+
+def _is_at_rest(endpoint: Endpoint, replicas: list[Replica]) -> bool:
+    """Say whether nothing is under way and nothing is to be expected: all replicas serve, and none may sleep."""
+    return (
+        endpoint.status is EndpointStatus.IN_SERVICE
+        and all(replica.state is ReplicaState.READY for replica in replicas)
+        and not any(variant.serverless for _, variant in _wanted(endpoint))
+    )
 
 
 def _wanted(endpoint: Endpoint) -> list[tuple[Fleet, Variant]]:
