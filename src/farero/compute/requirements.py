@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
-from pip._vendor.packaging.utils import canonicalize_name
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pip._vendor.packaging.requirements import Requirement
     from pip._vendor.packaging.utils import NormalizedName
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
@@ -128,7 +126,16 @@ def _logical(text: str) -> Iterator[tuple[int, str]]:
         yield start, _COMMENT.sub("", joined).strip()
 
 
+def canonicalize_name(name: str) -> NormalizedName:
+    """Return a package's name as all its spellings are compared."""
+    from pip._vendor.packaging import utils  # start-up time: few models bring requirements
+
+    return utils.canonicalize_name(name)
+
+
 def _wanted(line: str) -> Requirement | None:
+    from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+
     try:
         # Options of one requirement (--hash=…) follow it after a blank.
         return Requirement(re.split(r"\s+--", line, maxsplit=1)[0])

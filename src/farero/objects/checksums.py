@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import TYPE_CHECKING, Protocol
-
-from awscrt import checksums as crt  # pyright: ignore[reportMissingTypeStubs] - typed inline, no marker file
+from typing import TYPE_CHECKING, Any, Protocol
 
 from farero.base.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from types import ModuleType
 
 #: Every algorithm that S3 clients name, with the bytes of its value.
 SIZES = {
@@ -36,24 +35,14 @@ CRCS = ("CRC32", "CRC32C", "CRC64NVME")
 #: What S3 computes when the client names no algorithm.
 DEFAULT = "CRC64NVME"
 
-_CRC: dict[str, Callable[[bytes, int], int]] = {
-    "CRC32": crt.crc32,
-    "CRC32C": crt.crc32c,
-    "CRC64NVME": crt.crc64nvme,
-}
-_COMBINE: dict[str, Callable[[int, int, int], int]] = {
-    "CRC32": crt.combine_crc32,
-    "CRC32C": crt.combine_crc32c,
-    "CRC64NVME": crt.combine_crc64nvme,
-}
 _HASH: dict[str, Callable[[], Digest]] = {
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,
     "MD5": lambda: hashlib.md5(usedforsecurity=False),
-    "XXHASH64": lambda: _Xxhash(crt.XXHash.new_xxhash64()),
-    "XXHASH3": lambda: _Xxhash(crt.XXHash.new_xxhash3_64()),
-    "XXHASH128": lambda: _Xxhash(crt.XXHash.new_xxhash3_128()),
+    "XXHASH64": lambda: _Xxhash(_crt().XXHash.new_xxhash64()),
+    "XXHASH3": lambda: _Xxhash(_crt().XXHash.new_xxhash3_64()),
+    "XXHASH128": lambda: _Xxhash(_crt().XXHash.new_xxhash3_128()),
 }
 
 
@@ -69,9 +58,17 @@ class Digest(Protocol):
         ...
 
 
+def _crt() -> ModuleType:
+    """Return the library of 12 MB that few processes need, imported on first use."""
+    # typed inline, no marker file
+    from awscrt import checksums  # pyright: ignore[reportMissingTypeStubs]
+
+    return checksums
+
+
 class _Crc:
     def __init__(self, algorithm: str) -> None:
-        self._function = _CRC[algorithm]
+        self._function: Callable[[bytes, int], int] = getattr(_crt(), algorithm.lower())
         self._size = SIZES[algorithm]
         self._value = 0
 
@@ -83,7 +80,7 @@ class _Crc:
 
 
 class _Xxhash:
-    def __init__(self, native: crt.XXHash) -> None:
+    def __init__(self, native: Any) -> None:
         self._native = native
         self._final = b""
 
@@ -97,7 +94,7 @@ class _Xxhash:
 
 def new(algorithm: str) -> Digest:
     """Begin a checksum. Raises Invalid for an unknown algorithm."""
-    if algorithm in _CRC:
+    if algorithm in CRCS:
         return _Crc(algorithm)
     if algorithm in _HASH:
         return _HASH[algorithm]()
@@ -138,7 +135,7 @@ def composite(algorithm: str, parts: Sequence[str]) -> str:
 
 def full_object(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
     """Return the checksum of the whole from (checksum, size in bytes) of its stretches; CRCs only."""
-    combine = _COMBINE[algorithm]
+    combine: Callable[[int, int, int], int] = getattr(_crt(), f"combine_{algorithm.lower()}")
     value = 0
     for text, size_bytes in parts:
         value = combine(value, int.from_bytes(base64.b64decode(text), "big"), size_bytes)
