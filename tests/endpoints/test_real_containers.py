@@ -191,6 +191,7 @@ class World:
         self.ear.stop()
         self.thread.join()
         self.ear.close()
+        self.worker.close()
         self.gateway.close()
         self.app.close()
         self.supervisor.terminate()
