@@ -39,25 +39,25 @@ def test_the_life_of_an_endpoint_reaches_a_queue_in_aws_json(shared_platform, xg
     pattern = {
         "source": ["aws.sagemaker"],
         "detail-type": ["SageMaker Endpoint State Change"],
-        "detail": {"EndpointName": ["watched"]},
+        "detail": {"EndpointName": ["told-of"]},
     }
     listen(shared_platform, "endpoints", pattern, f"arn:aws:sqs:{ACCOUNT}:endpoints")
 
-    shared_platform.farero("deploy", str(xgboost_archive.path), "--name", "watched")
-    shared_platform.farero("rm", "watched", "--yes")
+    shared_platform.farero("deploy", str(xgboost_archive.path), "--name", "told-of")
+    shared_platform.farero("rm", "told-of", "--yes")
     shared_platform.wait(lambda: len(arrived()) >= 4)
 
     heard = arrived()
     states = [event["detail"]["EndpointStatus"] for event in heard]
     assert states == ["CREATING", "IN_SERVICE", "DELETING", "DELETED"]
-    arn = f"arn:aws:sagemaker:{ACCOUNT}:endpoint/watched"
+    arn = f"arn:aws:sagemaker:{ACCOUNT}:endpoint/told-of"
     in_service = heard[1]
     assert in_service["resources"] == [arn]
     assert list(in_service) == [
         "version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail",
     ]  # fmt: skip
     detail = in_service["detail"]
-    assert (detail["EndpointName"], detail["EndpointArn"]) == ("watched", arn)
+    assert (detail["EndpointName"], detail["EndpointArn"]) == ("told-of", arn)
     assert detail["FailureReason"] is None
     assert detail["CreationTime"] <= detail["LastModifiedTime"]
     [variant] = detail["ProductionVariants"]
