@@ -13,7 +13,7 @@ from farero.console import time_range
 from farero.console.data import UnavailableError
 from farero.console.layout import card, frame, heading, pill, table, words
 from farero.console.metrics import by_id, figures, stat
-from farero.console.pages.live import live
+from farero.console.pages.live import live, shared
 from farero.console.plots import sparkline
 from farero.console.runs import asked_beside
 from farero.console.units import measured, number
@@ -47,7 +47,7 @@ class Glance:
     requests: list[Point]
     latency: list[Point]
     errors: list[Point]
-    #: When it was looked, in milliseconds since 1970.
+    #: The minute in which it was looked, in milliseconds since 1970.
     now: float
 
     @property
@@ -85,14 +85,11 @@ class Now(NamedTuple):
 
 def register(cloud: Cloud) -> None:
     """Make the page known."""
+    read = shared(lambda: _read(cloud), EVERY_S / 2)
 
     @ui.page("/")
     async def page() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame("Home", "/") as t:
-
-            async def read() -> Any:
-                return await _read(cloud)
-
             await live(read, lambda found: _draw(t, found), EVERY_S)
 
 
@@ -100,6 +97,8 @@ async def _read(cloud: Cloud) -> Now:
     endpoints, status, alarms, jobs, drift = await asyncio.gather(
         _endpoints(cloud), cloud.page("status"), _alarms(cloud), _jobs(cloud), _drift(cloud)
     )
+    if "disk_free_gb" in status:
+        status = status | {"disk_free_gb": round(status["disk_free_gb"], 1)}
     rows = {row["name"]: row for row in status.get("endpoints", [])}
     variants = {
         one["EndpointName"]: [
@@ -195,7 +194,7 @@ def glance(found: dict[str, Series], place: int, count: int, now: float) -> Glan
         requests=together(parts("r"), sum),
         latency=together(parts("l"), max),
         errors=together([*parts("x"), *parts("y")], sum),
-        now=now,
+        now=now - now % 60_000,  # a page is drawn anew when something has changed
     )
 
 
