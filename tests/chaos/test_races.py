@@ -39,24 +39,24 @@ def next_states(state, call):
     state: None, or (status, config, config that an update leads to).
     """
     found = []
-    for now in {state, _moved(state)}:
-        status = now and now[0]
+    for before in {state, _moved(state)}:
+        status = before and before[0]
         idle = status == "InService"
         match call.deed, call.answer:
             case "create", ("ok",):
-                found += [("Creating", call.config, None)] if now is None else []
+                found += [("Creating", call.config, None)] if before is None else []
             case "create", ("exists",):
-                found += [now] if now else []
+                found += [before] if before else []
             case "delete", ("ok",):
-                found += [("Deleting", now[1], None)] if now else []
+                found += [("Deleting", before[1], None)] if before else []
             case "update", ("ok",):
-                found += [("Updating", now[1], call.config)] if idle else []
+                found += [("Updating", before[1], call.config)] if idle else []
             case "update", ("busy",):
-                found += [now] if now and not idle else []
+                found += [before] if before and not idle else []
             case _, ("missing",):
-                found += [] if now else [now]
+                found += [] if before else [before]
             case "describe", (seen, config):
-                found += [now] if status == seen and config == now[1] else []
+                found += [before] if status == seen and config == before[1] else []
     return found
 
 

@@ -174,13 +174,11 @@ def test_a_python_with_onnx_runtime_is_taken_where_it_is_asked_for(bench):
     assert (asked.framework, asked.runs) == ("xgboost", plain.runs)
 
 
-def test_where_no_python_with_onnx_runtime_can_be_made_the_plain_one_serves_and_it_is_said(
-    bench, tmp_path
-):
+def test_where_no_python_with_onnx_runtime_can_be_made_the_plain_one_serves_and_it_is_said(bench):
     nowhere = Framework(distributions=("no-such-dist",), also=(), install=("no-such-dist==1",))
     preparer = bench.preparer(
         frameworks={**FRAMEWORKS, "xgboost-accelerated": nowhere},
-        pip_options=["--no-index", "--find-links", str(tmp_path)],
+        pip_options=("--no-index",),
     )
 
     prepared = bench.prepare(bench.variant(environment=ASKED), preparer)

@@ -294,7 +294,7 @@ FORMS = {
     "HTTP/1.0": (True, ROWS, CSV, {"http": "1.0"}),
     "expect": (False, ROWS, CSV, {"add": ["Expect: 100-nothing"]}),
     "wrong secret": (False, ROWS, CSV, {"secret": "x" * 40}),
-    "wrong key": (False, ROWS, CSV, {"key": "AKIAXXXXXXXXXXXXXXXX"}),
+    "wrong key": (False, ROWS, CSV, {"key": "AKIAAAAAAAAAAAAAAAAA"}),
     "a token that is not the key's": (False, ROWS, CSV, {"token": "t"}),
     "altered body": (False, ROWS, CSV, {"sent_body": ROWS[::-1]}),
     "altered header": (False, ROWS, CSV, {"add": ["Content-Type: text/plain"], "drop": ("Content-Type",)}),

@@ -6,7 +6,6 @@ not define is done by the framework's defaults. Facts: sagemaker-inference-toolk
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import io
 import json
@@ -23,6 +22,7 @@ from farero_container.contract import StartUpError, user_frame
 from farero_container.serve import content, rows
 from farero_container.serve.batching import VARIABLE, Apart, Work, most_rows
 from farero_container.serve.messages import Response
+from farero_container.serve.script import import_failure, import_script, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -137,7 +137,7 @@ class UserModel:
                 "E-HANDLER-ARITY",
                 "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, and/or "
                 "output_fn implementation",
-                file=_shown(script),
+                file=shown(script),
                 fix="Keep transform_fn, or the other three.",
             )
         own = ("input_fn", "predict_fn", "output_fn", "transform_fn")
@@ -151,7 +151,7 @@ class UserModel:
         """Say what is served, for the log."""
         own = [name for name, function in self._functions.items() if function]
         where = (
-            f"{_shown(self._script)} ({', '.join(own) or 'no functions'})"
+            f"{shown(self._script)} ({', '.join(own) or 'no functions'})"
             if self._script
             else "no script"
         )
@@ -250,7 +250,7 @@ class UserModel:
         except StartUpError:
             raise
         except ImportError as error:
-            raise _import_failure(error) from error
+            raise import_failure(error) from error
         except Exception as error:
             file, line = user_frame(error.__traceback__)
             cause = "E-MODEL-FN" if load else "E-MODEL-LOAD"
@@ -281,71 +281,10 @@ class UserModel:
         raise StartUpError(
             "E-HANDLER-ARITY",
             f"{name} takes {wanted} arguments but {given} were given.",
-            file=_shown(self._script),
+            file=shown(self._script),
             line=function.__code__.co_firstlineno,
             fix=f"Define {name} with {wanted} parameters (or {wanted + 1} for context).",
         )
-
-
-def find_script(model_dir: Path) -> Path | None:
-    """Return the user's script: SAGEMAKER_PROGRAM, else code/inference.py if it is there.
-
-    Raises StartUpError if SAGEMAKER_PROGRAM names a file that is not there.
-    """
-    program = os.environ.get("SAGEMAKER_PROGRAM", "")
-    submitted = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
-    folders = [model_dir / "code", model_dir]
-    if submitted and "://" not in submitted and submitted != "/opt/ml/model/code":
-        folders.insert(0, Path(submitted))
-    name = program or "inference.py"
-    name = name if name.endswith(".py") else f"{name}.py"
-    for folder in folders if program else folders[:-1]:
-        if (folder / name).is_file():
-            return folder / name
-    if program:
-        raise StartUpError(
-            "E-NO-SCRIPT",
-            f"SAGEMAKER_PROGRAM names {name}, which is not in code/ of model.tar.gz",
-            fix=f"Put it at code/{name}: farero pack MODEL --code {name}",
-        )
-    return None
-
-
-def import_script(script: Path) -> ModuleType:
-    """Import the user's script with its folder first on the path."""
-    sys.path.insert(0, str(script.parent))
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [str(script.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
-    spec = importlib.util.spec_from_file_location(script.stem, script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[script.stem] = module
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise StartUpError(
-            "E-SYNTAX", error.msg, file=_shown(Path(error.filename or script)), line=error.lineno,
-            fix="Mend the line; python -m py_compile shows it.",
-        ) from error  # fmt: skip
-    except ImportError as error:
-        raise _import_failure(error) from error
-    except Exception as error:
-        file, line = user_frame(error.__traceback__)
-        traceback.print_exc()
-        raise StartUpError(
-            "E-IMPORT", f"{type(error).__name__}: {error}", file=file or _shown(script), line=line,
-            fix="The script fails while it is imported.",
-        ) from error  # fmt: skip
-    return module
-
-
-def _import_failure(error: ImportError) -> StartUpError:
-    file, line = user_frame(error.__traceback__)
-    module = (error.name or "").partition(".")[0]
-    fix = f"Add {module} to code/requirements.txt." if module else ""
-    return StartUpError("E-IMPORT", str(error), file=file, line=line, fix=fix)
 
 
 def choose_accept(header: str | None) -> str:
@@ -414,7 +353,3 @@ def _told(error: Exception) -> Response:
     return Response(
         status, {"content-type": "text/plain; charset=utf-8"}, f"{error}\n{trace}".encode()
     )
-
-
-def _shown(script: Path | None) -> str:
-    return f"code/{script.name}" if script else ""

@@ -33,7 +33,8 @@ DRAIN_S = 60.0
 
 def load(folder: Path) -> Served:
     """Load the model that the folder and the image's framework call for. Raises StartUpError."""
-    from farero_container.serve.handler import Defaults, UserModel, find_script
+    from farero_container.serve.handler import Defaults, UserModel
+    from farero_container.serve.script import find_script
 
     if not folder.is_dir():
         raise StartUpError("E-NO-MODEL-FILE", f"there is no model in {folder.name}/")

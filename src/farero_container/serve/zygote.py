@@ -260,7 +260,7 @@ def _is_served_by_script() -> bool:
     """Say whether a user's script meets an XGBoost that was imported without scikit-learn."""
     from farero_container import contract
     from farero_container.contract import StartUpError
-    from farero_container.serve.handler import find_script
+    from farero_container.serve.script import find_script
 
     if contract.framework() != "xgboost":
         return False
