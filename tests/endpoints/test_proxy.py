@@ -10,6 +10,7 @@ import pytest
 
 from farero.base.clock import SystemClock
 from farero.base.errors import LimitExceeded, NotReady
+from farero.endpoints.frames import request_head
 from farero.endpoints.proxy import MOST_IN_FLIGHT, InvocationTimedOut, Proxy, ReplicaDied
 from farero.endpoints.replicas import ping
 from farero.endpoints.router import ReplicaRoute, VariantRoute
@@ -268,3 +269,35 @@ def test_connections_to_replicas_that_are_gone_are_closed(servers):
         return sorted(proxy._hops)
 
     assert run(work) == ["b"]
+
+
+class Waiting:
+    """Takes the answer to a request that was sent at once."""
+
+    def __init__(self):
+        self.sent, self.outcome = 0.0, asyncio.get_running_loop().create_future()
+
+    def answered(self, reply):
+        self.outcome.set_result(reply)
+
+    def failed(self, error):
+        self.outcome.set_exception(error)
+
+
+def test_requests_sent_at_once_count_towards_the_use_of_a_serverless_variant(servers):
+    async def work(proxy):
+        find = finder(servers[0], max_concurrency=4, provisioned=1)
+        await say(proxy, find, b"connects")
+        proxy.take_uses()
+        variant, head = await find(), request_head("/invocations", {})
+        both = [Waiting(), Waiting()]
+        for one in both:
+            assert proxy.try_send("iris", variant, head, b"body", one) == "a"
+        for one in both:
+            await one.outcome
+            proxy.end("iris", variant)
+        return proxy.take_uses()["iris", "AllTraffic"]
+
+    use = run(work)
+
+    assert (use.requests, use.peak, use.spilled) == (2, 2, 1)

@@ -50,14 +50,15 @@ class Engines:
             if not said.get("text"):
                 said = {"text": _NOTHING_SAID}
                 self._replicas.say(replica, f"[farero] {_NOTHING_SAID}")
-        with self._store.begin() as db:
+        value = None if said is None else tag_value(str(said["text"]))
+        with self._store.read() as db:
             there = {tag.key: tag.value for tag in tags.find(db, endpoint.arn)}
-            if said is not None:
-                value = tag_value(str(said["text"]))
-                if there.get(key) != value:
+        if there.get(key) != value:
+            with self._store.begin() as db:
+                if value is None:
+                    tags.remove(db, endpoint.arn, [key])
+                else:
                     tags.put(db, endpoint.arn, [Tag(key=key, value=value)])
-            elif key in there:
-                tags.remove(db, endpoint.arn, [key])
         return mark_of(said or {})
 
 

@@ -145,9 +145,7 @@ class Proxy:
         found = self._choose(variant, None)
         if found is None or not found[0].is_ready:
             return None
-        if limit is not None:
-            self._limited.add(key)
-        self._count_one_more(key, count)
+        self._count_one_more(key, variant, count)
         found[0].send(head, body, waiting)
         return found[1]
 
@@ -181,33 +179,27 @@ class Proxy:
 
     def _begin(self, endpoint: str, variant: VariantRoute) -> None:
         key = (endpoint, variant.name)
-        count = self._in_flight.get(key, 0)
-        if variant.max_concurrency is not None and count >= variant.max_concurrency:
-            raise LimitExceeded(
-                f"Endpoint {endpoint} already handles {count} requests, as many as its MaxConcurrency allows."
-            )
+        count, limit = self._in_flight.get(key, 0), variant.max_concurrency
+        if limit is not None and count >= limit:
+            raise _is_full(endpoint, count)
         if count >= MOST_IN_FLIGHT:
             raise NotReady(
                 "endpoint", endpoint, f"Endpoint {endpoint} has {count} requests waiting."
             )
-        limit = variant.max_concurrency
-        if limit is not None:
+        if limit is not None and self._slots and not self._slots.take(*key, limit):
+            raise _is_full(endpoint, limit)
+        self._count_one_more(key, variant, count)
+
+    def _count_one_more(self, key: tuple[str, str], variant: VariantRoute, count: int) -> None:
+        self._in_flight[key] = count + 1
+        if count >= self._peaks.get(key, 0):
+            self._peaks[key] = count + 1
+        if (limit := variant.max_concurrency) is not None:
             self._limited.add(key)
-            if self._slots is not None and not self._slots.take(endpoint, variant.name, limit):
-                raise LimitExceeded(
-                    f"Endpoint {endpoint} already handles {limit} requests, as many as its MaxConcurrency allows."
-                )
-        if limit is not None:
             use = self._uses.get(key)
             if use is None or (use.most, use.provisioned) != (limit, variant.provisioned):
                 use = self._uses[key] = Use(limit, variant.provisioned)
             use.count(count + 1)
-        self._count_one_more(key, count)
-
-    def _count_one_more(self, key: tuple[str, str], count: int) -> None:
-        self._in_flight[key] = count + 1
-        if count >= self._peaks.get(key, 0):
-            self._peaks[key] = count + 1
 
     def take_peaks(self) -> dict[tuple[str, str], int]:
         """Return the most requests at a time since the last call, by endpoint and variant; any thread may call."""
@@ -392,6 +384,12 @@ class Proxy:
             monotonic=self._clock.monotonic,
             settle=lambda: self.on_settled(),  # noqa: PLW0108 - set later than the first connection, perhaps
         )
+
+
+def _is_full(endpoint: str, count: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"Endpoint {endpoint} already handles {count} requests, as many as its MaxConcurrency allows."
+    )
 
 
 def _nothing() -> None:
