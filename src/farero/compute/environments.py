@@ -185,9 +185,11 @@ class Environments:
         spec = importlib.util.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
             raise Invalid(f"the package {package} is not installed")
-        folder = self._root / name
+        target = spec.submodule_search_locations[0]
+        # named after the installation too: another one that shares the root has a link of its own
+        folder = self._root / f"{name}-{_digest(target)}"
         folder.mkdir(parents=True, exist_ok=True)
-        link, target = folder / package, spec.submodule_search_locations[0]
+        link = folder / package
         if not link.is_symlink() or os.fspath(link.readlink()) != target:
             new = folder / f".{package}.{os.getpid()}"
             new.unlink(missing_ok=True)
