@@ -99,8 +99,11 @@ def up(start, control, wait_for):
 def ask(url):
     """Return the pid of the gateway that answers."""
     host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
-        return int(connection.makefile().read())
+    with (
+        socket.create_connection((host, int(port)), timeout=5) as connection,
+        connection.makefile() as answer,
+    ):
+        return int(answer.read())
 
 
 def is_alive(pid):
@@ -342,7 +345,8 @@ def test_nonsense_on_the_control_socket_is_refused_and_harms_nothing(up, control
     with socket.socket(socket.AF_UNIX) as one:
         one.connect(os.fspath(tmp_path / "data" / "run" / "supervisor.sock"))
         one.sendall(line)
-        answer = json.loads(one.makefile().read())
+        with one.makefile() as stream:
+            answer = json.loads(stream.read())
 
     assert answer["error"] == "Invalid"
     assert control.is_ready()

@@ -97,7 +97,8 @@ def invoke(path):
                 b"POST /invocations HTTP/1.1\r\nHost: l\r\nContent-Length: 2\r\n"
                 b"Content-Type: application/json\r\nConnection: close\r\n\r\n{}"
             )
-            answer = client.makefile("rb").read()
+            with client.makefile("rb") as stream:
+                answer = stream.read()
     except OSError:
         return None
     head, _, body = answer.partition(b"\r\n\r\n")

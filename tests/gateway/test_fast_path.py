@@ -400,8 +400,8 @@ def test_pipelined_requests_are_answered_in_order_however_they_arrive(bench, siz
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for at in range(0, len(whole), size):
                 connection.sendall(whole[at : at + size])
-            stream = connection.makefile("rb")
-            return [read_from(stream) for _ in bodies]
+            with connection.makefile("rb") as stream:
+                return [read_from(stream) for _ in bodies]
 
     fast, general = map(send, bench.ports)
 

@@ -166,8 +166,8 @@ def test_a_frame_without_a_head_is_refused_and_the_next_one_answered(server, hea
     with server.raw() as connection:
         connection.sendall(b"FRO1" + raw_frame(1, b"x", head))
         connection.sendall(frame(2, b"1,1,1,1", {"content-type": "text/csv"}))
-        stream = connection.makefile("rb")
-        first, second = read_frame(stream), read_frame(stream)
+        with connection.makefile("rb") as stream:
+            first, second = read_frame(stream), read_frame(stream)
 
     assert [(first[0], first[1]["status"]), (second[0], second[1]["status"])] == [
         (1, 400),
@@ -179,8 +179,8 @@ def test_a_frame_that_is_too_large_is_413_and_the_next_one_answered(server):
     with server.raw() as connection:
         connection.sendall(b"FRO1" + frame(1, b"1" * 7_000_000, {"content-type": "text/csv"}))
         connection.sendall(frame(2, b"1,1,1,1", {"content-type": "text/csv"}))
-        stream = connection.makefile("rb")
-        statuses = {number: head["status"] for number, head, _ in map(read_frame, [stream] * 2)}
+        with connection.makefile("rb") as stream:
+            statuses = {number: head["status"] for number, head, _ in map(read_frame, [stream] * 2)}
 
     assert statuses == {1: 413, 2: 200}
 
@@ -201,9 +201,9 @@ def test_many_interleaved_callers_get_their_own_answers(server, booster):
         for number, row in enumerate(rows):
             body = ",".join(repr(float(v)) for v in row).encode()
             connection.sendall(frame(number, body, {"content-type": "text/csv"}))
-        stream = connection.makefile("rb")
-        frames = [read_frame(stream) for _ in rows]
-        answers = {number: (head["status"], float(body)) for number, head, body in frames}
+        with connection.makefile("rb") as stream:
+            frames = [read_frame(stream) for _ in rows]
+    answers = {number: (head["status"], float(body)) for number, head, body in frames}
 
     assert answers == {number: (200, value) for number, value in enumerate(expected)}
 
@@ -228,14 +228,14 @@ def test_the_end_waits_for_what_is_being_answered(launch):
     with server.raw() as connection:
         connection.sendall(b"FRO1" + frame(7, b"x", {"content-type": "application/json"}))
         connection.sendall(frame(8, b"x", {"content-type": "application/json"}))
-        stream = connection.makefile("rb")
-        first = read_frame(stream)
-        server.process.terminate()
-        second = read_frame(stream)
-    code, output = server.stop()
+        with connection.makefile("rb") as stream:
+            first = read_frame(stream)
+            server.process.terminate()
+            second = read_frame(stream)
+    code = server.process.wait(60)  # ended above: a second signal may meet it past its own handler
 
     assert [first[0], second[0], second[2]] == [7, 8, b"[1]"]
-    assert code == 0, output
+    assert code == 0, server.log
     assert not server.path.exists()
 
 
