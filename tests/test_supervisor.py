@@ -220,7 +220,7 @@ def test_a_child_that_never_gets_ready_waits_longer_however_slowly_it_dies(
 ):
     births = tmp_path / "births"
     program = RUN.replace(
-        "\ntry:", "\nimport farero.supervisor\nfarero.supervisor.QUICK_DEATH_S = 0.1\ntry:"
+        "\ntry:", "\nfrom farero.compute import fixed\nfixed.QUICK_DEATH_S = 0.1\ntry:"
     )
     start(
         {"worker": ("/bin/sh", "-c", f"date +%s.%N >> {births}; sleep 0.3; exit 3")},

@@ -18,12 +18,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from farero.base.config import PREFIX, Settings, read_settings
+from farero.base.config import Settings, read_settings
 from farero.base.errors import Invalid, NotReady
 from farero.compute import claims, control, enter
 from farero.compute.children import Child, Children
+from farero.compute.fixed import CONSOLE, GATEWAY, FixedChildren, fixed_commands
 from farero.compute.requests import Requests, peer
-from farero.records.compute import ProcessSpec
 from farero.work.wake import poke
 
 if TYPE_CHECKING:
@@ -35,41 +35,26 @@ if TYPE_CHECKING:
 log = logging.getLogger("farero.supervisor")
 
 TICK_S = 0.5
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 5.0
-#: The longest pause of one that had been ready: its start works, and callers wait for it.
-READY_BACKOFF_S = 0.5
-#: A child that lived as long starts again at once when it dies.
-QUICK_DEATH_S = 5.0
 #: Files of the data directory that models and jobs see empty, as they do keys and spool.
 SECRET = ("state.db", "state.db-wal", "telemetry.db", "telemetry.db-wal")
-#: Started by the first connection to its port; the only fixed child that readiness does not wait for.
-CONSOLE = "console"
 #: What ends after what, by name of process, and the longest grace each step gets in seconds.
-DRAIN = (("gateway-", 10.0), ("worker", 10.0), ("", 5.0), ("endpoint/", 3.0))
+DRAIN = ((GATEWAY, 10.0), ("worker", 10.0), ("", 5.0), ("endpoint/", 3.0))
 
 
 class Supervisor:
     """One per data directory."""
 
     def __init__(self, settings: Settings, commands: Mapping[str, tuple[str, ...]]) -> None:
-        """commands: program and arguments of each fixed child; those that listen get their socket as 3."""
+        """commands: program and arguments of each of the platform's own processes."""
         self._settings = settings
         self._run = settings.run_dir
-        self._commands = commands
         self._selector = selectors.DefaultSelector()
         secrets = [settings.data_dir / name for name in SECRET]
         self._children = Children(
             self._selector, hidden=(settings.keys_dir, settings.spool_dir, *secrets)
         )
-        self._listening: socket.socket | None = None
-        self._console: socket.socket | None = None
-        self._port = settings.port
-        self._ready: set[str] = set()
+        self._fixed = FixedChildren(settings, commands, self._children)
         self._requests = Requests(self._selector, self._do, self._children.is_confined)
-        #: When each fixed child that is down starts again (monotonic), and how long the next wait is.
-        self._due = dict.fromkeys(commands.keys() - {CONSOLE}, 0.0)
-        self._backoff: dict[str, float] = {}
-        self._born: dict[str, float] = {}
         #: Steps of DRAIN still to do; None while all is well.
         self._drain: list[tuple[str, float]] | None = None
         self._last_check = 0.0
@@ -82,11 +67,11 @@ class Supervisor:
         self._run.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             stack.enter_context(claims.hold_lock(self._run / "lock"))
-            if self._commands:
+            if self._fixed.commands:
                 listening = claims.listen(self._settings.bind, self._settings.port)
-                self._listening = stack.enter_context(listening)
-                self._port = listening.getsockname()[1]
-            if CONSOLE in self._commands:
+                self._fixed.listening = stack.enter_context(listening)
+                self._fixed.port = listening.getsockname()[1]
+            if CONSOLE in self._fixed.commands:
                 self._listen_for_console(stack)
             self._open(stack)
             while self._drain is None or self._drain or self._children.running():
@@ -127,21 +112,26 @@ class Supervisor:
         except Invalid as error:
             log.warning("no console: %s", error)
             return
-        self._console = stack.enter_context(listening)
-        self._watch(self._console, self._on_visitor)
+        self._fixed.console = stack.enter_context(listening)
+        self._watch(listening, self._on_visitor)
 
     def _on_visitor(self, console: socket.socket) -> None:
-        self._selector.unregister(console)
-        self._due[CONSOLE] = 0.0
+        if self._drain is None:  # else it is closed
+            self._selector.unregister(console)
+            self._fixed.due[CONSOLE] = 0.0
 
     def _watch(self, one: socket.socket, act: Callable[[socket.socket], None]) -> None:
         one.setblocking(False)
         self._selector.register(one, selectors.EVENT_READ, act)
 
     def _step(self) -> None:
-        self._start_fixed()
+        self._fixed.start_due()
         now = time.monotonic()
-        times = [now + TICK_S, *self._due.values(), self._children.next_kill() or now + TICK_S]
+        times = [
+            now + TICK_S,
+            *self._fixed.due.values(),
+            self._children.next_kill() or now + TICK_S,
+        ]
         for key, _ in self._selector.select(max(0.0, min(times) - now)):
             key.data(key.fileobj)
         self._reap()
@@ -151,76 +141,32 @@ class Supervisor:
             self._children.check_limits()
         self._go_on_draining()
 
-    # -- the platform's own processes
-
-    def _start_fixed(self) -> None:
-        for name in [name for name, due in self._due.items() if due <= time.monotonic()]:
-            del self._due[name]
-            self._born[name] = time.monotonic()
-            passed = self._listening if name.startswith("gateway-") else None
-            passed = self._console if name == CONSOLE else passed
-            spec = self._fixed_spec(name)
-            try:
-                self._children.start(spec, passed=passed and passed.fileno(), is_trusted=True)
-            except (OSError, Invalid) as error:
-                if name not in self._backoff:  # it never ran: a mistake of the user's
-                    raise Invalid(f"cannot start {name}: {error}") from error
-                self._schedule(name, error)
-
-    def _fixed_spec(self, name: str) -> ProcessSpec:
-        env = {
-            **os.environ,
-            PREFIX + "DATA_DIR": str(self._settings.data_dir),
-            PREFIX + "PORT": str(self._port),
-            PREFIX + "PROCESS": name,
-            "NOTIFY_SOCKET": str(self._run / "notify.sock"),
-        }
-        return ProcessSpec(
-            name=name,
-            argv=self._commands[name],
-            env=env,
-            cwd=self._settings.data_dir,
-            log_path=self._settings.logs_dir / f"{name}.log",
-        )
-
     def _reap(self) -> None:
         for child in self._children.reap():
-            name = child.spec.name
-            if name in self._commands:
-                served = name in self._ready or name == CONSOLE
-                self._ready.discard(name)
-                if self._drain is None:
-                    self._start_again(name, child.status.exit_code, served=served)
-            elif child.spec.wake:
-                poke(self._run / "worker.sock", child.spec.wake)
+            if child.spec.name not in self._fixed.commands:
+                if child.spec.wake:
+                    poke(self._run / "worker.sock", child.spec.wake)
+            elif self._drain is None:
+                self._start_again(child.spec.name, child.status.exit_code)
 
-    def _start_again(self, name: str, exit_code: int | None, *, served: bool) -> None:
-        if name == CONSOLE and self._console and exit_code == 0:  # nobody was looking
-            self._watch(self._console, self._on_visitor)
+    def _start_again(self, name: str, exit_code: int | None) -> None:
+        console = self._fixed.console
+        if name == CONSOLE and console and exit_code == 0:  # nobody was looking
+            self._watch(console, self._on_visitor)
         else:
-            self._schedule(name, f"code {exit_code}", served=served)
-
-    def _schedule(self, name: str, why: object, *, served: bool = False) -> None:
-        """Start a process again after a pause that grows. served: it had been ready, so its start works."""
-        wait = self._backoff.get(name, FIRST_BACKOFF_S)
-        if served:
-            is_quick = time.monotonic() - self._born[name] < QUICK_DEATH_S
-            wait = min(wait, READY_BACKOFF_S) if is_quick else FIRST_BACKOFF_S
-        self._due[name] = time.monotonic() + wait
-        self._backoff[name] = min(wait * 2, LONGEST_BACKOFF_S)
-        log.warning("%s ended (%s); again in %.2f s", name, why, wait)
+            self._fixed.ended(name, exit_code)
 
     def _on_note(self, notes: socket.socket) -> None:
         data, ancillary, _, _ = notes.recvmsg(256, socket.CMSG_SPACE(12))
         if not data.startswith(b"READY") or not ancillary:
             return
         pid, _, _ = peer(ancillary[0][2])
-        self._ready |= {name for name in self._commands if self._children.status(name).pid == pid}
+        self._fixed.note_ready(pid)
         if self._is_ready():
             self._requests.release()
 
     def _is_ready(self) -> bool:
-        return self._ready.issuperset(self._commands.keys() - {CONSOLE}) and self._drain is None
+        return self._fixed.is_ready and self._drain is None
 
     # -- the end
 
@@ -239,15 +185,16 @@ class Supervisor:
         log.info("supervisor ending: %s", why)
         self._children.refuse_forks()
         self._requests.release(NotReady("Farero", "", "Farero is ending"))
-        self._due.clear()
+        self._fixed.due.clear()
         self._drain = list(DRAIN)
-        if self._listening:
-            self._listening.close()
-        if self._console:
+        if listening := self._fixed.listening:
+            listening.close()
+        if console := self._fixed.console:
             with contextlib.suppress(KeyError):  # a console runs, so nobody waits for a visitor
-                self._selector.unregister(self._console)
-            self._console.close()
-        for child in self._children.running("gateway-"):
+                self._selector.unregister(console)
+            console.close()
+            self._fixed.console = None
+        for child in self._children.running(GATEWAY):
             self._children.stop(child.spec.name, DRAIN[0][1])
 
     def _go_on_draining(self) -> None:
@@ -277,11 +224,11 @@ class Supervisor:
                 return control.status_to_wire(children.status(request["name"]))
             case "list":
                 found = children.list(request["prefix"])
-                ours = self._commands
+                ours = self._fixed.commands
                 return [control.status_to_wire(one) for one in found if one.name not in ours]
             case "leaders":
                 found = children.leaders(request["prefix"])
-                return [one for one in found if one["name"] not in self._commands]
+                return [one for one in found if one["name"] not in self._fixed.commands]
             case "stop":
                 return children.stop(request["name"], request["grace_s"])
             case "forget":
@@ -301,14 +248,15 @@ class Supervisor:
 
     def _info(self) -> dict[str, Value]:
         pids = {child.spec.name: child.pid for child in self._children.running()}
+        host, console = self._settings.host, self._fixed.console
+        gateways = [name for name in self._fixed.commands if name.startswith(GATEWAY)]
         return {
             "pid": os.getpid(),
-            "url": f"http://{self._settings.host}:{self._port}",
+            "url": f"http://{host}:{self._fixed.port}",
             "ready": self._is_ready(),
             "isolation": self._children.level,
-            "console": self._console
-            and f"http://{self._settings.host}:{self._console.getsockname()[1]}",
-            "gateways": [pids.get(name) for name in self._commands if name.startswith("gateway-")],
+            "console": console and f"http://{host}:{console.getsockname()[1]}",
+            "gateways": [pids.get(name) for name in gateways],
             "worker": pids.get("worker"),
             "processes": [control.status_to_wire(one) for one in self._children.list()],
         }
@@ -316,18 +264,6 @@ class Supervisor:
 
 def _leave_to_the_loop(_number: int, _frame: FrameType | None) -> None:
     """Let the wake-up descriptor carry the signal's number."""
-
-
-def fixed_commands(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Return the programs of the gateways, the worker and the console."""
-    python = (sys.executable, "-P", "-m")  # -P: where we stand gives no modules
-    gateway = (*python, "farero.processes", "gateway", "--fd", "3")
-    commands: dict[str, tuple[str, ...]] = {}
-    commands |= {f"gateway-{i}": gateway for i in range(settings.gateways)}
-    commands["worker"] = (*python, "farero.processes", "worker")
-    if settings.console_port:
-        commands[CONSOLE] = (*python, "farero.console", "--fd", "3")
-    return commands
 
 
 def main(arguments: Sequence[str] = ()) -> int:
