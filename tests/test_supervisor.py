@@ -4,15 +4,14 @@ Gateways and worker are small programs of this file, started as the real ones ar
 """
 
 import dataclasses
-import itertools
 import json
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +48,21 @@ import os, signal, socket, time
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY", os.environ["NOTIFY_SOCKET"])
 time.sleep(600)
+"""
+
+SAY_READY = """
+import os, socket
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
+    notes.sendto(b"READY", os.environ["NOTIFY_SOCKET"])
+"""
+
+#: Notes its birth, and lives for as long as its word needs to be heard.
+SHORT_LIVED = """
+import sys, time
+with open("births", "a") as births:
+    births.write("+")
+time.sleep(0.3)
+sys.exit(3)
 """
 
 STUBBORN = WORKER.replace("SIG_DFL", "SIG_IGN")
@@ -149,21 +163,17 @@ def test_fixed_children_are_no_processes_of_the_seam(up, compute):
 
 def test_a_second_one_is_refused_and_told_the_pid_of_the_first(up, start):
     second = start()
-    began = time.monotonic()
 
-    assert second.wait(5) == 1
-    assert time.monotonic() - began < 1
+    assert second.wait(30) == 1
     assert f"in use by another Farero (pid {up.pid})" in second.stderr.read()
 
 
-def test_a_busy_port_is_refused_naming_its_holder_within_a_second(start):
+def test_a_busy_port_is_refused_naming_its_holder(start):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        began = time.monotonic()
         process = start(port=port)
 
-        assert process.wait(5) == 1
-        assert time.monotonic() - began < 1
+        assert process.wait(30) == 1
         message = process.stderr.read()
 
     assert f"port {port} is taken by " in message
@@ -173,7 +183,7 @@ def test_a_busy_port_is_refused_naming_its_holder_within_a_second(start):
 def test_a_data_directory_too_deep_for_sockets_is_refused(start, tmp_path):
     process = start(data_dir=tmp_path / ("d" * 100))
 
-    assert process.wait(5) == 1
+    assert process.wait(30) == 1
     assert "choose a shorter FARERO_DATA_DIR" in process.stderr.read()
 
 
@@ -202,35 +212,29 @@ def test_a_killed_worker_is_started_again_and_processes_go_on(
     assert compute.status("test/one").state == "running"
 
 
-def test_a_child_that_keeps_dying_waits_longer_each_time(start, control, wait_for, tmp_path):
-    births = tmp_path / "births"
-    start({"worker": ("/bin/sh", "-c", f"date +%s.%N >> {births}; exit 3")})
-    times = wait_for(
-        lambda: births.exists() and (t := births.read_text().split()) and len(t) >= 5 and t
-    )
-
-    first, last = float(times[1]) - float(times[0]), float(times[4]) - float(times[3])
-
-    assert 0.05 <= first < 0.3
-    assert 0.4 <= last < 1.0
-
-
-def test_a_child_that_never_gets_ready_waits_longer_however_slowly_it_dies(
-    start, wait_for, tmp_path
+@pytest.mark.parametrize(
+    ("says", "quick_death_s", "pauses"),
+    [
+        pytest.param("", 5.0, [0.05, 0.1, 0.2, 0.4, 0.8], id="never ready"),
+        pytest.param("", 0.0, [0.05, 0.1, 0.2, 0.4, 0.8], id="never ready, dies slowly"),
+        pytest.param(SAY_READY, 5.0, [0.05, 0.1, 0.2, 0.4, 0.5], id="was ready"),
+        pytest.param(SAY_READY, 0.0, [0.05] * 5, id="was ready, dies after a while"),
+    ],
+)
+def test_a_child_that_keeps_dying_waits_longer_each_time(
+    start, wait_for, tmp_path, says, quick_death_s, pauses
 ):
-    births = tmp_path / "births"
+    births = tmp_path / "data" / "births"
     program = RUN.replace(
-        "\ntry:", "\nfrom farero.compute import fixed\nfixed.QUICK_DEATH_S = 0.1\ntry:"
+        "\ntry:", f"\nfrom farero.compute import fixed\nfixed.QUICK_DEATH_S = {quick_death_s}\ntry:"
     )
-    start(
-        {"worker": ("/bin/sh", "-c", f"date +%s.%N >> {births}; sleep 0.3; exit 3")},
-        program=program,
-    )
-    times = wait_for(
-        lambda: births.exists() and (t := births.read_text().split()) and len(t) >= 5 and t
-    )
-    gaps = [float(after) - float(before) for before, after in itertools.pairwise(times)]
-    assert gaps[3] - gaps[0] > 0.2
+    process = start({"worker": (*PYTHON, says + SHORT_LIVED)}, program=program)
+
+    wait_for(lambda: births.exists() and len(births.read_text()) > len(pauses), 60)
+    process.kill()
+
+    told = re.findall(r"again in ([\d.]+) s", process.stderr.read())
+    assert [float(pause) for pause in told[: len(pauses)]] == pauses
 
 
 def spec(tmp_path, script="sleep 600", name="test/one", **fields):
@@ -417,12 +421,12 @@ def test_a_process_of_root_cannot_look_into_the_platform(up, compute, wait_for, 
     assert "open" not in one.log_path.read_text()
 
 
-def test_all_is_gone_a_second_after_a_kill_and_the_port_is_free(up, control, start, wait_for):
+def test_all_is_gone_after_a_kill_and_the_port_is_free(up, control, start, wait_for):
     info = control.info()
     pids = [one["pid"] for one in info["processes"]]
 
     up.kill()
-    wait_for(lambda: not any(is_alive(pid) for pid in pids), seconds=1.0)
+    wait_for(lambda: not any(is_alive(pid) for pid in pids))
     start(port=int(info["url"].rpartition(":")[2]))
     wait_for(lambda: control.answers() and control.is_ready())
 
