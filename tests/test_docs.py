@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from farero.base.config import PREFIX, Settings
-from farero.cli.main import app, common_first
+from farero.cli.main import build, common_first
 from farero_container.serve import batching
 from farero_container.serve.frameworks import accelerated
 
@@ -28,7 +28,7 @@ OF_THE_HOOK = {"FARERO_SHIM"}
 OF_A_MODEL = {batching.VARIABLE, accelerated.VARIABLE}
 #: What the tests under faults read (docs/reliability.md).
 OF_THE_TESTS = {"FARERO_CHAOS_SEED", "FARERO_NIGHTLY"}
-COMMANDS = typer.main.get_command(app)
+COMMANDS = typer.main.get_command(build())
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -1,26 +1,17 @@
-"""The `farero` command: parse, one call, print. Flags that every command takes may stand anywhere."""
+"""The `farero` command: parse, one call, print. Flags that every command takes may stand anywhere.
+
+Only the module of the command that is asked for is imported; help and typing mistakes need them all.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from farero.cli import (
-    alarms,
-    archives,
-    capturing,
-    dashboards,
-    deploying,
-    environment,
-    looking,
-    monitor,
-    opening,
-    server,
-    story,
-)
 from farero.cli.output import INTERRUPTED, options
 
 if TYPE_CHECKING:
@@ -28,6 +19,23 @@ if TYPE_CHECKING:
 
 FLAGS = {"--json", "--quiet", "-q", "--yes", "-y", "--aws"}
 VALUES = {"--profile", "--region", "--data-dir"}
+#: Name → module in this folder; its `app` holds the commands.
+GROUPS = {
+    "capture": "capturing",
+    "alarm": "alarms",
+    "dashboard": "dashboards",
+    "monitor": "monitor",
+}
+#: Name → module in this folder and function, in the order of the help.
+COMMANDS = {
+    "up": "server.up", "down": "server.down", "status": "server.status", "doctor": "server.doctor",
+    "env": "environment.env", "deploy": "deploying.deploy", "invoke": "deploying.invoke",
+    "ls": "looking.ls", "show": "looking.show", "rm": "looking.rm", "logs": "looking.logs",
+    "inspect": "archives.inspect", "pack": "archives.pack", "try": "story.try_it", "open": "opening.open_console",
+    "run": "environment.run",
+}  # fmt: skip
+#: What follows these is somebody else's command line.
+_FOREIGN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
 class AnyOrder(TyperGroup):
@@ -57,34 +65,6 @@ def common_first(args: Sequence[str]) -> list[str]:
     return front + rest
 
 
-app = typer.Typer(
-    cls=AnyOrder,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Put a trained model into production and keep watch over it, on your own machine.",
-    epilog="First steps: farero up -d, then farero try. Exit codes: 0 ok, 1 failed, 2 wrong usage, "
-    "3 not running, 4 denied, 130 interrupted.",
-)
-app.add_typer(capturing.app, name="capture")
-app.add_typer(alarms.app, name="alarm")
-app.add_typer(dashboards.app, name="dashboard")
-app.add_typer(monitor.app, name="monitor")
-for command in (
-    server.up, server.down, server.status, server.doctor,
-    environment.env, deploying.deploy, deploying.invoke,
-    looking.ls, looking.show, looking.rm, looking.logs,
-    archives.inspect, archives.pack,
-):  # fmt: skip
-    app.command()(command)
-app.command("try")(story.try_it)
-app.command("open")(opening.open_console)
-app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
-    environment.run
-)
-
-
-@app.callback()
 def common(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -104,9 +84,46 @@ def common(
     options.profile, options.region, options.data_dir = profile, region, data_dir
 
 
+def build(only: str | None = None) -> typer.Typer:
+    """Return the command line; only: name of the one command or group that is needed, None for all."""
+    app = typer.Typer(
+        cls=AnyOrder,
+        callback=common,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="Put a trained model into production and keep watch over it, on your own machine.",
+        epilog="First steps: farero up -d, then farero try. Exit codes: 0 ok, 1 failed, 2 wrong usage, "
+        "3 not running, 4 denied, 130 interrupted.",
+    )
+    for name in [only] if only else (*GROUPS, *COMMANDS):
+        if name in GROUPS:
+            app.add_typer(_find(f"{GROUPS[name]}.app"), name=name)
+        else:
+            foreign = _FOREIGN if name == "run" else None
+            app.command(name, context_settings=foreign)(_find(COMMANDS[name]))
+    return app
+
+
+def _find(place: str) -> Any:
+    module, _, attribute = place.partition(".")
+    return getattr(import_module(f"farero.cli.{module}"), attribute)
+
+
+def _command(args: Sequence[str]) -> str | None:
+    """Return the command or group that `args` begin with after the common flags, None if there is none of that name."""
+    words = iter(args)
+    for word in words:
+        if word in VALUES:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word if word in GROUPS or word in COMMANDS else None
+    return None
+
+
 def main() -> None:
     """Run the command line; never shows a traceback for Ctrl-C."""
     try:
-        app()
+        build(_command(common_first(sys.argv[1:])))()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from farero.base.clock import SystemClock
 from farero.base.config import Settings, read_settings
 from farero.base.errors import Invalid
 from farero.cli.output import DENIED, FAILED, NOT_RUNNING, WRONG_USAGE, fail, options
+from farero.identity.outgoing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,49 +73,54 @@ def client(service: str) -> Any:
 
 def admin(method: str, name: str, query: str = "") -> Any:
     """Call one of the platform's own pages, signed by the owner; returns its JSON."""
-    import urllib.error
-    import urllib.request
+    import http.client
 
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
-    key = owner_key()
+    owner = owner_key()
+    key = owner["access_key_id"], owner["secret_access_key"]
     url = f"{settings().url}/_farero/{name}" + (f"?{query}" if query else "")
-    request = AWSRequest(method=method, url=url, data=b"")
-    credentials = Credentials(key["access_key_id"], key["secret_access_key"])
-    SigV4Auth(credentials, "farero", settings().region).add_auth(request)
-    wire = urllib.request.Request(url, method=method, headers=dict(request.headers.items()))  # noqa: S310 - our own loopback URL
-    try:
-        with urllib.request.urlopen(wire, timeout=30) as answer:  # noqa: S310
-            return json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        text = error.read().decode("utf-8", "replace")
-        fail(
-            "E-ADMIN",
-            text[:500],
-            where=f"{method} {url}",
-            status=DENIED if error.code == 403 else FAILED,
-        )
+    parts = urlsplit(url)
+    scope = settings().region, "farero"
+    signed = sign(method, url, key, scope=scope, now=SystemClock().now())
+    gateway = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    with contextlib.closing(gateway):
+        gateway.request(method, parts._replace(scheme="", netloc="").geturl(), headers=signed)
+        answer = gateway.getresponse()
+        body = answer.read()
+    if answer.status == 200:
+        return json.loads(body)
+    fail(
+        "E-ADMIN",
+        body.decode("utf-8", "replace")[:500],
+        where=f"{method} {url}",
+        status=DENIED if answer.status == 403 else FAILED,
+    )
 
 
 def guarded(action: Callable[[], Any]) -> Any:
     """Run `action`, turning what can go wrong on the way to the platform into a four-part error."""
-    from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
-
     try:
         return action()
-    except EndpointConnectionError:
+    except ConnectionRefusedError:
         not_running()
-    except ClientError as error:
-        _refused(error)
-    except BotoCoreError as error:
-        fail("E-CLIENT", str(error), where="AWS's own configuration, or the connection",
-             fix="farero doctor", status=FAILED)  # fmt: skip
-    except OSError as error:
-        if isinstance(getattr(error, "reason", None), ConnectionRefusedError):
-            not_running()
+    except Exception as error:
+        _explain(error)
         raise
+
+
+def _explain(error: Exception) -> None:
+    """End the command where botocore says what is wrong."""
+    from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+
+    match error:
+        case EndpointConnectionError():
+            not_running()
+        case ClientError():
+            _refused(error)
+        case BotoCoreError():
+            fail("E-CLIENT", str(error), where="AWS's own configuration, or the connection",
+                 fix="farero doctor", status=FAILED)  # fmt: skip
+        case _:
+            pass
 
 
 def not_running() -> None:
