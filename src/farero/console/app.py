@@ -27,7 +27,7 @@ def build(settings: Settings) -> FastAPI:
     with without(_CLIENTS):
         import socketio  # noqa: F401 - before NiceGUI imports it  # pyright: ignore[reportUnusedImport, reportMissingTypeStubs]
     with without(_CRT):
-        import boto3  # noqa: F401 - before pages import it  # pyright: ignore[reportUnusedImport]
+        import botocore.session  # noqa: F401 - before pages import it  # pyright: ignore[reportUnusedImport]
     from fastapi import FastAPI
     from nicegui import app as nicegui_app
     from nicegui import ui

@@ -17,8 +17,6 @@ from farero.console.pages.endpoint_figures import took
 from farero.console.pages.live import live, live_text
 from farero.console.plots import Plot, plots
 from farero.console.time_range import Range
-from farero.jobs.metrics import MetricScanner
-from farero.records.job import MetricDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,6 +183,9 @@ async def _last_lines(cloud: Cloud, name: str) -> list[Json]:
 
 def progress(events: Sequence[Json], job: Json) -> list[tuple[str, list[Series]]]:
     """Return (what is measured, a series each of its sources), a point each time the log tells the metric."""
+    from farero.jobs.metrics import MetricScanner  # here, as the first page would wait for it
+    from farero.records.job import MetricDefinition
+
     algorithm = job.get("AlgorithmSpecification", {})
     definitions = [
         MetricDefinition(name=one["Name"], regex=one["Regex"])
