@@ -21,7 +21,6 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -35,15 +34,7 @@ ORPHANED_WITHIN_S = 10.0
 EARLY = ("PYTHON", "LD_", "OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "MALLOC_", "GLIBC_", "NUMEXPR_",
          "NPY_", "TORCH", "PYTORCH_", "ATEN_", "DNNL_", "ONEDNN_", "CUDA_", "XGBOOST_", "JOBLIB_")  # fmt: skip
 #: What every model server imports.
-COMMON = (
-    "asyncio",
-    "uvloop",
-    "numpy",
-    "farero_container.serve.run",
-    "farero_container.serve.handler",
-    "farero_container.serve.content",
-    "farero_container.serve.http",
-)
+COMMON = ("uvloop", "farero_container.serve.run", "farero_container.serve.handler")
 FRAMEWORKS = {
     "xgboost": ("farero_container.serve.frameworks.xgboost",),
     # without onnxruntime: its import starts a thread; and without xgboost, which later starts do not need
@@ -110,7 +101,7 @@ def preload(framework: str) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     if framework == "xgboost":
-        from farero_container.serve.frameworks.xgboost import import_xgboost
+        from farero_container.serve.frameworks.xgboost_library import import_xgboost
 
         import_xgboost()
     if framework == "pytorch" and "torch" in sys.modules:
@@ -251,9 +242,12 @@ def _take_on(env: dict[str, str]) -> None:
     sys.argv[1:] = ["serve"]
     if sys.path and sys.path[0] in ("", _STARTED_AT):
         sys.path[0] = os.getcwd()  # noqa: PTH109 - as `python -m` puts it there
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed()  # forks would all draw the same numbers
-    tempfile.tempdir = None  # TMPDIR is another one now
+    numpy_random: Any = sys.modules.get("numpy.random")
+    if numpy_random:
+        numpy_random.seed()  # forks would all draw the same numbers
+    tempfile: Any = sys.modules.get("tempfile")
+    if tempfile:
+        tempfile.tempdir = None  # TMPDIR is another one now
 
 
 def _is_served_by_script() -> bool:

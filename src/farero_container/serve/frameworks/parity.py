@@ -9,13 +9,12 @@ additions at most; answers after the objective's link; labels equal unless margi
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from farero_container.serve.frameworks import links, onnx_trees
+from farero_container.serve.frameworks import links, onnx_trees, xgboost_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,12 +94,10 @@ def prove(
     same, worst = 0, 0.0
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
-        matrix = xgb.DMatrix(block, missing=math.nan, nthread=1)
+        data = xgboost_library.matrix(xgb, block)
 
-        def native(matrix: Any = matrix, **what: bool) -> Any:
-            return booster.predict(
-                matrix, validate_features=False, iteration_range=(0, end), **what
-            )
+        def native(data: Any = data, **what: bool) -> Any:
+            return booster.predict(data, validate_features=False, iteration_range=(0, end), **what)
 
         leaves = np.asarray(native(pred_leaf=True)).reshape(len(block), -1)
         _check_leaves(leaves, leaves_of(block), block)

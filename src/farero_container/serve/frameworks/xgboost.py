@@ -8,11 +8,9 @@ replica.
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import os
 import pickle
-import sys
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +23,7 @@ from farero_container.serve.batching import Work, most_rows
 from farero_container.serve.frameworks import accelerated
 from farero_container.serve.frameworks.booster import Boosters, Engine
 from farero_container.serve.frameworks.xgboost_answers import Answers
+from farero_container.serve.frameworks.xgboost_library import import_xgboost
 from farero_container.serve.frameworks.xgboost_selected import selection, selection_of
 from farero_container.serve.messages import Response
 
@@ -53,24 +52,6 @@ class _Asked:
     kind: str
     accept: str | None
     is_json: bool
-
-
-def import_xgboost() -> Any:
-    """Import xgboost without scikit-learn and pandas, which cost most of its start and are not used here."""
-    hidden = [name for name in ("sklearn", "pandas") if name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = None  # pyright: ignore[reportArgumentType] - import then fails, as the docs of sys.modules say
-    try:
-        return importlib.import_module("xgboost")  # heavy and optional
-    except ImportError as error:
-        raise StartUpError(
-            "E-NO-FRAMEWORK",
-            f"xgboost cannot be imported: {error}",
-            fix="pip install 'farero[xgboost]'",
-        ) from error
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)
 
 
 class XGBoostServer:

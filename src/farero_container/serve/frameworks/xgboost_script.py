@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from farero_container.serve import content
-from farero_container.serve.frameworks.xgboost import import_xgboost
+from farero_container.serve.frameworks.xgboost_library import import_whole
 from farero_container.serve.handler import Defaults, UnsupportedFormat
 
 
@@ -14,7 +14,7 @@ class XGBoostScript(Defaults):
     """What is done where inference.py says nothing."""
 
     def __init__(self) -> None:
-        self._xgb = import_xgboost()
+        self._xgb = import_whole()
         self.name = f"XGBoost {self._xgb.__version__}"
 
     def decode(self, body: bytes, content_type: str) -> Any:

@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from farero_container.contract import StartUpError, model_dir, output_dir
-from farero_container.serve.frameworks.xgboost import import_xgboost
+from farero_container.serve.frameworks.xgboost_library import import_xgboost
 from farero_container.train import channels, hyperparameters, metrics, readers
 from farero_container.train.algorithms import boosting
 
