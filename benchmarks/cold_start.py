@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
-import os
 import statistics
 import sys
 import time
@@ -25,8 +24,6 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.serving import models, ours, places
-
-from farero.compute.control import Control
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,9 +60,9 @@ def measure(work: Work, rounds: int) -> None:
     """Cold-start one model on both platforms in turns."""
     with contextlib.ExitStack() as stack:
         benches: dict[str, Bench] = {}
-        for kind, zygotes in (("forked", "1"), ("fresh", "0")):
-            os.environ |= {"FARERO_SERVERLESS_IDLE_S": str(IDLE_S), "FARERO_ZYGOTES": zygotes}
-            benches[kind] = Bench(stack.enter_context(ours.platform()), work)
+        for kind, zygotes in (("forked", 1), ("fresh", 0)):
+            running = ours.platform(serverless_idle_s=IDLE_S, zygotes=zygotes)
+            benches[kind] = Bench(stack.enter_context(running), work)
         found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in benches}
         for _ in range(rounds):
             for kind, bench in benches.items():
@@ -80,7 +77,6 @@ class Bench:
 
     def __init__(self, platform: ours.Platform, work: Work) -> None:
         self._platform = platform
-        self._control = Control(platform.data / "run" / "supervisor.sock")
         self._target = platform.target(ENDPOINT, work)
         self._expected = work.expected
         platform.put_model(ENDPOINT, work)
@@ -113,7 +109,9 @@ class Bench:
         return [one for one in self._running() if one["name"].startswith(f"endpoint/{ENDPOINT}/")]
 
     def _running(self) -> Sequence[dict[str, str]]:
-        return [one for one in self._control.info()["processes"] if one["state"] == "running"]
+        return [
+            one for one in self._platform.control.info()["processes"] if one["state"] == "running"
+        ]
 
     def _cpu_ms(self) -> float:
         pids = [self._platform.pid, *(one["pid"] for one in self._running())]

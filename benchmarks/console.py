@@ -11,24 +11,21 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import io
 import json
 import os
 import random
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
-from first_minutes import free_port
+import fresh
+from fresh import BUCKET, ROLE
 from playwright.sync_api import sync_playwright
 
 from farero.base.clock import SystemClock
@@ -52,7 +49,7 @@ METRICS: list[tuple[str, str, Callable[[random.Random], tuple[float, float]]]] =
     ("ModelLatency", "Microseconds", lambda draw: (draw.lognormvariate(9, 0.4) // 1, 1.0)),
 ]
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
-MODEL = """def model_fn(folder):
+MODEL = b"""def model_fn(folder):
     return 1
 
 
@@ -64,40 +61,8 @@ CHARTS = """() => {const all = [...document.querySelectorAll('[role=img],.nicegu
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
-class Site:
-    """A platform of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data = folder / "data"
-        self.port, self.console = free_port(), free_port()
-        self.environ = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if name != "PYTHONDONTWRITEBYTECODE"
-            },
-            "FARERO_DATA_DIR": str(self.data),
-            "FARERO_PORT": str(self.port),
-            "FARERO_CONSOLE_PORT": str(self.console),
-            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),
-            "AWS_CONFIG_FILE": str(folder / "config"),
-        }
-
-    def farero(self, *arguments: str) -> str:
-        """Run one command; return what it printed."""
-        command = [sys.executable, "-m", "farero", *arguments]
-        return subprocess.run(
-            command, env=self.environ, check=True, capture_output=True, text=True
-        ).stdout
-
-    def client(self, service: str) -> Any:
-        """Return a client of the owner."""
-        key = json.loads((self.data / "keys" / "owner.json").read_text(encoding="utf-8"))
-        return boto3.Session(
-            aws_access_key_id=key["access_key_id"],
-            aws_secret_access_key=key["secret_access_key"],
-            region_name="us-east-1",
-        ).client(service, endpoint_url=f"http://127.0.0.1:{self.port}")
+class Site(fresh.Site):
+    """A platform with a console to look at."""
 
     def link(self) -> str:
         """Return a link to log in by."""
@@ -188,21 +153,15 @@ def fill_metrics(site: Site) -> None:
 
 def deploy(site: Site) -> None:
     """Put the endpoints into service, each a process."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as tar:
-        info = tarfile.TarInfo("code/inference.py")
-        info.size = len(MODEL)
-        tar.addfile(info, io.BytesIO(MODEL.encode()))
-    bucket = "sagemaker-us-east-1-123456789012"
-    site.client("s3").put_object(Bucket=bucket, Key="model.tar.gz", Body=made.getvalue())
+    made = fresh.archive({"code/inference.py": MODEL})
+    site.client("s3").put_object(Bucket=BUCKET, Key="model.tar.gz", Body=made)
     sagemaker = site.client("sagemaker")
-    role = "arn:aws:iam::123456789012:role/AmazonSageMaker-ExecutionRole-farero"
 
     def one(name: str) -> None:
         sagemaker.create_model(
             ModelName=name,
-            ExecutionRoleArn=role,
-            PrimaryContainer={"Image": IMAGE, "ModelDataUrl": f"s3://{bucket}/model.tar.gz"},
+            ExecutionRoleArn=ROLE,
+            PrimaryContainer={"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz"},
         )
         variant = {
             "VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1,

@@ -5,14 +5,13 @@ python benchmarks/first_minutes.py [ROUNDS]
 
 from __future__ import annotations
 
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from fresh import Site
 
 #: What is promised, in seconds: ready; Completed after the call; InService after the call.
 LIMITS = {"up": 1.5, "train": 5.0, "deploy": 2.0}
@@ -34,37 +33,14 @@ def main() -> int:
 
 def measure(folder: Path, times: dict[str, list[float]]) -> None:
     """Start a fresh Farero, run `farero try`, stop it; add what each step took."""
-    environ = {
-        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-        "FARERO_DATA_DIR": str(folder / "data"),
-        "FARERO_PORT": str(free_port()),
-        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),
-        "AWS_CONFIG_FILE": str(folder / "config"),
-    }
+    site = Site(folder)
     began = time.monotonic()
-    run(environ, "up", "-d")
-    times["up"].append(time.monotonic() - began)
-    try:
-        text = run(environ, "try")
-    finally:
-        run(environ, "down")
+    with site.running():
+        times["up"].append(time.monotonic() - began)
+        text = site.farero("try")
     for name, words in (("train", "train XGBoost"), ("deploy", "deploy with data capture")):
         line = next(line for line in text.splitlines() if line.startswith(words))
         times[name].append(float(line[len(words) :].split()[0]))
-
-
-def run(environ: dict[str, str], *arguments: str) -> str:
-    """Run one farero command; return what it printed."""
-    command = [sys.executable, "-m", "farero", *arguments]
-    done = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
-    return done.stdout
-
-
-def free_port() -> int:
-    """Return a port nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -11,20 +11,19 @@ unlike requests a second it is little disturbed by what else the machine does, a
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import fresh
+import lone_gateway
 import uvicorn
 import uvloop
-from metrics_cost import HEAD, Off, ask, load_request, put_endpoint
+from lone_gateway import HEAD, ask
 
 from farero import processes
 from farero.app import gateway as composition
@@ -33,6 +32,8 @@ from farero.base.config import read_settings
 from farero.identity.sigv4 import Verified
 
 if TYPE_CHECKING:
+    import subprocess
+
     from farero.app.core import App
 
 #: Kind → what is turned off in it.
@@ -71,9 +72,10 @@ def main() -> int:
 
 def compare(folder: Path, rounds: int, count: int, connections: int) -> None:
     model = f"{folder}/m.sock"
-    children = {"model": start(folder, "model", model)}
+    children = {"model": lone_gateway.start(folder, __file__, "model", model)}
     ask(children["model"], None)
-    children |= {kind: start(folder / kind, "serve", kind, model) for kind in KINDS}
+    for kind in KINDS:
+        children[kind] = lone_gateway.start(folder / kind, __file__, "serve", kind, model)
     try:
         measure(children, folder, rounds, count, connections)
     finally:
@@ -90,7 +92,8 @@ def measure(
     for turn in range(rounds + 1):
         for kind in KINDS:
             port = ports[kind]
-            request = load_request(folder / kind, port, BODY, "application/json")
+            key = fresh.owner(folder / kind / "data")
+            request = fresh.signed(key, port, lone_gateway.ENDPOINT, BODY, "application/json")
             before = float(ask(children[kind], "?"))
             uvloop.run(load(port, request, count if turn else 2_000, width))
             if turn:
@@ -103,19 +106,6 @@ def measure(
         )
     parts = min(cpu["full"]) - min(cpu["none of the three"])
     print(f"signature, capture and metrics together: {parts:.1f} µs")
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    environ = {
-        **os.environ,
-        "FARERO_DATA_DIR": f"{folder}/data",
-        "AWS_SHARED_CREDENTIALS_FILE": f"{folder}/credentials",
-        "AWS_CONFIG_FILE": f"{folder}/config",
-    }
-    command = [sys.executable, __file__, *arguments]
-    return subprocess.Popen(
-        command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
 
 
 def serve(kind: str, model: str) -> int:
@@ -138,18 +128,14 @@ def serve(kind: str, model: str) -> int:
 
 def prepare(app: App, model: str, off: tuple[str, ...]) -> None:
     """Make the endpoint, and turn parts of the gateway off from outside."""
-    put_endpoint(app, model, None if "capture" in off else CAPTURE)
+    lone_gateway.put_endpoint(app, {"AllTraffic": model}, None if "capture" in off else CAPTURE)
     gateway = composition.GatewayApp(app)
     if "metrics" in off:
-        gateway.rooms["sagemaker-runtime"]._invocations = gateway.invocations = Off()  # noqa: SLF001
+        gateway.rooms["sagemaker-runtime"]._invocations = gateway.invocations = lone_gateway.Off()  # noqa: SLF001
     if "fast path" in off:
         gateway.fast_path.begin = lambda *_, **__: None
     if "signature" in off:
-        [key] = [
-            gateway.directory.find(line.partition("=")[2].strip())
-            for line in Path(os.environ["AWS_SHARED_CREDENTIALS_FILE"]).read_text().splitlines()
-            if line.startswith("aws_access_key_id")
-        ]
+        key = gateway.directory.find(fresh.owner(app.settings.data_dir).access_key)
         verified = Verified(key, "us-east-1", "sagemaker", False, None)
         gateway.asgi._authenticator._verifier.verify = lambda *_, **__: verified  # noqa: SLF001
     composition.GatewayApp = lambda _: gateway
@@ -157,8 +143,7 @@ def prepare(app: App, model: str, off: tuple[str, ...]) -> None:
 
 def tell_cpu() -> None:
     for _ in sys.stdin:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        print(used.ru_utime + used.ru_stime, flush=True)
+        print(lone_gateway.cpu_seconds(), flush=True)
 
 
 async def hello(scope: object, receive: object, send: object) -> None:

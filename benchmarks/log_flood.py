@@ -5,16 +5,13 @@ python benchmarks/log_flood.py [SECONDS] [FLOODS]
 
 from __future__ import annotations
 
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import boto3
+import fresh
 
 from farero.base.clock import SystemClock
 from farero.base.config import read_settings
@@ -46,30 +43,19 @@ def main() -> int:
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
     floods = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     with tempfile.TemporaryDirectory() as folder:
-        environ = {
-            "FARERO_DATA_DIR": f"{folder}/data",
-            "FARERO_PORT": str(free_port()),
-            "FARERO_CONSOLE_PORT": str(free_port()),
-            "AWS_SHARED_CREDENTIALS_FILE": f"{folder}/credentials",
-            "AWS_CONFIG_FILE": f"{folder}/config",
-        }
-        os.environ.update(environ)
-        run("up", "-d")
-        try:
-            measure(Path(folder), seconds, floods)
-        finally:
-            run("down")
+        site = fresh.Site(Path(folder))
+        with site.running():
+            measure(site, Path(folder), seconds, floods)
     return 0
 
 
-def measure(folder: Path, seconds: int, floods: int) -> None:
+def measure(site: fresh.Site, folder: Path, seconds: int, floods: int) -> None:
     """Print one line for the quiet time and one for the flood."""
-    settings = read_settings()
+    settings = read_settings(site.environ)
     compute = LocalCompute(settings.run_dir / "supervisor.sock")
     store = Store(settings.telemetry_url, durable=False)
     shipper = LogShipper(store, SystemClock())
-    session = boto3.Session(profile_name="farero", region_name="us-east-1")
-    logs = session.client("logs", endpoint_url=settings.url)
+    logs = site.client("logs")
 
     def start(name: str, program: str) -> Path:
         path = folder / f"{name}.log"
@@ -116,18 +102,6 @@ def report(name: str, logs: object, seconds: int) -> None:
     print(
         f"{name:<8} {len(times):>6} {statistics.median(times):>7.1f} {p99:>7.1f} {max(delays):>28.2f} s"
     )
-
-
-def run(*arguments: str) -> None:
-    """Run one farero command."""
-    subprocess.run([sys.executable, "-m", "farero", *arguments], check=True, capture_output=True)
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 if __name__ == "__main__":

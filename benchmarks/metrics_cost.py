@@ -11,23 +11,18 @@ second it is hardly disturbed by what else the machine does.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import json
-import os
-import resource
 import socket
 import statistics
-import struct
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+import fresh
+import lone_gateway
+from lone_gateway import HEAD, ask
 
 from farero import processes
 from farero.app import gateway as composition
@@ -36,30 +31,12 @@ from farero.base.clock import SystemClock
 from farero.base.config import read_settings
 from farero.endpoints.invocations import Invocations
 from farero.endpoints.router import VariantRoute
-from farero.records.endpoint import (
-    Endpoint,
-    EndpointStatus,
-    Fleet,
-    Replica,
-    ReplicaState,
-    Variant,
-)
-from farero.store import endpoints as rows
-from farero.store import versions
+
+if TYPE_CHECKING:
+    import subprocess
 
 CONNECTIONS = 8
-HEAD = struct.Struct(">IIH")
 BODY = b"5.1,3.5,1.4,0.2\n"
-
-
-class Off:
-    """Metrics that are turned off."""
-
-    def note(self, *_: object) -> None:
-        """Remember nothing."""
-
-    def flush(self) -> None:
-        """Store nothing."""
 
 
 class Timed:
@@ -68,7 +45,6 @@ class Timed:
     def __init__(self, inner: Invocations) -> None:
         self._inner = inner
         self.note = inner.note
-        self._each_s = 0.0
         self._flushed_s = 0.0
 
     @property
@@ -79,8 +55,7 @@ class Timed:
         began = time.thread_time()
         for _ in range(10_000):
             scratch.note("iris", route, 200, 0.001, 0.0)
-        self._each_s = (time.thread_time() - began) / 10_000
-        return self._each_s, self._flushed_s
+        return (time.thread_time() - began) / 10_000, self._flushed_s
 
     def flush(self) -> None:
         """Fold and store."""
@@ -99,16 +74,7 @@ def main() -> int:
         threading.Thread(
             target=lambda: asyncio.run(serve_model(f"{folder}/m.sock")), daemon=True
         ).start()
-        environ = {
-            **os.environ,
-            "FARERO_DATA_DIR": f"{folder}/data",
-            "AWS_SHARED_CREDENTIALS_FILE": f"{folder}/credentials",
-            "AWS_CONFIG_FILE": f"{folder}/config",
-        }
-        command = [sys.executable, __file__, "gateway", f"{folder}/m.sock"]
-        child = subprocess.Popen(
-            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        child = lone_gateway.start(Path(folder), __file__, "gateway", f"{folder}/m.sock")
         try:
             compare(child, Path(folder), rounds, count)
         finally:
@@ -119,7 +85,8 @@ def main() -> int:
 
 def compare(child: subprocess.Popen[str], folder: Path, rounds: int, count: int) -> None:
     port = int(ask(child, None))
-    request = load_request(folder, port, BODY, "text/csv")
+    key = fresh.owner(folder / "data")
+    request = fresh.signed(key, port, lone_gateway.ENDPOINT, BODY, "text/csv")
     cpu: dict[str, list[float]] = {"on": [], "off": []}
     rate: dict[str, list[float]] = {"on": [], "off": []}
     notes: list[float] = []
@@ -160,19 +127,10 @@ def compare(child: subprocess.Popen[str], folder: Path, rounds: int, count: int)
     print(f"requests a second less: {statistics.median(slower):.2%}, {most:.2%}")
 
 
-def ask(child: subprocess.Popen[str], word: str | None) -> str:
-    assert child.stdin is not None
-    assert child.stdout is not None
-    if word is not None:
-        child.stdin.write(f"{word}\n")
-        child.stdin.flush()
-    return child.stdout.readline()
-
-
 def gateway_main(model: str) -> int:
     """Be the gateway; `on` and `off` come by stdin, each answered with the CPU seconds used so far."""
     app = system_app(read_settings())
-    put_endpoint(app, model)
+    lone_gateway.put_endpoint(app, {"AllTraffic": model})
     gateway = composition.GatewayApp(app)
     room, real = gateway.rooms["sagemaker-runtime"], Timed(gateway.invocations)
     composition.GatewayApp = lambda _: gateway
@@ -182,38 +140,13 @@ def gateway_main(model: str) -> int:
 
     def obey() -> None:
         for line in sys.stdin:
-            made = real if line.strip() == "on" else Off()
+            made = real if line.strip() == "on" else lone_gateway.Off()
             room._invocations = gateway.invocations = made  # noqa: SLF001 - turns it off from outside
-            used = resource.getrusage(resource.RUSAGE_SELF)
-            print(used.ru_utime + used.ru_stime, *real.seconds, flush=True)
+            print(lone_gateway.cpu_seconds(), *real.seconds, flush=True)
 
     threading.Thread(target=obey, daemon=True).start()
     processes.run_loop(processes.serve_gateway(app, listening))
     return 0
-
-
-def put_endpoint(app: object, model: str, capture: dict[str, object] | None = None) -> None:
-    now = dt.datetime.now(dt.UTC)
-    variant = Variant(
-        name="AllTraffic", model_name="m", container={}, current_weight=1, current_count=1
-    )
-    fleet = Fleet(
-        generation=1, config_name="c", variants=(variant,), began_at=now,
-        config={} if capture is None else {"DataCaptureConfig": capture},
-    )  # fmt: skip
-    endpoint = Endpoint(
-        name="iris", arn="arn", status=EndpointStatus.IN_SERVICE, created_at=now, modified_at=now,
-        current=fleet, generation=1,
-    )  # fmt: skip
-    replica = Replica(
-        id="r1", endpoint="iris", variant="AllTraffic", generation=1, state=ReplicaState.READY, socket_path=model,
-        created_at=now, ready_at=now,
-    )  # fmt: skip
-    with app.store.begin() as db:
-        rows.insert(db, endpoint)
-        rows.insert_replica(db, replica)
-        versions.raise_routing(db)
-    app.stamp.touch()
 
 
 async def serve_model(path: str) -> None:
@@ -231,26 +164,6 @@ async def serve_model(path: str) -> None:
     await server.serve_forever()
 
 
-def load_request(folder: Path, port: int, body: bytes, kind: str) -> bytes:
-    """Return one request of the owner of `folder`, as boto3 writes it; its signature holds for five minutes."""
-    owner = json.loads((folder / "data" / "keys" / "owner.json").read_text(encoding="utf-8"))
-    headers = {
-        "Content-Type": kind,
-        "Host": f"127.0.0.1:{port}",
-        "Accept-Encoding": "identity",
-        "User-Agent": "Boto3/1.40.1 md/Botocore#1.40.1 ua/2.1 os/linux#6.1 lang/python#3.11.7 cfg/retry-mode#standard",
-        "amz-sdk-invocation-id": "5d0a1f5e-6a4c-4b63-9f0b-2f2c1d6c8b11",
-        "amz-sdk-request": "attempt=1",
-    }
-    url = f"http://127.0.0.1:{port}/endpoints/iris/invocations"
-    request = AWSRequest("POST", url, data=body, headers=headers)
-    keys = Credentials(owner["access_key_id"], owner["secret_access_key"])
-    SigV4Auth(keys, "sagemaker", "us-east-1").add_auth(request)
-    lines = [f"{name}: {value}" for name, value in request.headers.items()]
-    head = ["POST /endpoints/iris/invocations HTTP/1.1", *lines, f"Content-Length: {len(body)}"]
-    return "\r\n".join([*head, "", ""]).encode() + body
-
-
 async def load(port: int, request: bytes, count: int) -> None:
     """Send `count` requests over a few connections, each as soon as the one before it is answered."""
     left = iter(range(count))
@@ -259,10 +172,7 @@ async def load(port: int, request: bytes, count: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in left:
             writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200"), head
-            length = head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]
-            await reader.readexactly(int(length))
+            assert await fresh.read_status(reader) == 200
         writer.close()
 
     await asyncio.gather(*(one() for _ in range(CONNECTIONS)))

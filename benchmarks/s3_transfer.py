@@ -12,20 +12,16 @@ import argparse
 import contextlib
 import hashlib
 import importlib.util
-import json
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import boto3
+import fresh
 import psutil
 from botocore.config import Config
-
-from farero.compute.control import Control
 
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
@@ -38,26 +34,6 @@ def load_judge():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@contextlib.contextmanager
-def farero():
-    """Run a fresh Farero; yields a client and the supervisor's pid."""
-    with tempfile.TemporaryDirectory(prefix="farero-bench-") as folder:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        environ = os.environ | {"FARERO_DATA_DIR": folder, "FARERO_PORT": str(port), "HOME": folder}
-        command = [sys.executable, "-m", "farero"]
-        subprocess.run(
-            [*command, "up", "--detach"], env=environ, stdout=subprocess.DEVNULL, check=True
-        )
-        try:
-            key = json.loads((Path(folder) / "keys" / "owner.json").read_text(encoding="utf-8"))
-            s3 = client(f"http://127.0.0.1:{port}", key["access_key_id"], key["secret_access_key"])
-            yield s3, Control(Path(folder) / "run" / "supervisor.sock").info()["pid"]
-        finally:
-            subprocess.run([*command, "down"], env=environ, stdout=subprocess.DEVNULL, check=True)
 
 
 def client(url, access_key, secret_key):
@@ -118,9 +94,12 @@ def main():
         with source.open("wb") as file:
             for number in range(options.mib):
                 file.write(number.to_bytes(8, "big") + block[8:])
-        with farero() as (s3, pid):
+        site = fresh.Site(Path(folder))
+        with site.running():
+            key = fresh.owner(site.data)
+            s3 = client(site.url, key.access_key, key.secret_key)
             ours = measure(s3, source, target, options.rounds)
-            peak = gateway_peak_mib(pid)
+            peak = gateway_peak_mib(site.control.info()["pid"])
         with judge.serve() as url:
             s3 = client(url, judge.ACCESS_KEY, judge.SECRET_KEY)
             theirs = measure(s3, source, target, options.rounds)

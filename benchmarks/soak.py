@@ -9,13 +9,8 @@ on what each process holds is read ten times. DEPLOYMENTS endpoints are then cre
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 import os
-import socket
-import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,24 +18,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import numpy as np
 import xgboost
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
-from farero.compute.control import Control
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import fresh
+from benchmarks.fresh import BUCKET, ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from botocore.credentials import Credentials
+
+    from farero.compute.control import Control
 
 CONNECTIONS = 16
 LOOKS = 10
 BODY = b"5.1,3.5,1.4,0.2\n"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
-ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
-BUCKET = "sagemaker-us-east-1-123456789012"
 #: A signature holds for five minutes; this is how long one is used.
 SIGNED_FOR_S = 60.0
 
@@ -79,10 +75,9 @@ def processes(control: Control) -> dict[str, int]:
 class Caller:
     """Signs requests for one endpoint and sends them over connections that stay."""
 
-    def __init__(self, port: int, owner: dict[str, str], endpoint: str) -> None:
-        self._port, self._path = port, f"/endpoints/{endpoint}/invocations"
-        self._key = Credentials(owner["access_key_id"], owner["secret_access_key"])
-        self._signed: tuple[float, bytes] = (0.0, b"")
+    def __init__(self, port: int, key: Credentials, endpoint: str) -> None:
+        self._port, self._key, self._endpoint = port, key, endpoint
+        self._signed: tuple[float, bytes] = (float("-inf"), b"")
         self.failed = 0
 
     def send(self, count: int) -> None:
@@ -97,25 +92,14 @@ class Caller:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         for _ in left:
             writer.write(self._request())
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(
-                line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
-            )
-            await reader.readexactly(int(length[15:]))
-            self.failed += not head.startswith(b"HTTP/1.1 200")
+            self.failed += await fresh.read_status(reader) != 200
         writer.close()
         await writer.wait_closed()
 
     def _request(self) -> bytes:
         made, text = self._signed
         if time.monotonic() - made > SIGNED_FOR_S:
-            url = f"http://127.0.0.1:{self._port}{self._path}"
-            request = AWSRequest("POST", url, {"Content-Type": "text/csv"}, BODY)
-            SigV4Auth(self._key, "sagemaker", "us-east-1").add_auth(request)
-            lines = [f"POST {self._path} HTTP/1.1", f"Host: 127.0.0.1:{self._port}"]
-            lines += [f"{name}: {value}" for name, value in request.headers.items()]
-            lines += [f"Content-Length: {len(BODY)}", "", ""]
-            text = "\r\n".join(lines).encode() + BODY
+            text = fresh.signed(self._key, self._port, self._endpoint, BODY, "text/csv")
             self._signed = time.monotonic(), text
         return text
 
@@ -135,21 +119,17 @@ def soak(
     return seen
 
 
-def model(folder: Path) -> bytes:
+def model() -> bytes:
     """Return a small XGBoost model's archive."""
     rows = np.random.default_rng(0).random((200, 4), dtype=np.float32)
     trained = xgboost.train({"max_depth": 4, "nthread": 1}, xgboost.DMatrix(rows, rows[:, 0]), 50)
-    trained.save_model(folder / "xgboost-model.json")
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as tar:
-        tar.add(folder / "xgboost-model.json", "xgboost-model")
-    return made.getvalue()
+    return fresh.archive({"xgboost-model": bytes(trained.save_raw("json"))})
 
 
-def deploy(client: Callable[[str], Any], archive: bytes) -> None:
+def deploy(site: fresh.Site) -> None:
     """Bring the endpoint into service, with everything captured."""
-    client("s3").put_object(Bucket=BUCKET, Key="soak.tar.gz", Body=archive)
-    sagemaker = client("sagemaker")
+    site.client("s3").put_object(Bucket=BUCKET, Key="soak.tar.gz", Body=model())
+    sagemaker = site.client("sagemaker")
     container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/soak.tar.gz"}
     sagemaker.create_model(ModelName="soak", ExecutionRoleArn=ROLE, PrimaryContainer=container)
     variant = {
@@ -167,9 +147,9 @@ def deploy(client: Callable[[str], Any], archive: bytes) -> None:
     come_and_stay(sagemaker, "soak")
 
 
-def come_and_stay(sagemaker: Any, name: str) -> None:
+def come_and_stay(sagemaker: Any, name: str, config: str = "soak") -> None:
     """Create an endpoint and wait until it serves."""
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="soak")
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
     while (found := sagemaker.describe_endpoint(EndpointName=name))["EndpointStatus"] == "Creating":
         time.sleep(0.1)
     if found["EndpointStatus"] != "InService":
@@ -179,6 +159,11 @@ def come_and_stay(sagemaker: Any, name: str) -> None:
 def come_and_go(sagemaker: Any, name: str) -> None:
     """Create an endpoint and delete it when it serves."""
     come_and_stay(sagemaker, name)
+    leave(sagemaker, name)
+
+
+def leave(sagemaker: Any, name: str) -> None:
+    """Delete an endpoint and wait until it is gone."""
     sagemaker.delete_endpoint(EndpointName=name)
     waiter = sagemaker.get_waiter("endpoint_deleted")
     waiter.wait(EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 1200})
@@ -213,41 +198,16 @@ def main() -> int:
     """Soak a platform of its own."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     deployed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        env = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FARERO_"))},
-            "FARERO_DATA_DIR": str(folder / "data"),
-            "FARERO_PORT": str(port),
-            "FARERO_CONSOLE_PORT": "0",
-            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),
-            "AWS_CONFIG_FILE": str(folder / "config"),
-        }
-        farero = [sys.executable, "-m", "farero"]
-        subprocess.run([*farero, "up", "-d"], env=env, check=True)
-        try:
-            owner = json.loads((folder / "data" / "keys" / "owner.json").read_text("utf-8"))
-
-            def client(service: str) -> Any:
-                return boto3.session.Session().client(
-                    service, region_name="us-east-1", endpoint_url=f"http://127.0.0.1:{port}",
-                    aws_access_key_id=owner["access_key_id"],
-                    aws_secret_access_key=owner["secret_access_key"],
-                )  # fmt: skip
-
-            deploy(client, model(folder))
-            control = Control(folder / "data" / "run" / "supervisor.sock")
-            caller = Caller(port, owner, "soak")
+    with tempfile.TemporaryDirectory() as folder:
+        site = fresh.Site(Path(folder))
+        with site.running():
+            deploy(site)
+            caller = Caller(site.port, fresh.owner(site.data), "soak")
             began = time.monotonic()
-            show(soak(caller, control, count))
+            show(soak(caller, site.control, count))
             print(f"{caller.failed} of {count:,} failed; {time.monotonic() - began:.0f} s")
             if deployed:
-                show(deployments(client("sagemaker"), control, deployed))
-        finally:
-            subprocess.run([*farero, "down"], env=env, check=True)
+                show(deployments(site.client("sagemaker"), site.control, deployed))
     return int(caller.failed > 0)
 
 

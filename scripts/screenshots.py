@@ -10,16 +10,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime as dt
-import io
 import json
 import math
-import os
 import random
 import shutil
-import socket
-import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -27,11 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import browser as browsers
 import drifting
 from botocore.exceptions import BotoCoreError, ClientError
 from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import fresh
+from benchmarks.fresh import BUCKET, ROLE, Site
 
 from farero.base.clock import SystemClock
 from farero.records.metrics import Datum, Metric
@@ -49,9 +48,7 @@ OUT, DOCS = ROOT / "build" / "screenshots", ROOT / "docs" / "console"
 TRAFFIC_S = 75
 MOST_BYTES = 150_000
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
-ROLE = "arn:aws:iam::123456789012:role/AmazonSageMaker-ExecutionRole-farero"
-BUCKET = "sagemaker-us-east-1-123456789012"
-MODEL = """import math
+MODEL = b"""import math
 import time
 
 
@@ -119,38 +116,6 @@ SHOWN = [
     Picture("alarm"), Picture("job", "dark"), Picture("home", size="narrow", language="es"),
     Picture("drift", height=1720), Picture("drift", "dark", "narrow", "es"),
 ]  # fmt: skip
-
-
-class Site:
-    """A platform of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data = folder / "data"
-        self.port, self.console = _free_port(), _free_port()
-        self.environ = {
-            **os.environ,
-            "FARERO_DATA_DIR": str(self.data),
-            "FARERO_PORT": str(self.port),
-            "FARERO_CONSOLE_PORT": str(self.console),
-            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),
-            "AWS_CONFIG_FILE": str(folder / "config"),
-        }
-
-    def farero(self, *arguments: str) -> str:
-        """Run one command; return what it printed."""
-        command = [sys.executable, "-m", "farero", *arguments]
-        done = subprocess.run(
-            command, env=self.environ, check=True, stdout=subprocess.PIPE, text=True
-        )
-        return done.stdout
-
-    def client(self, service: str) -> Any:
-        """Return a client of the owner."""
-        key = json.loads((self.data / "keys" / "owner.json").read_text(encoding="utf-8"))
-        session = boto3.Session(key["access_key_id"], key["secret_access_key"])
-        return session.client(
-            service, endpoint_url=f"http://127.0.0.1:{self.port}", region_name="us-east-1"
-        )
 
 
 def main() -> int:
@@ -260,12 +225,8 @@ def drift(site: Site) -> None:
 
 def deploy(site: Site, name: str, variants: tuple[str, ...]) -> None:
     """Start an endpoint that captures its requests."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as tar:
-        info = tarfile.TarInfo("code/inference.py")
-        info.size = len(MODEL)
-        tar.addfile(info, io.BytesIO(MODEL.encode()))
-    site.client("s3").put_object(Bucket=BUCKET, Key=f"{name}/model.tar.gz", Body=made.getvalue())
+    made = fresh.archive({"code/inference.py": MODEL})
+    site.client("s3").put_object(Bucket=BUCKET, Key=f"{name}/model.tar.gz", Body=made)
     sagemaker = site.client("sagemaker")
     container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/{name}/model.tar.gz"}
     sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
@@ -434,12 +395,6 @@ def _keep(page: Page, path: Path) -> None:
         if len(data) < MOST_BYTES:
             break
     path.write_bytes(data)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 if __name__ == "__main__":

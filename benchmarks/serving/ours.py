@@ -6,26 +6,17 @@ Environments of frameworks are kept in the benchmark's cache, so that PyTorch is
 from __future__ import annotations
 
 import contextlib
-import io
-import json
-import os
-import socket
 import subprocess
-import sys
-import tarfile
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
+from benchmarks import fresh
+from benchmarks.fresh import BUCKET, ROLE
 from benchmarks.serving import load, places, running
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
-from botocore.credentials import Credentials
-
-from farero.compute.control import Control
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -36,8 +27,6 @@ IMAGES = {
     "xgboost": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5",
     "pytorch": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.6.0-cpu-py312",
 }
-REGION = "us-east-1"
-BUCKET = "sagemaker-us-east-1-123456789012"
 #: What turns ONNX Runtime on for a model.
 ACCELERATE = {"FARERO_ACCELERATE": "onnx"}
 #: Word in a command line → what it is.
@@ -51,33 +40,19 @@ ROLES = {
 class Platform:
     """One running Farero."""
 
-    def __init__(self, folder: Path, port: int, pid: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.port = port
+    def __init__(self, site: fresh.Site) -> None:
+        self.url, self.port, self.data, self.control = site.url, site.port, site.data, site.control
         #: The supervisor; everything else is its child.
-        self.pid = pid
-        self.data = folder / "data"
-        owner = json.loads((self.data / "keys" / "owner.json").read_text(encoding="utf-8"))
-        self._keys = Credentials(owner["access_key_id"], owner["secret_access_key"])
-        session = boto3.Session(
-            owner["access_key_id"], owner["secret_access_key"], region_name=REGION
-        )
-        path_style = Config(s3={"addressing_style": "path"})
-        self._s3, self._sagemaker, iam = (
-            session.client(name, endpoint_url=self.url, config=path_style)
-            for name in ("s3", "sagemaker", "iam")
-        )
-        self._role = iam.list_roles()["Roles"][0]["Arn"]
+        self.pid = int(site.control.info()["pid"])
+        self._s3, self._sagemaker = site.client("s3"), site.client("sagemaker")
 
     def put_model(self, name: str, work: Work, *, accelerated: bool = False) -> None:
         """Upload a model and name it."""
-        made = io.BytesIO()
-        with tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as tar:
-            tar.add(work.file, work.file.name)
-        self._s3.put_object(Bucket=BUCKET, Key=f"models/{name}.tar.gz", Body=made.getvalue())
+        made = fresh.archive({work.file.name: work.file.read_bytes()})
+        self._s3.put_object(Bucket=BUCKET, Key=f"models/{name}.tar.gz", Body=made)
         self._sagemaker.create_model(
             ModelName=name,
-            ExecutionRoleArn=self._role,
+            ExecutionRoleArn=ROLE,
             PrimaryContainer={
                 "Image": IMAGES["pytorch" if work.is_torch else "xgboost"],
                 "ModelDataUrl": f"s3://{BUCKET}/models/{name}.tar.gz",
@@ -176,7 +151,7 @@ class Platform:
         """Return the headers of a signed request; they hold for five minutes."""
         headers = {"Content-Type": "application/json", "Host": f"127.0.0.1:{self.port}"}
         request = AWSRequest("POST", url, data=body, headers=headers)
-        SigV4Auth(self._keys, "sagemaker", REGION).add_auth(request)
+        SigV4Auth(fresh.owner(self.data), "sagemaker", fresh.REGION).add_auth(request)
         return dict(request.headers.items())
 
     def served(self) -> str:
@@ -197,34 +172,22 @@ def read(answer: object) -> list[float]:
 
 
 @contextlib.contextmanager
-def platform(*, gateways: int = 1) -> Generator[Platform]:
-    """Run Farero in a fresh folder until the block ends."""
+def platform(**settings: object) -> Generator[Platform]:
+    """Run Farero in a fresh folder until the block ends. Raises Failed.
+
+    settings: those that are not the default ones.
+    """
     with tempfile.TemporaryDirectory(prefix="farero-bench-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(scratch)
-        (folder / "data").mkdir(mode=0o700)
+        site = fresh.Site(Path(scratch), **settings)
+        site.data.mkdir(mode=0o700)
         envs = places.CACHE / "envs"
         envs.mkdir(exist_ok=True, mode=0o700)
-        (folder / "data" / "envs").symlink_to(envs)
-        environ = {
-            **os.environ,
-            "FARERO_DATA_DIR": str(folder / "data"),
-            "FARERO_PORT": str(_free_port()),
-            "FARERO_CONSOLE_PORT": "0",
-            "FARERO_GATEWAYS": str(gateways),
-            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),
-            "AWS_CONFIG_FILE": str(folder / "config"),
-        }
-        farero = [sys.executable, "-m", "farero"]
+        (site.data / "envs").symlink_to(envs)
         try:
-            done = subprocess.run(
-                [*farero, "up", "-d"], check=False, env=environ, capture_output=True, text=True
-            )
-            if done.returncode:
-                raise load.Failed(f"farero up: {(done.stdout + done.stderr).strip()[-600:]}")
-            pid = int(Control(folder / "data" / "run" / "supervisor.sock").info()["pid"])
-            yield Platform(folder, int(environ["FARERO_PORT"]), pid)
-        finally:
-            subprocess.run([*farero, "down"], check=False, env=environ, capture_output=True)
+            with site.running():
+                yield Platform(site)
+        except subprocess.CalledProcessError as error:
+            raise load.Failed(f"{error}: {error.output.strip()[-600:]}") from error
 
 
 def _role(pid: int) -> str:
@@ -236,9 +199,3 @@ def _flat(value: object) -> list[float]:
     if isinstance(value, list):
         return [number for item in value for number in _flat(item)]
     return [float(value)]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -21,7 +21,7 @@ def test_t34_neither_requests_nor_deployments_leave_anything_behind(shared_bench
     bench, platform = shared_bench, shared_bench.platform
     bench.deploy("soak")
     files = sum(1 for _ in (platform.data_dir / "work" / "replicas").iterdir())
-    caller = soak.Caller(platform.port, platform.owner, "soak")
+    caller = soak.Caller(platform.port, soak.fresh.owner(platform.data_dir), "soak")
 
     asked = soak.soak(caller, platform.control, REQUESTS, say=lambda _: None)
     made = soak.deployments(bench.sagemaker, platform.control, DEPLOYMENTS)

@@ -20,26 +20,17 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.conftest import load_script
 
 from farero.app.core import system_app
 from farero.app.gateway import GatewayApp
 from farero.base.config import Settings
 from farero.endpoints.replicas import ping
 from farero.gateway.connections import LimitedConnection
-from farero.records.endpoint import (
-    Endpoint,
-    EndpointStatus,
-    Fleet,
-    Replica,
-    ReplicaState,
-    Variant,
-)
-from farero.store import endpoints as rows
-from farero.store import versions
 
+lone_gateway = load_script("lone_gateway", "benchmarks")
 PROGRAM = Path(__file__).parents[1] / "endpoints" / "program"
 PATH = "/endpoints/iris/invocations"
-NOW = dt.datetime.now(dt.UTC)
 CAPTURE = {
     "EnableCapture": True,
     "InitialSamplingPercentage": 100,
@@ -77,7 +68,8 @@ class Bench:
         self.app = system_app(Settings(data_dir=folder / "data", invocation_timeout_s=2.0))
         self.key = json.loads((folder / "data" / "keys" / "owner.json").read_text("utf-8"))
         self.models = [self.start_model(name) for name in ("a", "b")]
-        self.put_endpoint()
+        sockets = {name: str(folder / f"{name}.sock") for name in ("a", "b")}
+        lone_gateway.put_endpoint(self.app, sockets, CAPTURE)
         self.general = 0  # requests that the ASGI app of the first port has seen
         self.ports, self.loop = [], None
         self._ready, self._stop = threading.Event(), None
@@ -92,30 +84,6 @@ class Bench:
         }  # fmt: skip
         command = [sys.executable, "-u", "-m", "farero_container", "serve"]
         return subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
-
-    def put_endpoint(self):
-        variants = tuple(
-            Variant(name=name, model_name="m", container={}, current_weight=weight, current_count=1)
-            for name, weight in (("a", 1), ("b", 0))
-        )
-        fleet = Fleet(
-            generation=1, config_name="c", config={"DataCaptureConfig": CAPTURE}, variants=variants, began_at=NOW,
-        )  # fmt: skip
-        endpoint = Endpoint(
-            name="iris", arn="arn", status=EndpointStatus.IN_SERVICE, created_at=NOW, modified_at=NOW,
-            current=fleet, generation=1,
-        )  # fmt: skip
-        with self.app.store.begin() as db:
-            rows.insert(db, endpoint)
-            for name in "ab":
-                path = str(self.folder / f"{name}.sock")
-                replica = Replica(
-                    id=name, endpoint="iris", variant=name, generation=1, state=ReplicaState.READY,
-                    socket_path=path, created_at=NOW, ready_at=NOW,
-                )  # fmt: skip
-                rows.insert_replica(db, replica)
-            versions.raise_routing(db)
-        self.app.stamp.touch()
 
     async def serve(self):
         self.loop = asyncio.get_running_loop()
