@@ -101,20 +101,27 @@ class EndpointLifecycle:
 
     def _once(self, claim: str, work: Callable[[], None]) -> None:
         """Do `work` unless somebody is at it for the same claim; who is then does it once more."""
+        while self._take(claim):
+            try:
+                work()
+            finally:
+                is_due_again = self._let_go(claim)
+            if not is_due_again:
+                return
+
+    def _take(self, claim: str) -> bool:
         with self._lock:
             is_busy = claim in self._busy
             (self._again if is_busy else self._busy).add(claim)
-        if is_busy:
-            return
-        try:
-            work()
-        finally:
-            with self._lock:
-                self._busy.discard(claim)
-                is_due_again = claim in self._again
-                self._again.discard(claim)
-        if is_due_again:
-            self._once(claim, work)
+        return not is_busy
+
+    def _let_go(self, claim: str) -> bool:
+        """Say whether somebody else wanted it meanwhile."""
+        with self._lock:
+            self._busy.discard(claim)
+            is_due_again = claim in self._again
+            self._again.discard(claim)
+        return is_due_again
 
     def _turn(self, name: str) -> None:
         with self._store.read() as db:
@@ -351,11 +358,15 @@ class EndpointLifecycle:
 
 
 def _is_at_rest(endpoint: Endpoint, replicas: list[Replica]) -> bool:
-    """Say whether nothing is under way and nothing is to be expected: all replicas serve, and none may sleep."""
+    """Say whether nothing is under way and nothing is to be expected: all replicas serve and none may sleep, or all do.
+
+    What sleeps is woken at once (`EndpointLifecycle.wake`), not by a look.
+    """
+    may_sleep = any(variant.serverless for _, variant in _wanted(endpoint))
     return (
         endpoint.status is EndpointStatus.IN_SERVICE
         and all(replica.state is ReplicaState.READY for replica in replicas)
-        and not any(variant.serverless for _, variant in _wanted(endpoint))
+        and not (replicas and may_sleep)
     )
 
 
