@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -84,8 +83,7 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
     finally:
         waking.cancel()
         upkeep.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await upkeep
+        await asyncio.gather(waking, upkeep, return_exceptions=True)
         gateway.close()
 
 
@@ -107,7 +105,7 @@ async def keep_up(gateway: GatewayApp) -> None:
             if storing is None or storing.done():  # a locked database holds up nothing but metrics
                 storing = asyncio.create_task(asyncio.to_thread(gateway.invocations.flush))
             await asyncio.to_thread(gateway.router.refresh)
-            gateway.proxy.forget_others(gateway.router.replica_ids())
+            gateway.forget_gone()
             gateway.spool.close_old()
         except Exception:
             log.exception("upkeep failed")

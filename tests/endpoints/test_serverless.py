@@ -4,17 +4,20 @@ import asyncio
 import datetime as dt
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from farero.base.clock import ManualClock, SystemClock
 from farero.base.errors import NotReady
+from farero.endpoints.lifecycle import LOOK_AGAIN
 from farero.endpoints.proxy import Proxy
 from farero.endpoints.router import VariantRoute
 from farero.endpoints.serverless import Demand, Used, Wish, wanted
 from farero.endpoints.serverless_metrics import Use, data
 from farero.endpoints.waking import Slots, Waker
 from farero.records.endpoint import Variant
+from farero.store import work as work_rows
 from farero.work.wake import poke
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -160,6 +163,19 @@ def test_more_is_asked_for_where_requests_wait_for_one_another(waker, told, used
     assert used.at(*KEY) == NOW
 
 
+def test_what_a_gateway_knows_of_a_variant_ends_with_it(waker, told):
+    waker.wake(*KEY)
+    waker.look({KEY: (3, 0)})
+
+    waker.forget_others({KEY})
+    waker.wake(*KEY)
+    waker.forget_others(set())
+    waker.wake(*KEY)
+    waker.look({KEY: (3, 0)})
+
+    assert told == ["endpoint.wake iris/AllTraffic/1", "endpoint.wake iris/AllTraffic/3"] * 2
+
+
 def test_a_request_waits_for_a_sleeping_variant_so_long_and_calls_meanwhile():
     called = []
     proxy = Proxy(clock=SystemClock(), serverless_wait_s=0.05, wake=lambda *key: called.append(key))
@@ -208,6 +224,27 @@ def test_places_are_shared_by_all_gateways_and_free_again_when_one_dies(tmp_path
     slots.close()
 
 
+def test_files_of_places_are_closed_with_their_variant_once_no_request_is_under_way(tmp_path):
+    def count_open():
+        found = [one.readlink() for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+        return len([one for one in found if tmp_path in one.parents])
+
+    slots = Slots(tmp_path)
+    slots.take(*KEY, 1)
+    slots.take("other", "AllTraffic", 1)
+    slots.release("other", "AllTraffic")
+    opened = count_open()
+
+    slots.forget_others(set())
+    left = count_open()
+    slots.release(*KEY)
+    slots.forget_others(set())
+
+    assert (opened, left, count_open()) == (2, 1, 0)
+    assert slots.take(*KEY, 1)
+    slots.close()
+
+
 SERVERLESS = {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 4}}
 SLEEPY = {"FARERO_SERVERLESS_IDLE_S": "1"}
 
@@ -222,6 +259,21 @@ def test_an_idle_endpoint_stays_in_service_without_any_process(domain, wait_stat
 
     assert domain.get().status == "InService"
     assert [p for p in domain.compute.list("endpoint/iris/") if p.state == "running"] == []
+
+
+def test_a_sleeping_endpoint_is_looked_at_as_seldom_as_any_at_rest(domain, wait_status, wait_for):
+    domain.commands.create(
+        domain.ctx, "iris", domain.config("c", ("AllTraffic", SLEEPY, SERVERLESS))
+    )
+    wait_status("InService")
+    wait_for(lambda: not domain.replicas(), 30)
+
+    def is_far_away():
+        with domain.store.read() as db:
+            due = [item.due for item in work_rows.list_all(db)]
+        return bool(due) and min(due) - domain.clock.now() > LOOK_AGAIN
+
+    wait_for(is_far_away, 30)
 
 
 def test_a_call_wakes_a_sleeping_endpoint_and_routes_know_its_replica_while_it_starts(

@@ -149,6 +149,14 @@ class GatewayApp:
             for endpoint, variant in load:
                 self.proxy.connect(self.router.replicas(endpoint, variant))
 
+    def forget_gone(self) -> None:
+        """Let go of what is kept open to replicas, and known of variants, that are not there any more."""
+        self.proxy.forget_others(self.router.replica_ids())
+        variants = self.router.variants()
+        self.waker.forget_others(variants)
+        if self.slots is not None:
+            self.slots.forget_others(variants)
+
     def close(self) -> None:
         """Close connections and spool files; store the last metrics."""
         self.proxy.close()

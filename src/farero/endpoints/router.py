@@ -99,8 +99,8 @@ class RoutingStamp:
     def close(self) -> None:
         """Let go of the file; it is opened again when it is asked for."""
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            gone, self._fd = self._fd, -1  # in this order: another thread may ask meanwhile
+            os.close(gone)
 
 
 class Router:
@@ -174,6 +174,10 @@ class Router:
     def names(self) -> list[str]:
         """Return the endpoints in service, as this gateway sees them."""
         return sorted(self._table)
+
+    def variants(self) -> set[tuple[str, str]]:
+        """Return endpoint and name of every variant in service."""
+        return {(name, one.name) for name, route in self._table.items() for one in route.variants}
 
     def replica_ids(self) -> set[str]:
         """Return every replica that may get requests."""

@@ -91,12 +91,10 @@ class Demand:
         have: how many it has, for the first time that this worker sees it.
         """
         now = self._clock.now()
-        first = self._wishes.setdefault((endpoint, variant.name, generation), Wish(have, now))
-        used_at = self._used.at(endpoint, variant.name)
-        found = [first, self._asked.get((endpoint, variant.name)), used_at and Wish(1, used_at)]
+        self._wishes.setdefault((endpoint, variant.name, generation), Wish(have, now))
         return wanted(
             variant.serverless or {},
-            [wish for wish in found if wish],
+            self._wishes_for(endpoint, generation, variant),
             now,
             idle_s=self._idle_of(variant),
             cores=os.cpu_count() or 1,
@@ -104,13 +102,8 @@ class Demand:
 
     def sleeps_at(self, endpoint: str, generation: int, variant: Variant) -> dt.datetime:
         """Return when a variant that is not used again may lose its replicas."""
-        first = self._wishes.get((endpoint, variant.name, generation))
-        asked, used_at = (
-            self._asked.get((endpoint, variant.name)),
-            self._used.at(endpoint, variant.name),
-        )
-        times = [wish.at for wish in (first, asked) if wish] + ([used_at] if used_at else [])
-        last = max(times, default=self._clock.now())
+        wishes = self._wishes_for(endpoint, generation, variant)
+        last = max((wish.at for wish in wishes), default=self._clock.now())
         return last + dt.timedelta(seconds=self._idle_of(variant))
 
     def forget(self, endpoint: str) -> None:
@@ -120,6 +113,12 @@ class Demand:
         for key in [key for key in self._wishes if key[0] == endpoint]:
             self._wishes.pop(key, None)
             self._used.forget(*key[:2])
+
+    def _wishes_for(self, endpoint: str, generation: int, variant: Variant) -> list[Wish]:
+        first = self._wishes.get((endpoint, variant.name, generation))
+        used_at = self._used.at(endpoint, variant.name)
+        found = [first, self._asked.get((endpoint, variant.name)), used_at and Wish(1, used_at)]
+        return [wish for wish in found if wish]
 
     def _is_old(self, at: dt.datetime, now: dt.datetime) -> bool:
         return (now - at).total_seconds() >= self._idle_s

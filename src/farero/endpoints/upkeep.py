@@ -162,11 +162,14 @@ class Upkeep:
         self._prepared[key] = found
 
     def sweep_models(self) -> None:
-        """Remove the files of models that no endpoint has and no replica looks into."""
+        """Remove the files of models that no endpoint has and no replica looks into, and what is known of them."""
         with self._store.read() as db:
             endpoints = rows.routed(db)
         fleets = [fleet for one in endpoints for fleet in (one.current, one.pending) if fleet]
         variants = [variant for fleet in fleets for variant in fleet.variants]
+        for key in self._prepared.keys() - set(map(_fingerprint, variants)):
+            self._prepared.pop(key, None)
+            self._marks.pop(key, None)
         in_use = self._replicas.folders_in_use()
         if gone := self._place.preparer.sweep(variants, in_use, self._clock.now()):
             log.info("removed files of unused models", extra={"folders": gone})
@@ -193,14 +196,14 @@ class Upkeep:
         variant = variant_of(endpoint, replica)
         prepared = self._prepared.get(_fingerprint(variant))
         if isinstance(prepared, Prepared) and not prepared.is_there:
-            del self._prepared[_fingerprint(variant)]
+            self._prepared.pop(_fingerprint(variant), None)
             prepared = None
         if prepared is None:
             key = f"{endpoint.name}/{replica.generation}/{replica.variant}"
             self._place.put(PREPARE, key, now)
             return replica
         if isinstance(prepared, Failure):
-            del self._prepared[_fingerprint(variant)]
+            self._prepared.pop(_fingerprint(variant), None)
             return self._fail(endpoint, replica, prepared)
         replica = dataclasses.replace(
             replica, state=ReplicaState.STARTING, attempt=replica.attempt + 1, started_at=now

@@ -15,6 +15,7 @@ from farero.endpoints.serverless import WAKE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from farero.base.clock import Clock
@@ -62,6 +63,12 @@ class Waker:
             if under_way > max(1, ended):
                 self._wish(key, under_way, now)
 
+    def forget_others(self, keys: AbstractSet[Key]) -> None:
+        """Forget variants that are not among `keys`."""
+        for known in (self._called, self._noted, self._wished):
+            for key in known.keys() - keys:
+                del known[key]
+
     def _note(self, key: Key, now: float) -> None:
         if now - self._noted.get(key, -TELL_EVERY_S) >= TELL_EVERY_S:
             self._noted[key] = now
@@ -108,6 +115,13 @@ class Slots:
         key = (endpoint, variant)
         if key in self._files:  # else all were given back
             fcntl.lockf(self._files[key], fcntl.LOCK_UN, 1, self._held[key].pop())
+
+    def forget_others(self, keys: AbstractSet[Key]) -> None:
+        """Close the files of variants that are not among `keys`, but for those with requests under way."""
+        for key in self._files.keys() - keys:
+            if not self._held[key]:
+                os.close(self._files.pop(key))
+                del self._held[key]
 
     def close(self) -> None:
         """Give all places back."""
