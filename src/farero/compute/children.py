@@ -323,7 +323,7 @@ class Children:
         self._lifeline.add(pid)
         namespaces: list[int] = []
         try:
-            namespaces = enter.make_namespaces(self._entry(spec, -1))
+            namespaces = enter.make_namespaces(self._entry(spec, -1), ENTER_WITHIN_S)
             if reason := zygotes.go(asked.talk, namespaces, ENTER_WITHIN_S):
                 log.warning(reason, extra={"name_of_process": spec.name})
         except OSError as error:

@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import os
 import resource
+import select
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,11 +102,11 @@ def isolation_level() -> str:
     return level if os.waitpid(pid, 0)[1] == 0 else PLAIN
 
 
-def make_namespaces(entry: Entry) -> list[int]:
+def make_namespaces(entry: Entry, within_s: float) -> list[int]:
     """Return open descriptors of the namespaces that `entry` asks for, to be entered in this order; none for `PLAIN`.
 
-    A short-lived child makes them; they live on for as long as somebody is in them or holds a descriptor.
-    Raises OSError if the host does not let it.
+    A short-lived child makes them, which the caller reaps; they live on for as long as somebody is in them or holds
+    a descriptor. Raises OSError if the host does not let it, or if a mount takes longer than `within_s` seconds.
     """
     if entry.level == PLAIN:
         return []
@@ -126,6 +127,9 @@ def make_namespaces(entry: Entry) -> list[int]:
     os.close(done_write)
     os.close(stay_read)
     try:
+        if not select.select([done_read], [], [], within_s)[0]:
+            os.kill(pid, signal.SIGKILL)
+            raise OSError("a mount hangs")
         if not os.read(done_read, 1):
             raise OSError("no namespace could be made")
         kinds = ("user", "mnt") if entry.level == USER_MOUNTS else ("mnt",)
@@ -133,7 +137,6 @@ def make_namespaces(entry: Entry) -> list[int]:
     finally:
         os.close(stay_write)
         os.close(done_read)
-        os.waitpid(pid, 0)
 
 
 def be_subreaper() -> None:

@@ -85,7 +85,7 @@ class Zygotes:
     def ask(self, spec: ProcessSpec, now: dt.datetime) -> bool:
         """Have `spec` forked, starting its zygote on first need; False if it must be run afresh."""
         zygote = spec.zygote
-        if zygote is None or not self._is_open or not self._ensure(zygote):
+        if zygote is None or not self._ensure(zygote):
             return False
         running = self._running[zygote.name]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -137,7 +137,7 @@ class Zygotes:
                 log.warning("zygote does not answer; killed", extra={"zygote": asked.zygote})
                 self._stop(asked.zygote)
                 self._give_up(asked)
-        for zygote in self._wanted.values() if self._is_open else ():
+        for zygote in self._wanted.values():
             self._ensure(zygote)
 
     def ended(self, name: str) -> None:
@@ -156,10 +156,10 @@ class Zygotes:
 
     def _ensure(self, zygote: Zygote) -> bool:
         """Start a zygote unless it runs; False if it cannot be now."""
+        if not self._is_open or self._not_before.get(zygote.name, 0.0) > time.monotonic():
+            return False
         if zygote.name in self._running:
             return True
-        if self._not_before.get(zygote.name, 0.0) > time.monotonic():
-            return False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         spec = ProcessSpec(
