@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from farero.aws.wire.protocol import Target
     from farero.base.clock import Clock
     from farero.base.config import Settings
+    from farero.base.context import Principal
     from farero.gateway.admin import Admin
     from farero.gateway.authenticate import Authenticator
     from farero.records.identity import Credential
@@ -95,15 +96,7 @@ class Gateway:
             params = protocol.read(target, request)
             operation = self._find_operation(target)
             protocol.validate(target, params)
-            ctx = Context(
-                account=self._settings.account,
-                region=self._settings.region,
-                request_id=request_id,
-                now=self._clock.now(),
-                principal=principal,
-                base_url=request.base_url,
-                received=received,
-            )
+            ctx = self._context(request_id, principal, received, request.base_url)
             result = await self._call(operation, ctx, params, target)
             return protocol.write(target, result, request_id)
         except Exception as error:  # noqa: BLE001 - logged there
@@ -119,20 +112,26 @@ class Gateway:
     ) -> HttpResponse:
         """Answer a request that another path has authenticated, read and begun; never raises."""
         request_id = ids.request_id()
-        ctx = Context(
-            account=self._settings.account,
-            region=self._settings.region,
-            request_id=request_id,
-            now=self._clock.now(),
-            principal=principal_of(credential),
-            received=received,
-        )
+        ctx = self._context(request_id, principal_of(credential), received)
         try:
             return protocol.write(target, await operation(ctx), request_id)
         except Exception as error:  # noqa: BLE001 - logged there
             return protocol.write_error(
                 target, _said(error, request_id, target.operation_name), request_id
             )
+
+    def _context(
+        self, request_id: str, principal: Principal, received: float, base_url: str = ""
+    ) -> Context:
+        return Context(
+            account=self._settings.account,
+            region=self._settings.region,
+            request_id=request_id,
+            now=self._clock.now(),
+            principal=principal,
+            base_url=base_url,
+            received=received,
+        )
 
     def _find_operation(self, target: Target) -> Callable[..., Any]:
         room = self._rooms.get(target.service)

@@ -54,10 +54,9 @@ class Claim(NamedTuple):
 
 def read_header(authorization: str, style: Style, headers: Mapping[str, str]) -> Claim:
     """Read an Authorization header; raise SignatureError when something is missing from it."""
-    beginning, signature = authorization[:-64], authorization[-64:]
-    said = _read_beginning(beginning) if len(beginning) <= _LONGEST_KEPT else _said_at(beginning)
-    if said and signature.isalnum():
-        return Claim._make((*said, signature))
+    usual, signature = read_usual(authorization[:-64]), authorization[-64:]
+    if usual and signature.isalnum():
+        return Claim(*usual.parts, signature)
     algorithm, _, rest = authorization.partition(" ")
     if algorithm != ALGORITHM:
         if algorithm.startswith("AWS4-"):
@@ -80,13 +79,6 @@ def read_header(authorization: str, style: Style, headers: Mapping[str, str]) ->
     credential = _read_credential(parts["Credential"], style)
     return Claim(*credential, parts["SignedHeaders"], parts["Signature"])
 
-
-def _said_at(beginning: str) -> tuple[str, str, str, str, str] | None:
-    found = _BEGINNING.fullmatch(beginning)
-    return (found[1], found[2], found[3], found[4], found[5]) if found else None
-
-
-_read_beginning = lru_cache(maxsize=1024)(_said_at)
 
 _NO_DATE = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
 
@@ -273,6 +265,7 @@ class Usual:
     """What the beginning of an Authorization header says, up to the signature."""
 
     def __init__(self, parts: tuple[str, str, str, str, str]) -> None:
+        self.parts = parts
         self.access_key_id, self.date, self.region, self.service, self.signed_headers = parts
         self.scope = f"{self.date}/{self.region}/{self.service}/aws4_request"
         self._signed = signed_headers(self.signed_headers)
@@ -297,15 +290,17 @@ class Usual:
 _MOST_KNOWN = 4
 
 
-@lru_cache(maxsize=256)
-def _read_usual(beginning: str) -> Usual | None:
-    said = _said_at(beginning)
-    return Usual(said) if said else None
-
-
 def read_usual(beginning: str) -> Usual | None:
     """Read an Authorization header up to the signature; None if it is not as all clients write it."""
-    return _read_usual(beginning) if len(beginning) <= _LONGEST_KEPT else None
+    return _read_kept(beginning) if len(beginning) <= _LONGEST_KEPT else _read(beginning)
+
+
+def _read(beginning: str) -> Usual | None:
+    found = _BEGINNING.fullmatch(beginning)
+    return Usual((found[1], found[2], found[3], found[4], found[5])) if found else None
+
+
+_read_kept = lru_cache(maxsize=512)(_read)
 
 
 @lru_cache(maxsize=128)
