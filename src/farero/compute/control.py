@@ -105,10 +105,10 @@ def spec_from_wire(wire: Mapping[str, Value]) -> ProcessSpec:
         opt_ml=None if wire["opt_ml"] is None else Path(wire["opt_ml"]),
         log_path=Path(wire["log_path"]),
         memory_bytes=wire["memory_bytes"],
-        memory_note=None if wire.get("memory_note") is None else Path(wire["memory_note"]),
+        memory_note=None if wire["memory_note"] is None else Path(wire["memory_note"]),
         wake=wire["wake"],
         grace_s=wire["grace_s"],
-        zygote=None if wire.get("zygote") is None else zygote_from_wire(wire["zygote"]),
+        zygote=None if wire["zygote"] is None else zygote_from_wire(wire["zygote"]),
     )
 
 
