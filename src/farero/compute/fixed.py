@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from farero.base.config import Settings
     from farero.compute.children import Children
 
-log = logging.getLogger("farero.supervisor")
+log = logging.getLogger(__name__)
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 5.0
 #: The longest pause of one that had been ready: its start works, and callers wait for it.
