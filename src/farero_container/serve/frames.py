@@ -49,6 +49,7 @@ class FramedForm:
         self._skipped = 0
         self._refused: tuple[int, BadRequest] | None = None
         self._answers: list[bytes] = []
+        self._is_taking = False
         self._heads: dict[bytes, tuple[str, Mapping[str, str]] | None] = {}
 
     def feed(self, data: bytes) -> None:
@@ -61,17 +62,21 @@ class FramedForm:
             self._pieces.append(data)
             data = b"".join(self._pieces)
             self._pieces.clear()
+        self._is_taking = True
         rest = self._cut(data)
         self._held = len(rest)
         if rest:
             self._pieces.append(rest)
         self._handler.settle()
+        self._is_taking = False
+        if self._answers:
+            self._flush()
 
     def answer(self, number: int, response: Response) -> None:
         """Send one answer, together with the others of this turn of the event loop."""
         if self._transport.is_closing():
             return  # the caller has left
-        if not self._answers:
+        if not self._answers and not self._is_taking:
             asyncio.get_running_loop().call_soon(self._flush)
         head = _head_of(response)
         length = _FRAME.size - _UNCOUNTED + len(head) + len(response.body)
@@ -79,12 +84,13 @@ class FramedForm:
 
     def _flush(self) -> None:
         answers, self._answers = self._answers, []
-        if not self._transport.is_closing():
+        if answers and not self._transport.is_closing():
             self._transport.write(b"".join(answers))
 
     def _cut(self, data: bytes) -> bytes:
         """Take every whole frame; return what is left over, the beginning of the next."""
-        at, end = self._skip(data), len(data)
+        end = len(data)
+        at = self._skip(end)
         self._wanted = _FRAME.size
         while end - at >= _FRAME.size:
             length, number, head_length = _FRAME.unpack_from(data, at)
@@ -96,7 +102,7 @@ class FramedForm:
             if stop - body_at > self._max_body:
                 self._refused = number, too_large(stop - body_at, self._max_body)
                 self._skipped = stop - at
-                at += self._skip(data[at:]) if at else self._skip(data)
+                at += self._skip(end - at)
                 continue
             if stop > end:
                 self._wanted = stop - at
@@ -105,9 +111,9 @@ class FramedForm:
             at = stop
         return data[at:] if at else data
 
-    def _skip(self, data: bytes) -> int:
-        """Return how many bytes of `data` belong to a frame that was refused; answer it after the last one."""
-        gone = min(self._skipped, len(data))
+    def _skip(self, came: int) -> int:
+        """Return how many of the bytes that came belong to a frame that was refused; answer it after the last one."""
+        gone = min(self._skipped, came)
         self._skipped -= gone
         if self._refused and not self._skipped:
             number, refused = self._refused

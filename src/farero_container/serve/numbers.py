@@ -7,6 +7,7 @@ or are silent. msgspec reads small bodies, pysimdjson large ones; where they are
 
 from __future__ import annotations
 
+import array
 import importlib
 import json
 import re
@@ -90,9 +91,9 @@ def csv_matrix(body: bytes, *, commas_only: bool = False) -> Singles | None:
         return None
     if values is None or not _is_table(joined, columns, len(values)):
         return None
-    if not values.all() and _MINUS_ZERO.search(text):
+    if b"-0" in text and not values.all() and _MINUS_ZERO.search(text):
         return None
-    return to_float32(values).reshape(-1, columns)
+    return values.reshape(-1, columns)
 
 
 def to_float32(values: Floats) -> Singles:
@@ -108,11 +109,15 @@ def _is_table(text: bytes, columns: int, count: int) -> bool:
     return lines == 1 or all(line.count(b",") == columns - 1 for line in text.split(b"\n"))
 
 
-def _flat(text: bytes) -> Floats | None:
+def _flat(text: bytes) -> Singles | None:
     """Read one array without arrays in it."""
     if _parser and len(text) > LARGE_BYTES:
-        return _by_simdjson(text)
-    return _array_of(_row(text) if _row else json.loads(text))
+        return to_float32(_by_simdjson(text))
+    if _row:
+        # rounds as `to_float32` does, and a few numbers in a third of the time
+        return np.frombuffer(array.array("f", _row(text)), dtype=np.float32)
+    values = _array_of(json.loads(text))
+    return None if values is None else to_float32(values)
 
 
 def _small(text: bytes) -> Floats | None:

@@ -26,6 +26,9 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
+from farero_container import contract
+from farero_container.contract import StartUpError
+
 CHANNEL = 3
 CANNOT_RUN = 127
 #: Until a fork must have become the asker's child.
@@ -103,7 +106,8 @@ def preload(framework: str) -> None:
     if framework == "xgboost":
         from farero_container.serve.frameworks.xgboost_library import import_xgboost
 
-        import_xgboost()
+        with contextlib.suppress(StartUpError):
+            import_xgboost()
     if framework == "pytorch" and "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # before anything makes a pool of threads
 
@@ -252,8 +256,6 @@ def _take_on(env: dict[str, str]) -> None:
 
 def _is_served_by_script() -> bool:
     """Say whether a user's script meets an XGBoost that was imported without scikit-learn."""
-    from farero_container import contract
-    from farero_container.contract import StartUpError
     from farero_container.serve.script import find_script
 
     if contract.framework() != "xgboost":

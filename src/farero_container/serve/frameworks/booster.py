@@ -14,6 +14,7 @@ import ctypes
 import json
 import math
 import random
+import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -88,9 +89,14 @@ class Direct:
 
     def __init__(self, xgb: Any, booster: Any) -> None:
         """Raises AttributeError where the library has no such function."""
+        library: Any = xgb.core._LIB  # noqa: SLF001 - the C API has no other door
         self._booster = booster  # keeps its handle alive
-        self._call: Any = xgb.core._LIB.XGBoosterPredictFromDense  # noqa: SLF001 - the C API has no other door
+        self._call: Any = library.XGBoosterPredictFromDense
         self._check: Callable[[int], None] = xgb.core._check_call  # noqa: SLF001 - same
+        # Without one of ours the library makes a proxy a call, and each reads the limits of CPU from their files.
+        self._proxy = ctypes.c_void_p()
+        self._check(library.XGProxyDMatrixCreate(ctypes.byref(self._proxy)))
+        weakref.finalize(self, library.XGDMatrixFree, self._proxy)
         self._options = json.dumps(
             {
                 "type": 0, "training": False, "iteration_begin": 0, "iteration_end": _rounds(booster),
@@ -109,7 +115,9 @@ class Direct:
             rows.ctypes.data,
             *rows.shape,
         )
-        self._check(self._call(self._booster.handle, interface, self._options, None, *self._out))
+        self._check(
+            self._call(self._booster.handle, interface, self._options, self._proxy, *self._out)
+        )
         shape = self._shape[: self._dimensions.value]
         # the library keeps what it returned and writes over it at the next call
         data = ctypes.string_at(self._scores, math.prod(shape) * 4)
