@@ -17,6 +17,7 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -248,8 +249,9 @@ class LimitedConnection(HttpToolsProtocol):
         async def app(_scope: object, receive: Any, send: Any) -> None:
             await send_response(await work, send, BodyReader(Headers(), receive))
 
+        close = [] if cycle.keep_alive else [CLOSE_HEADER]  # older uvicorns look for it there
         general = RequestResponseCycle(
-            scope=cast("Any", {"type": "http", "method": "POST"}),
+            scope=cast("Any", {"type": "http", "method": "POST", "headers": close}),
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
@@ -265,7 +267,9 @@ class LimitedConnection(HttpToolsProtocol):
         general.disconnected = cycle.disconnected
         if cast("object", self.cycle) is cycle:
             self.cycle = general
-        self._start_asgi_task(general, app)
+        task = self.loop.create_task(general.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed, or is not read further."""
