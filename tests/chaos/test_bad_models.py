@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.chaos.conftest import NIGHTLY, SEED, TURNS_ROUND
+from tests.chaos.conftest import NIGHTLY, SEED, TURNS_ROUND, Bench
 
 pytestmark = pytest.mark.chaos
 
@@ -102,13 +102,6 @@ class Deeds:
             found = error.response["Error"]
             return found["Code"], found["Message"]
 
-    def log(self, endpoint, words):
-        """Return the lines of the endpoint's log group with these words."""
-        found = self.bench.platform.client("logs").filter_log_events(
-            logGroupName=f"/aws/sagemaker/Endpoints/{endpoint}", filterPattern=f'"{words}"'
-        )
-        return [event["message"] for event in found["events"]]
-
     def _do(self, deed):
         return self.ask(deed, deed.encode()), self.ask(deed, b"1,2")
 
@@ -128,7 +121,7 @@ def test_a_model_that_dies_of_a_request_says_so_and_serves_the_next_one(deeds, w
     assert first[0] == "ModelError", (first, SEED)
     assert "while it worked on this request" in first[1]
     assert after == b"2,1"
-    told = wait_for(lambda: deeds.log(deed, "[farero] Cause E-"), 15)
+    told = wait_for(lambda: deeds.bench.log(deed, "[farero] Cause E-"), 15)
     assert DEADLY[deed] in told[0]
 
 
@@ -160,10 +153,10 @@ def test_a_model_that_hangs_while_it_loads_harms_nobody_and_can_be_deleted(deeds
     assert load.faults == []
 
 
-def test_a_replica_that_stands_still_is_replaced(stopped_platform, booster, bench_of):
+def test_a_replica_that_stands_still_is_replaced(stopped_platform, booster):
     stopped_platform.env["FARERO_INVOCATION_TIMEOUT_S"] = "2"
     stopped_platform.farero("up", "-d")
-    bench = bench_of(stopped_platform, booster)
+    bench = Bench(stopped_platform, booster)
     bench.deploy_script(["still"])
     (stuck,) = bench.ready("still")
 

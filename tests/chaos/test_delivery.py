@@ -1,7 +1,6 @@
 """kill -9 of each process in the middle of a delivery: no message is lost, an alarm's keep their order (P7)."""
 
 import json
-import random
 import re
 import threading
 import urllib.request
@@ -124,16 +123,17 @@ def test_no_message_is_lost_whichever_process_is_killed_in_the_middle_of_a_deliv
 
 
 @pytest.mark.chaos
-def test_no_message_is_lost_when_processes_are_killed_at_any_moment(told, bench, inbox, seed):
+def test_no_message_is_lost_when_processes_are_killed_at_any_moment(told, bench, inbox, chance):
     hook, slack = told
-    draw = random.Random(seed)
     changes = Changes(bench.platform, pause_s=0.3)
 
     changes.start()
-    for part in draw.sample(["gateway", "worker", "worker", "supervisor", "gateway", "worker"], 6):
+    for part in chance.sample(
+        ["gateway", "worker", "worker", "supervisor", "gateway", "worker"], 6
+    ):
         before = len(hook.posts)
         bench.platform.wait(lambda before=before: len(hook.posts) > before, 30)
-        changes.join(draw.uniform(0, 0.3))
+        changes.join(chance.uniform(0, 0.3))
         bench.kill(part)
         bench.platform.wait(lambda: bench.platform.farero("up", "-d", check=False).returncode == 0)
     changes.stop()

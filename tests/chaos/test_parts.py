@@ -3,15 +3,12 @@
 T01 to T04 of the test plan and the four-part promise of the thousand requests; promises P2, P3 and P4.
 """
 
-import os
 import socket
 
 import pytest
-from tests.chaos.conftest import KILLS, moments
+from tests.chaos.conftest import KILLS, BotoCaller, moments
 
 pytestmark = pytest.mark.chaos
-#: The machine of the test may be busy with others.
-PATIENCE = float(os.environ.get("FARERO_TEST_PATIENCE", "2"))
 
 
 def turned_round(body):
@@ -47,13 +44,13 @@ def test_a_replica_killed_at_twenty_moments_costs_no_request_and_no_record(
     bench.remove(names)
 
 
-def test_t03_a_gateway_killed_at_twenty_moments_refuses_no_connection(shared_bench, caller, chance):
+def test_t03_a_gateway_killed_at_twenty_moments_refuses_no_connection(shared_bench, chance):
     bench, name = shared_bench, "gateway"
     bench.deploy_script([name])
 
     with (
         bench.load(name, connections=6, rate=80) as raw,
-        bench.load(name, connections=2, rate=40, caller=caller.BotoCaller) as boto,
+        bench.load(name, connections=2, rate=40, caller=BotoCaller) as boto,
     ):
         for _ in moments(chance):
             raw.wait_for_more(6)
@@ -106,13 +103,11 @@ def test_a_killed_gateway_takes_connections_all_the_while_and_answers_them(share
     assert killed not in bench.pids("gateway")
 
 
-def test_a_thousand_requests_leave_a_thousand_records_though_each_part_is_killed(
-    shared_bench, caller
-):
+def test_a_thousand_requests_leave_a_thousand_records_though_each_part_is_killed(shared_bench):
     bench, name = shared_bench, "parted"
     bench.deploy(name, 2)
 
-    with bench.load(name, total=1000, rate=150, caller=caller.BotoCaller) as load:
+    with bench.load(name, total=1000, rate=150, caller=BotoCaller) as load:
         for part in ("replica", "worker", "gateway"):
             load.wait_for_more(200)
             bench.kill(part, name)
@@ -126,11 +121,11 @@ def test_a_thousand_requests_leave_a_thousand_records_though_each_part_is_killed
     assert len(bench.captured(name)) <= 1000 + 8
 
 
-def test_parts_killed_at_twenty_random_moments_lose_nothing(shared_bench, caller, chance):
+def test_parts_killed_at_twenty_random_moments_lose_nothing(shared_bench, chance):
     bench = shared_bench
     names = bench.deploy_script([f"random-{number}" for number in range(4)], 2)
 
-    with bench.load(names[0], caller=caller.BotoCaller) as load:
+    with bench.load(names[0], caller=BotoCaller) as load:
         for number in moments(chance):
             name = load.endpoint = names[number % 4]
             bench.kill(chance.choice(["replica", "worker", "gateway"]), name, chance=chance)

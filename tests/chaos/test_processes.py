@@ -1,21 +1,16 @@
 """Kill the supervisor's parts at any moment: nothing is orphaned, nothing is lost that it holds."""
 
 import os
-import random
 import signal
 import sys
 from pathlib import Path
 
 import pytest
+from tests.chaos.conftest import A_SECOND, KILLS, is_alive
 
 from farero.base.errors import NotReady
 from farero.compute import lifeline
 from farero.records.compute import ProcessSpec
-
-ROUNDS = 20
-#: The machine of the test may be busy with others.
-A_SECOND = 2.5 * float(os.environ.get("FARERO_TEST_PATIENCE", "2"))
-SEED = int(os.environ.get("FARERO_CHAOS_SEED", random.randrange(10**6)))
 
 FAMILY = """
 import os, signal, sys, time
@@ -35,14 +30,6 @@ if os.fork() == 0:
 note("leader")
 time.sleep(600)
 """
-
-
-def is_alive(pid):
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return text.rpartition(")")[2].split()[0] != "Z"
 
 
 def family(tmp_path, name):
@@ -119,13 +106,12 @@ def test_processes_go_on_while_the_lifeline_dies_and_new_ones_start(
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("round_", range(ROUNDS))
+@pytest.mark.parametrize("round_", range(KILLS))
 def test_killed_at_a_random_moment_while_processes_start_it_leaves_nothing(
-    supervisor, tmp_path, pids, wait_for, round_
+    supervisor, tmp_path, pids, wait_for, chance, round_
 ):
     level = supervisor.control.info()["isolation"]
-    moment = random.Random(SEED + round_).uniform(0.0, 0.15)  # the seed is in the test's output
-    print("FARERO_CHAOS_SEED", SEED)  # noqa: T201
+    moment = chance.uniform(0.0, 0.15)
     killer = os.fork()
     if killer == 0:
         signal.sigtimedwait([signal.SIGUSR1], moment)

@@ -1,6 +1,5 @@
 """The worker killed while monitoring schedules run: no window is lost and none is judged twice (P6)."""
 
-import random
 import threading
 
 ROLE = "arn:aws:iam::123456789012:role/AmazonSageMaker-ExecutionRole-farero"
@@ -41,15 +40,14 @@ def definition(bucket, endpoint):
     }
 
 
-def test_a_worker_killed_at_any_moment_loses_no_window_and_doubles_none(shared_bench, seed):
-    bench, chance = shared_bench, random.Random(seed)
+def test_a_worker_killed_at_any_moment_loses_no_window_and_doubles_none(shared_bench, chance):
+    bench = shared_bench
     sagemaker, bucket = bench.sagemaker, bench.platform.bucket
     bench.deploy("watched")
     with bench.load("watched", total=40) as load:
         pass
     bench.check_capture("watched", load)
     sagemaker.create_data_quality_job_definition(**definition(bucket, "watched"))
-    print("FARERO_CHAOS_SEED", seed)  # noqa: T201 - the way to see this again
 
     for name in SCHEDULES:
         sagemaker.create_monitoring_schedule(

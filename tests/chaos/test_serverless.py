@@ -2,13 +2,12 @@
 
 import contextlib
 import os
-import random
 import signal
 import threading
 
 import numpy as np
 import pytest
-from tests.chaos.conftest import KILLS, NIGHTLY, pack
+from tests.chaos.conftest import KILLS, NIGHTLY, SEED, pack
 from tests.journeys.test_serverless import XGBOOST, Serverless
 
 pytestmark = pytest.mark.chaos
@@ -54,8 +53,7 @@ class Killer:
                     os.kill(pid, signal.SIGKILL)
 
 
-def test_a_cold_start_survives_kill_9_of_any_part(serverless, booster, seed):
-    chance = random.Random(seed)
+def test_a_cold_start_survives_kill_9_of_any_part(serverless, booster, chance):
     runtime = serverless.platform.client("sagemaker-runtime")  # with boto3's own retries
     row = [0.1, 0.2, 0.3, 0.4]
     expected = float(booster.inplace_predict(np.array([row], dtype=np.float32))[0])
@@ -66,6 +64,6 @@ def test_a_cold_start_survives_kill_9_of_any_part(serverless, booster, seed):
             answer = runtime.invoke_endpoint(
                 EndpointName=NAME, ContentType="text/csv", Body=",".join(map(str, row)).encode()
             )
-        told = f"round {number} of seed {seed}, {victim} killed"
+        told = f"round {number} of seed {SEED}, {victim} killed"
         assert float(answer["Body"].read()) == pytest.approx(expected), told
         assert serverless.status(NAME) == "InService", told

@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from tests.chaos.conftest import NIGHTLY
+from tests.chaos.conftest import NIGHTLY, Bench
 
 pytestmark = pytest.mark.chaos
 
@@ -135,7 +135,7 @@ def test_t16_idle_connections_cost_little_and_harm_nobody(shared_bench, wait_for
 
 
 def test_t16_more_connections_than_files_are_not_the_end_of_the_gateway(
-    stopped_platform, bench_of, booster, wait_for
+    stopped_platform, booster, wait_for
 ):
     most = 200
 
@@ -143,7 +143,7 @@ def test_t16_more_connections_than_files_are_not_the_end_of_the_gateway(
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     stopped_platform.farero("up", "-d", preexec_fn=few_files)
-    bench = bench_of(stopped_platform, booster)
+    bench = Bench(stopped_platform, booster)
     bench.deploy_script(["few"])
     (gateway,) = bench.pids("gateway")
     with bench.load("few", connections=2, rate=40) as load:

@@ -17,13 +17,11 @@ import uuid
 import psutil
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from tests.chaos.conftest import KILLS, NIGHTLY
+from tests.chaos.conftest import A_SECOND, KILLS, NIGHTLY
 
 pytestmark = pytest.mark.chaos
 #: Each takes a start of the whole platform, so the twenty moments are for the long form.
 ROUNDS = KILLS if NIGHTLY else 2
-#: The machine of the test may be busy with others.
-A_SECOND = 2.5 * float(os.environ.get("FARERO_TEST_PATIENCE", "2"))
 
 #: Answers after 0.2 s, so that requests are under way at any moment.
 SLOW = """
@@ -191,12 +189,10 @@ def test_t07_told_to_end_under_load_it_answers_what_was_asked_and_leaves_nothing
             threading.Event().wait(chance.uniform(0.0, 0.3))  # the moment is what is tested
             told = time.monotonic()
             foreground.send_signal(number)
-            code = foreground.wait(20)
-            took = time.monotonic() - told
+            code = foreground.wait(10)  # the longest that it drains
             load.stop()
 
     assert code == expected
-    assert took < 10
     # Who asked 20 ms before it was told to end gets an answer; nobody gets half of one.
     asked_before = [failure for failure in load.failed if failure.began < told - 0.02]
     assert asked_before == []

@@ -7,13 +7,14 @@ import collections
 import threading
 
 import pytest
-from tests.chaos.conftest import KILLS, NIGHTLY, moments
+from tests.chaos.conftest import KILLS, NIGHTLY, BotoCaller, moments
 
 pytestmark = pytest.mark.chaos
 
 DIES = b"""
 import os
 def model_fn(model_dir):
+    print("here I go", flush=True)
     os._exit(3)
 """
 OLD = b"""
@@ -45,41 +46,20 @@ MODEL_SAYS = {"good": (), "answers 500": ("424",), "slow": (), "dies when asked"
 UPDATES = KILLS if NIGHTLY else 2
 
 
-class Watch:
-    """Notes every pid that an endpoint's replicas ever have."""
-
-    def __init__(self, bench, endpoint):
-        self.pids = set()
-        self._bench, self._endpoint, self._stop = bench, endpoint, threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self):
-        while not self._stop.wait(0.01):
-            self.pids |= set(self._bench.pids("replica", self._endpoint))
-
-
 def test_a_model_that_dies_at_each_start_fails_the_endpoint_after_five_with_pauses(shared_bench):
     bench = shared_bench
     config = bench.config("dies", bench.model("dies", {"code/inference.py": DIES}))
 
-    with Watch(bench, "dies") as watch:
-        bench.sagemaker.create_endpoint(EndpointName="dies", EndpointConfigName=config)
-        bench.wait_status("dies", "Failed", 60)
+    bench.sagemaker.create_endpoint(EndpointName="dies", EndpointConfigName=config)
+    bench.wait_status("dies", "Failed", 60)
 
     found = bench.sagemaker.describe_endpoint(EndpointName="dies")
     seconds = (found["LastModifiedTime"] - found["CreationTime"]).total_seconds()
     assert "exited with code 3" in found["FailureReason"]
     assert "5 times within" in found["FailureReason"]
     assert seconds > 0.5 + 1 + 2 + 4
-    assert len(watch.pids) == 5
+    bench.platform.wait(lambda: len(bench.log("dies", "here I go")) >= 5)
+    assert len(bench.log("dies", "here I go")) == 5
     bench.sagemaker.delete_endpoint(EndpointName="dies")
 
 
@@ -160,15 +140,13 @@ def test_t35_updates_at_random_moments_fail_no_request_that_the_new_model_answer
     bench.remove([name])
 
 
-def test_t35_an_update_whose_parts_are_killed_at_each_step_ends_old_or_new(
-    shared_bench, chance, caller
-):
+def test_t35_an_update_whose_parts_are_killed_at_each_step_ends_old_or_new(shared_bench, chance):
     bench, name = shared_bench, "stepwise"
     bench.deploy(name, 2, files={"code/inference.py": OLD})
     bench.config(f"{name}-2", bench.model(f"{name}-2", {"code/inference.py": NEW["good"]}), count=2)
     configs = [f"{name}-2", name]
 
-    with bench.load(name, connections=4, rate=60, caller=caller.BotoCaller) as load:
+    with bench.load(name, connections=4, rate=60, caller=BotoCaller) as load:
         for number in range(2 * UPDATES):
             bench.sagemaker.update_endpoint(
                 EndpointName=name, EndpointConfigName=configs[number % 2]

@@ -1,10 +1,9 @@
 """What is too large, too slow or ambiguous, over real HTTP: refused at once, by a gateway that stays small and alive.
 
-T17 of the test plan.
+T17 of the test plan. "At once": without waiting for more, which would end in a 408.
 """
 
 import io
-import os
 import select
 import socket
 import tarfile
@@ -16,8 +15,6 @@ from botocore.exceptions import ClientError
 
 MIB = 1024 * 1024
 INVOKE = "/endpoints/e/invocations"
-#: The machine of the test may be busy with others.
-AT_ONCE_S = 2.0 * float(os.environ.get("FARERO_TEST_PATIENCE", "2"))
 
 
 def resident(platform):
@@ -153,14 +150,13 @@ def test_twenty_megabytes_for_a_model_are_refused_in_words_too(gateway):
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
 
 
-@pytest.mark.parametrize("announced", [17 * MIB, 10 * 1024**3, 10**30])
-def test_a_body_announced_too_large_is_refused_before_it_is_sent(gateway, announced):
-    began = time.monotonic()
-
+@pytest.mark.parametrize(
+    ("announced", "expected"), [(17 * MIB, 413), (10 * 1024**3, 413), (10**30, 400)]
+)
+def test_a_body_announced_too_large_is_refused_before_it_is_sent(gateway, announced, expected):
     status, text = send(gateway, post(INVOKE, f"Content-Length: {announced}"))
 
-    assert status in (400, 413), text
-    assert time.monotonic() - began < AT_ONCE_S
+    assert status == expected, text
 
 
 @pytest.mark.parametrize("path", [INVOKE, "/", "/service/sagemaker/operation/ListModels"])
@@ -181,11 +177,9 @@ def test_an_upload_without_a_good_signature_is_refused_before_its_body_is_sent(g
     path = f"/{gateway.bucket}/huge"
     head = post(path, f"Content-Length: {10 * 1024**3}").replace(b"POST", b"PUT", 1)
 
-    began = time.monotonic()
     status, text = send(gateway, head)
 
-    assert status in (400, 403, 413), text
-    assert time.monotonic() - began < AT_ONCE_S
+    assert status == 413, text
 
 
 MANY = [f"X-Many-{number}: 1" for number in range(10_000)]
@@ -203,12 +197,9 @@ MANY = [f"X-Many-{number}: 1" for number in range(10_000)]
     ids=["a header of 1 MiB", "10,000 headers", "a path of 1 MiB", "a query of 1 MiB", "20 MiB"],
 )
 def test_a_head_too_large_is_refused_at_once(gateway, head, expected):
-    began = time.monotonic()
-
     status, text = send(gateway, *(head[at : at + 65536] for at in range(0, len(head), 65536)))
 
     assert status == expected, text[:300]
-    assert time.monotonic() - began < AT_ONCE_S
 
 
 def test_a_head_that_never_ends_is_refused(gateway):
@@ -253,4 +244,4 @@ def test_a_head_that_trickles_is_given_up(gateway):
         answer = read_all(connection)
 
     assert answer.startswith(b"HTTP/1.1 408"), answer
-    assert 5 < time.monotonic() - began < 30
+    assert time.monotonic() - began > 5
