@@ -411,18 +411,38 @@ def test_a_model_whose_files_were_swept_is_fetched_again(domain, wait_status, wa
     (folder,) = models.iterdir()
     os.utime(folder, (0, 0))
 
-    domain.lifecycle.sweep_models()
+    domain.lifecycle.sweep()
     assert [*models.iterdir()] == [folder]  # a replica looks into it
 
     domain.commands.delete(domain.ctx, "iris")
     wait_for(lambda: domain.replicas() == [] and domain.get() is None)
     os.utime(folder, (0, 0))
-    domain.lifecycle.sweep_models()
+    domain.lifecycle.sweep()
     assert [*models.iterdir()] == []
 
     domain.commands.create(domain.ctx, "iris", config)
     wait_status("InService")
     assert (folder / "model.json").is_file()
+
+
+def test_the_log_of_a_replica_stays_for_a_week_after_its_end(domain, wait_status, wait_for):
+    domain.create()
+    wait_status("InService")
+    (path,) = domain.settings.logs_dir.glob("endpoints/iris/*.log")
+    path.write_text("words\n")
+    os.utime(path, (0, 0))
+
+    domain.lifecycle.sweep()
+    while_it_runs = path.exists()
+    domain.commands.delete(domain.ctx, "iris")
+    wait_for(lambda: domain.get() is None)
+    path.touch()
+    domain.lifecycle.sweep()
+    soon_after = path.exists()
+    os.utime(path, (0, 0))
+    domain.lifecycle.sweep()
+
+    assert (while_it_runs, soon_after, path.exists()) == (True, True, False)
 
 
 def test_a_model_whose_files_have_gone_is_fetched_again(domain, wait_status, wait_for):

@@ -176,7 +176,7 @@ class WorkerApp:
             Tick(name="notifications", every_s=300.0, run=self.deliverer.forget_old),
             Tick(name="queues", every_s=60.0, run=app.queues.forget_expired),
             Tick(name="zygotes", every_s=5.0, run=self.endpoints.keep_zygotes),
-            Tick(name="models", every_s=3600.0, run=self.endpoints.sweep_models),
+            Tick(name="leftovers", every_s=3600.0, run=self.endpoints.sweep),
             Tick(name="uploads", every_s=3600.0, run=self.collect_uploads),
             Tick(name="retention", every_s=60.0, run=app.logs.apply_retention),
             Tick(name="metrics", every_s=60.0, run=app.metrics.compact),

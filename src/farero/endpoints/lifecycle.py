@@ -95,9 +95,9 @@ class EndpointLifecycle:
                 items.put(db, KIND, name, due=self._clock.now())
         return len(names)
 
-    def sweep_models(self) -> None:
-        """Remove the files of models that no endpoint has and no replica looks into."""
-        self._upkeep.sweep_models()
+    def sweep(self) -> None:
+        """Remove models that no endpoint has and no replica looks into, and logs of replicas that are long gone."""
+        self._upkeep.sweep()
 
     def _once(self, claim: str, work: Callable[[], None]) -> None:
         """Do `work` unless somebody is at it for the same claim; who is then does it once more."""

@@ -18,6 +18,7 @@ from farero.records.endpoint import Replica
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from farero.base.config import Settings
@@ -36,6 +37,8 @@ READ_LIMIT_BYTES = 64 * 1024
 FORKED = ("xgboost", "sklearn", "pytorch")
 #: A replica that leaves /ping unanswered for as long as a request may take and this much more is replaced.
 SILENCE_GRACE_S = 5.0
+#: How long the log of a replica that has ended stays. Its lines are shipped to the endpoint's log group anyway.
+LOG_KEPT_S = 7 * 86_400.0
 #: Requests in flight get their full time before a stopped replica is killed.
 STOP_GRACE_S = 65.0
 
@@ -179,8 +182,21 @@ class Replicas:
             return []
         return text.splitlines()[-LAST_LINES:]
 
+    def sweep_logs(self, living: AbstractSet[str], now: dt.datetime) -> int:
+        """Remove what replicas wrote that ended a week ago; its lines are events by then. Return how many files.
+
+        living: ids of the replicas that there are.
+        """
+        before = now.timestamp() - LOG_KEPT_S
+        gone = 0
+        for path in (self._settings.logs_dir / "endpoints").glob("*/*.log"):
+            if path.stem not in living and path.stat().st_mtime < before:
+                path.unlink()
+                gone += 1
+        return gone
+
     def clear(self, replica: Replica) -> None:
-        """Remove folder and socket; the log stays."""
+        """Remove folder and socket; the log stays for a while."""
         shutil.rmtree(self.folder(replica), ignore_errors=True)
         path = self._settings.run_dir / "r" / f"{replica.id}.sock"
         path.unlink(missing_ok=True)

@@ -161,18 +161,21 @@ class Upkeep:
             found = error.failure
         self._prepared[key] = found
 
-    def sweep_models(self) -> None:
-        """Remove the files of models that no endpoint has and no replica looks into, and what is known of them."""
+    def sweep(self) -> None:
+        """Remove models that no endpoint has and no replica looks into, and logs of replicas that are long gone."""
         with self._store.read() as db:
-            endpoints = rows.routed(db)
+            endpoints, replicas = rows.routed(db), rows.list_replicas(db)
         fleets = [fleet for one in endpoints for fleet in (one.current, one.pending) if fleet]
         variants = [variant for fleet in fleets for variant in fleet.variants]
         for key in self._prepared.keys() - set(map(_fingerprint, variants)):
             self._prepared.pop(key, None)
             self._marks.pop(key, None)
         in_use = self._replicas.folders_in_use()
-        if gone := self._place.preparer.sweep(variants, in_use, self._clock.now()):
+        now = self._clock.now()
+        if gone := self._place.preparer.sweep(variants, in_use, now):
             log.info("removed files of unused models", extra={"folders": gone})
+        if gone := self._replicas.sweep_logs({replica.id for replica in replicas}, now):
+            log.info("removed logs of replicas that ended long ago", extra={"files": gone})
 
     def is_prepared(self, variant: Variant) -> bool:
         """Say whether all that replicas of a variant need is there, or is known not to be had."""
