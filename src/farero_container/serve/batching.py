@@ -1,9 +1,13 @@
-"""The model's one thread: it takes what arrived while it was busy and predicts like requests together.
+"""Who calls the model, one at a time: it takes what arrived while it was busy and predicts like requests together.
 
 It waits for nobody: there is no timer and no window. A lone request is predicted at once, and a batch is what came
 while the last one ran, of at most `max_batch` rows (a request with more rows than that goes alone). Requests are put
 together only if the model says that they are alike, and each gets the rows of the result that are its own. If
 predicting together fails, each is predicted alone, so that nobody fails for a neighbour. Nothing is ever refused here.
+
+The user's code and all that takes long has a thread of its own, so that the event loop answers pings and takes in what
+comes. A quick model of ours is called in the event loop itself: waking a thread, and waiting for the interpreter's lock
+on the way there and back, costs more than small trees do.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
     from farero_container.serve.messages import Reply, Request
 
 VARIABLE = "FARERO_MAX_BATCH"
+#: CPU time that may be spent in the event loop at once, and bytes of bodies that may come to be read there.
+QUICK_S = 0.005
+QUICK_BYTES = 32 * 1024
 #: To whom an answer goes.
 To = TypeVar("To")
 T = TypeVar("T")
@@ -54,6 +62,8 @@ class Served(Protocol):
 
     #: Rows that are predicted together at most; 1 for never.
     max_batch: int
+    #: Whether it never waits for anything and none of the user's code runs in it.
+    is_ours: bool
 
     def describe(self) -> str:
         """Say what is served."""
@@ -80,14 +90,20 @@ class Served(Protocol):
         ...
 
 
-class ModelThread:
-    """Answers requests with one model, in one thread; what comes first is read first."""
+class ModelCaller:
+    """Answers requests with one model, one call at a time; what comes first is read first."""
 
     def __init__(self, model: Served, watchdog: Watchdog | None = None) -> None:
         self._model = model
         self._watchdog = watchdog or Watchdog()
         self._arrived: queue.SimpleQueue[list[tuple[Request, Reply]]] = queue.SimpleQueue()
         self._arriving: list[tuple[Request, Reply]] = []
+        #: Requests that the thread has and has not answered.
+        self._given = 0
+        #: Whoever calls the model holds it.
+        self._calling = threading.Lock()
+        #: Whether the last call took little time.
+        self._was_quick = model.is_ours
         self._loop = asyncio.get_running_loop()
         # A daemon: a model that hangs does not keep the process from its end.
         threading.Thread(target=self._run, name="model", daemon=True).start()
@@ -97,10 +113,35 @@ class ModelThread:
         self._arriving.append((request, reply))
 
     def settle(self) -> None:
-        """Let the thread know what was taken."""
-        if self._arriving:
-            self._arrived.put(self._arriving)
-            self._arriving = []
+        """Have answered what was taken, at once if that is quick."""
+        arrived, self._arriving = self._arriving, []
+        if not arrived:
+            return
+        if self._given or not self._was_quick or not _are_small(arrived):
+            self._give(arrived)
+        elif self._calling.acquire(blocking=False):
+            try:
+                for answers in self._answer(arrived):
+                    _deliver(answers)
+            finally:
+                self._calling.release()
+        else:  # the thread has given its last answer, and is about to let go
+            self._give(arrived)
+
+    def _give(self, arrived: list[tuple[Request, Reply]]) -> None:
+        self._given += len(arrived)
+        self._arrived.put(arrived)
+
+    def _answer(
+        self, taken: Sequence[tuple[Request, Reply]]
+    ) -> Generator[list[tuple[Reply, Response]]]:
+        began = time.thread_time()
+        self._watchdog.begin()
+        for answers in answer_all(self._model, taken):
+            yield answers
+            self._watchdog.begin()
+        self._watchdog.end()
+        self._was_quick = self._model.is_ours and time.thread_time() - began < QUICK_S
 
     def _run(self) -> None:
         waiting: collections.deque[tuple[Request, Reply]] = collections.deque()
@@ -112,13 +153,15 @@ class ModelThread:
                 while len(waiting) < most and not self._arrived.empty():
                     waiting.extend(self._arrived.get())
                 taken = [waiting.popleft() for _ in range(min(most, len(waiting)))]
-                self._watchdog.begin()
-                for answers in answer_all(self._model, taken):
-                    self._loop.call_soon_threadsafe(_deliver, answers)
-                    self._watchdog.begin()
-                self._watchdog.end()
+                with self._calling:
+                    for answers in self._answer(taken):
+                        self._loop.call_soon_threadsafe(self._take_back, answers)
         except BaseException as error:  # noqa: BLE001 - sys.exit() in the user's code ends the server, not its thread alone
             self._loop.call_soon_threadsafe(_end, error)
+
+    def _take_back(self, answers: Sequence[tuple[Reply, Response]]) -> None:
+        self._given -= len(answers)
+        _deliver(answers)
 
 
 def answer_all(
@@ -200,6 +243,10 @@ def _guarded(step: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | Res
         return Response(
             500, {"content-type": "text/plain"}, b"the model server met an error of its own\n"
         )
+
+
+def _are_small(requests: Sequence[tuple[Request, Reply]]) -> bool:
+    return sum([len(request.body) for request, _ in requests]) <= QUICK_BYTES
 
 
 def _deliver(answers: Sequence[tuple[Reply, Response]]) -> None:

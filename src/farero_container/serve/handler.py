@@ -122,6 +122,8 @@ class Defaults:
 class UserModel:
     """A model served by the user's functions over a framework's defaults."""
 
+    is_ours = False
+
     def __init__(self, model_dir: Path, script: Path | None, defaults: Defaults) -> None:
         self._dir = model_dir
         self._defaults = defaults

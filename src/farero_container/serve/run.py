@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from farero_container import contract
 from farero_container.contract import StartUpError, write_failure
-from farero_container.serve.batching import ModelThread
+from farero_container.serve.batching import ModelCaller
 from farero_container.serve.connections import Connections
 from farero_container.serve.messages import Response
 from farero_container.serve.watchdog import TIMEOUT_S, TIMEOUT_VARIABLE, Watchdog
@@ -63,7 +63,7 @@ class Application:
     """Routes of the container contract over one model."""
 
     def __init__(self, model: Served, watchdog: Watchdog | None = None) -> None:
-        self._thread = ModelThread(model, watchdog)
+        self._caller = ModelCaller(model, watchdog)
         limit = whole_number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 6)
         told = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD"}
         self._parameters = json.dumps({**told, "MaxPayloadInMB": limit}).encode()
@@ -71,13 +71,13 @@ class Application:
     def take(self, request: Request, reply: Reply) -> None:
         """Answer one request: the model's in its thread, all others at once, whatever the model does."""
         if request.path == "/invocations" and request.method == "POST":
-            self._thread.take(request, reply)
+            self._caller.take(request, reply)
         else:
             reply(self._other(request))
 
     def settle(self) -> None:
         """Let the model see what was taken."""
-        self._thread.settle()
+        self._caller.settle()
 
     def _other(self, request: Request) -> Response:
         if request.path == "/ping":

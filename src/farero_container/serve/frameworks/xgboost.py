@@ -57,6 +57,8 @@ class _Asked:
 class XGBoostServer:
     """The models of one folder; an ensemble when there are several."""
 
+    is_ours = True
+
     def __init__(self, folder: Path, version: str) -> None:
         self._version = _version(version)
         self.max_batch = most_rows(MAX_BATCH)
