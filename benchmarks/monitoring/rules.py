@@ -13,6 +13,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 from farero_monitor.aws import constraints, statistics
 from farero_monitor.drift import categorical, distances, numeric, special, together, verdict
+from farero_monitor.estimate import binning
 from farero_monitor.profile.dataset import Profile
 from farero_monitor.profile.sketch import Quantiles
 
@@ -133,10 +134,12 @@ def baseline(table):
 def kinds(table, base):
     """Return the kinds of findings in a window, as a run tells them."""
     found = profile(table)
-    judged = verdict.judge(found, *base)
+    suggested, references, sample = base
+    samples = binning.with_numbers(found.sample.table(), sample)
+    judged = verdict.judge(found, suggested, references, samples)
     made = {finding.kind for finding in judged.findings}
     names = [column.name for column in judged.columns if column.state != "not enough data"]
-    told = together.compare(found.sample.table(), base[2], names)
+    told = together.compare(*samples, names)
     if told is not None and told.changed and not judged.drifted and not judged.pairs:
         made.add("together")
     return made

@@ -9,26 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
-from farero_monitor.dataset import Format, Source, UnreadableDataError
+from farero_monitor.dataset import Format, Source
 from farero_monitor.drift.verdict import largest
-from farero_monitor.estimate.figures import TITLES
-from farero_monitor.estimate.labelled import Labelled, LabelsError
+from farero_monitor.errors import AnalysisError
 from farero_monitor.history import read as read_history
-from farero_monitor.monitor import Baseline, BaselineError, Result, judge, take_baseline
-from farero_monitor.quality import command as quality
-from farero_monitor.quality.gather import QualityError
-from farero_monitor.quality.merging import MergeError
-from farero_monitor.quality.sources import AttributeMissingError
-from farero_monitor.readers.files import NoDataError
+from farero_monitor.monitor import Baseline, Result, judge, take_baseline
+from farero_monitor.quality import arguments as quality
+from farero_monitor.readers.files import find, open_plain
 from farero_monitor.readers.options import Options
-from farero_monitor.readers.scripts import ScriptError
-from farero_monitor.report.page import write as write_report
 from farero_monitor.words import of_environment
-from farero_monitor.workers import WorkerDiedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from farero_monitor.estimate.labelled import Labelled
     from farero_monitor.profile.dataset import Profile
 
 _FORMATS: dict[str, Format] = {
@@ -41,10 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         return asked.do(asked)
-    except (
-        NoDataError, UnreadableDataError, ScriptError, BaselineError, LabelsError, WorkerDiedError,
-        AttributeMissingError, QualityError, MergeError,
-    ) as error:  # fmt: skip
+    except AnalysisError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
@@ -122,6 +113,9 @@ def _baseline(asked: argparse.Namespace) -> int:
 
 
 def _labelled(asked: argparse.Namespace) -> Labelled | None:
+    # what only some of the commands need is imported by them: it would take longer than a run over kept profiles
+    from farero_monitor.estimate.labelled import Labelled, LabelsError
+
     if not asked.target:
         if asked.prediction or asked.probability:
             raise LabelsError("--prediction and --probability need --target, the true one.")
@@ -147,6 +141,8 @@ def _run(asked: argparse.Namespace) -> int:
     )  # fmt: skip
     _show(result)
     if asked.report is not None:
+        from farero_monitor.report.page import write as write_report
+
         write_report(result, baseline, asked.report, language=asked.language)
         print(f"The report is in {asked.report}.")
     return 1 if result.verdict.severity == "critical" else 0
@@ -177,6 +173,8 @@ def _estimates(result: Result) -> None:
     if estimated["reason"]:
         print(f"\nQuality could not be estimated: {estimated['reason']}")
         return
+    from farero_monitor.estimate.figures import TITLES
+
     print(f"\n{'estimated':10}  {'value':>8}  {'band of 95 %':>19}  {'baseline':>8}")
     for name, found in estimated["figures"].items():
         band = f"{found['low']:.4g} to {found['high']:.4g}"
@@ -209,8 +207,6 @@ def _source(asked: argparse.Namespace, names: tuple[str, ...]) -> Source:
 
 def _guess(path: Path) -> Format:
     """Tell the format of a file, or of the first one below a folder; raises NoDataError."""
-    from farero_monitor.readers.files import find, open_plain
-
     first = find(path)[0]
     name = first.name.removesuffix(".gz")
     found = _FORMATS.get(Path(name).suffix.lower(), "csv")

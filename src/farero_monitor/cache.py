@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-import tempfile
-from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -20,6 +19,7 @@ from farero_monitor.profile.dataset import FORMAT, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from farero_monitor.dataset import Source
 
@@ -107,10 +107,10 @@ def write(paths: Sequence[Path], source: Source, profile: Profile) -> None:
         target = place(paths, source, wanted)
         head = msgspec.msgpack.encode(Head(wanted, profile.first, profile.last))
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".")
-        with os.fdopen(handle, "wb") as file:
+        part = target.with_name(f".{token_hex(8)}")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.writelines((_LENGTH.pack(len(head)), head, profile.to_bytes()))
-        Path(name).replace(target)
+        part.replace(target)
     except OSError:
         return
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
 from farero_monitor.aws import metrics
-from farero_monitor.dataset import Source, UnreadableDataError
+from farero_monitor.dataset import Source
 from farero_monitor.environment import (
     SettingError,
     base_of,
@@ -23,23 +23,19 @@ from farero_monitor.environment import (
     needed,
     publish,
 )
-from farero_monitor.estimate.labelled import Labelled, LabelsError
+from farero_monitor.errors import AnalysisError
 from farero_monitor.history import read as read_history
-from farero_monitor.monitor import ESTIMATE, SAMPLE, Baseline, BaselineError, judge, take_baseline
-from farero_monitor.quality.gather import QualityError
-from farero_monitor.quality.job import run as model_quality
-from farero_monitor.quality.sources import AttributeMissingError
+from farero_monitor.monitor import ESTIMATE, SAMPLE, Baseline, judge, take_baseline
 from farero_monitor.readers.files import NoDataError
 from farero_monitor.readers.options import Options
-from farero_monitor.readers.scripts import ScriptError, load
 from farero_monitor.report.page import write as write_report
 from farero_monitor.words import of_environment
-from farero_monitor.workers import WorkerDiedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from farero_monitor.dataset import Format
+    from farero_monitor.estimate.labelled import Labelled
 
 
 def main() -> int:
@@ -47,10 +43,7 @@ def main() -> int:
     try:
         message = run(os.environ)
         code = 0
-    except (
-        SettingError, NoDataError, UnreadableDataError, ScriptError, BaselineError, LabelsError,
-        AttributeMissingError, QualityError, WorkerDiedError, OSError,
-    ) as error:  # fmt: skip
+    except (AnalysisError, OSError) as error:
         message, code = str(error), 255
     print(message, file=sys.stderr if code else sys.stdout)
     target = base_of(os.environ) / "output" / "message"
@@ -67,6 +60,8 @@ def run(environ: Mapping[str, str]) -> str:
     message = ANALYSES[kind](environ)
     after = environ.get("post_analytics_processor_script")
     if after:
+        from farero_monitor.readers.scripts import load  # as below: what not every run needs
+
         load(file_of(after), "postprocess_handler")()
     return message
 
@@ -115,6 +110,14 @@ def data_quality(environ: Mapping[str, str]) -> str:
     return message
 
 
+def model_quality(environ: Mapping[str, str]) -> str:
+    """Measure a model with labels; return the exit message."""
+    # a run of the other kind over kept profiles takes no longer than its imports
+    from farero_monitor.quality.job import run as measure
+
+    return measure(environ)
+
+
 ANALYSES = {"DATA_QUALITY": data_quality, "MODEL_QUALITY": model_quality}
 
 
@@ -145,6 +148,8 @@ def _labelled(environ: Mapping[str, str]) -> Labelled | None:
     target = environ.get("ground_truth_attribute")
     if not target:
         return None
+    from farero_monitor.estimate.labelled import Labelled
+
     probability = environ.get("probability_attribute")
     return Labelled(
         target,

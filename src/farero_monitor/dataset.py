@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from farero_monitor import cache
+from farero_monitor.errors import AnalysisError
 from farero_monitor.profile.dataset import Profile, Unread
 from farero_monitor.profile.sample import ROWS
 from farero_monitor.readers import files
 from farero_monitor.readers.options import Options
-from farero_monitor.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ FEW = 500
 UNREAD_LIMIT = 0.1
 
 
-class UnreadableDataError(Exception):
+class UnreadableDataError(AnalysisError):
     """So much of the data cannot be read that a result would say nothing; the text names file, line and reason."""
 
 
@@ -141,6 +141,9 @@ def _profiles(
         for task in tasks:
             yield profile_part(*task)
         return
+    # processes, and the threads that feed them, are nothing that a run over kept profiles needs
+    from farero_monitor.workers import Workers
+
     with Workers(workers) as pool:
         yield from pool.map(tasks)
 

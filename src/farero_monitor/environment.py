@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from farero_monitor.aws.content import section
+from farero_monitor.errors import AnalysisError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-class SettingError(Exception):
+class SettingError(AnalysisError):
     """An environment variable is missing or wrong; the text names it."""
 
 

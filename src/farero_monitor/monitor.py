@@ -10,14 +10,15 @@ import msgspec
 from farero_monitor.aws import checks, constraints, statistics
 from farero_monitor.dataset import Source, profile
 from farero_monitor.drift import together, verdict
-from farero_monitor.estimate import estimator
-from farero_monitor.estimate.estimator import Estimator
+from farero_monitor.errors import AnalysisError
+from farero_monitor.estimate.binning import with_numbers
 from farero_monitor.history import drifted
 from farero_monitor.profile.sample import Sample
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from farero_monitor.estimate.estimator import Estimator
     from farero_monitor.estimate.labelled import Labelled
     from farero_monitor.history import History, Window
     from farero_monitor.profile.dataset import Profile
@@ -30,7 +31,7 @@ SAMPLE = "baseline.sample"
 ESTIMATE = "baseline.estimate"
 
 
-class BaselineError(Exception):
+class BaselineError(AnalysisError):
     """The baseline's files cannot be used; the text says which and why."""
 
 
@@ -60,6 +61,9 @@ class Baseline:
             if sample_file is not None and sample_file.is_file():
                 found.sample = Sample.from_bytes(sample_file.read_bytes()).table()
             if estimate_file is not None and estimate_file.is_file():
+                # few baselines have labels: the others do without its import
+                from farero_monitor.estimate.estimator import Estimator
+
                 found.estimator = Estimator.from_bytes(estimate_file.read_bytes())
         except (OSError, ValueError) as error:
             raise BaselineError(str(error)) from error
@@ -116,6 +120,8 @@ def take_baseline(
     found = profile(source, workers=workers)
     learned = None
     if labelled is not None:
+        from farero_monitor.estimate import estimator
+
         learned = estimator.learn(found.sample.table(), labelled)
         del found.columns[labelled.target]
         if source.header:
@@ -144,17 +150,21 @@ def judge(  # noqa: PLR0913 - all but the first two have defaults
     found = profile(source, workers=workers, keep=keep)
     start, end = source.options.start or found.first, source.options.end or found.last
     earlier = history.before(start, end) if history else []
+    samples = None
+    if baseline.sample is not None:
+        samples = with_numbers(found.sample.table(), baseline.sample)
     judged = verdict.judge(
-        found, baseline.constraints, baseline.references, baseline.sample,
+        found, baseline.constraints, baseline.references, samples,
         settings=settings, before=[] if at_once else drifted(earlier),
     )  # fmt: skip
-    more = _together(found, judged, baseline.sample)
+    more = _together(judged, samples)
     more |= _estimated(found, judged, baseline.estimator)
-    more |= _by_sagemaker(found, baseline)
+    # the distances that SageMaker's own rule goes by, of every column that it compares
+    measured = checks.measure(found, baseline.constraints, baseline.references)
+    if measured:
+        more["sagemaker"] = {name: asdict(one) for name, one in measured.items()}
     calibrated = baseline.constraints.method == "Calibrated"
-    violations = checks.check(
-        found, baseline.constraints, baseline.references, drift=not calibrated
-    )
+    violations = checks.check(found, baseline.constraints, {} if calibrated else measured)
     if calibrated:
         violations = [*(v for v in violations if not _tolerated(v, judged)), *_drifted(judged)]
     made = Result(found, violations, judged, start, end, more, earlier)
@@ -167,12 +177,12 @@ def judge(  # noqa: PLR0913 - all but the first two have defaults
     return made
 
 
-def _together(found: Profile, judged: verdict.Verdict, sample: Any) -> dict[str, Any]:
+def _together(judged: verdict.Verdict, samples: tuple[Any, Any] | None) -> dict[str, Any]:
     """Let a classifier tell the window from the baseline; it is told of where nothing else was found to have moved."""
-    if sample is None:
+    if samples is None:
         return {}
     names = [column.name for column in judged.columns if column.state != "not enough data"]
-    told = together.compare(found.sample.table(), sample, names)
+    told = together.compare(*samples, names)
     if told is None:
         return {}
     if told.changed and not judged.drifted and not judged.pairs:
@@ -180,12 +190,6 @@ def _together(found: Profile, judged: verdict.Verdict, sample: Any) -> dict[str,
         facts = {"pairs": pairs, "auc": told.auc}
         verdict.add(judged, [verdict.finding("notice", "together", "", "together", **facts)])
     return {"together": {**asdict(told), "changed": told.changed}}
-
-
-def _by_sagemaker(found: Profile, baseline: Baseline) -> dict[str, Any]:
-    """Return the distances that SageMaker's own rule goes by, of every column that it compares."""
-    measured = checks.measure(found, baseline.constraints, baseline.references)
-    return {"sagemaker": {name: asdict(one) for name, one in measured.items()}} if measured else {}
 
 
 def _estimated(

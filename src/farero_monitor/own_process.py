@@ -1,7 +1,8 @@
 """Imported first by programs whose process belongs to the analyzer alone: libraries start quickly, in one thread.
 
 BLAS threads cost more than they bring on small blocks. And pyarrow imports pandas, where it is installed, with the
-first array it makes, to know a Series when it sees one: half a second for what nobody here passes to it.
+first array it makes, to know a Series when it sees one: half a second for what nobody here passes to it. So it does
+with dateutil, for its relativedelta, and with cloudpickle.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def _prepare() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if "pandas" in sys.modules or "pyarrow" in sys.modules:
         return
-    blocked = _WithoutPandas()
+    blocked = _Without("pandas", "dateutil", "cloudpickle")
     sys.meta_path.insert(0, blocked)
     try:
         from farero_monitor.untyped import pa
@@ -31,14 +32,17 @@ def _prepare() -> None:
         sys.meta_path.remove(blocked)
 
 
-class _WithoutPandas:
-    """Finds no pandas."""
+class _Without:
+    """Finds none of the modules that nobody here needs."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = {*names}
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         _ = path, target
-        if name == "pandas":
+        if name in self._names:
             raise ModuleNotFoundError("not wanted here", name=name)
         return None
 

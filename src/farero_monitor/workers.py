@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from farero_monitor.errors import AnalysisError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 _LENGTH = struct.Struct(">Q")
 
 
-class WorkerDiedError(Exception):
+class WorkerDiedError(AnalysisError):
     """A process ended in the middle of its work, for instance for want of memory."""
 
 

@@ -330,6 +330,39 @@ def test_of_a_folder_that_was_seen_before_one_small_file_is_read(tmp_path, line)
     assert again.sample.table().num_rows == 300
 
 
+def test_a_run_over_kept_profiles_imports_nothing_that_reads_data(tmp_path, line):
+    (tmp_path / "base.csv").write_text("y,a\n" + "".join(f"1,{i}\n" for i in range(600)))
+    take_baseline(Source(tmp_path / "base.csv", "csv"), tmp_path / "baseline")
+    (tmp_path / "capture").mkdir()
+    for number in range(2):
+        (tmp_path / "capture" / f"{number}.jsonl").write_text(
+            "".join(line(str(i), "1") + "\n" for i in range(300))
+        )
+    script = (
+        "import sys; from farero_monitor.__main__ import main; main(sys.argv[1:]);"
+        "print(*(name for name in ('pyarrow.csv', 'pyarrow.parquet', 'datasketches', 'pandas', 'numpy.ma',"
+        "'subprocess', 'farero_monitor.quality.runs', 'farero_monitor.report.page') if name in sys.modules))"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        script,
+        "run",
+        tmp_path / "capture",
+        "-b",
+        tmp_path / "baseline",
+        "--keep",
+    ]
+
+    first, again = (
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        for _ in range(2)
+    )
+
+    assert "pyarrow.csv" in first[-1]
+    assert again == [*first[:-1], ""]
+
+
 def test_profiles_outlive_their_files_and_the_oldest_are_let_go(tmp_path, line):
     def window(name, stamp):
         folder = tmp_path / name / "hour"

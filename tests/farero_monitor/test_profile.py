@@ -140,6 +140,24 @@ def test_a_profile_comes_back_from_its_bytes_and_damage_is_told():
             Profile.from_bytes(damaged)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5000, 50_000])
+def test_a_sketch_that_was_read_goes_on_like_the_one_that_was_written(rows):
+    made = Quantiles()
+    made.update(np.random.default_rng(rows).normal(size=rows))
+    content = made.to_bytes()
+    back = Quantiles.from_bytes(content)
+    assert (back.count, back.levels(), back.to_bytes()) == (rows, made.levels(), content)
+    assert back.steps().quantile(0.5) == made.steps().quantile(0.5)
+
+    back.update(np.array([9.0]))
+
+    assert back.count == rows + 1
+    assert back.steps().quantile(1.0) == 9.0
+    for damaged in (b"", content[:9], content[:-8], content[:2] + b"\x07" + content[3:]):
+        with pytest.raises(ValueError, match="not a KLL sketch"):
+            Quantiles.from_bytes(damaged)
+
+
 @pytest.mark.parametrize("written", [False, True])
 def test_the_sample_of_merged_parts_is_uniform(written):
     whole = Profile(0, sample=2000)

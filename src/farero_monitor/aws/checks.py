@@ -35,10 +35,12 @@ class Violation:
 
 
 def check(
-    profile: Profile, constraints: Constraints, references: Mapping[str, Reference],
-    *, drift: bool = True,
-) -> list[Violation]:  # fmt: skip
-    """Return the violations of a window, in the order of the baseline's columns. drift: compare distributions, too."""
+    profile: Profile, constraints: Constraints, measured: Mapping[str, Far]
+) -> list[Violation]:
+    """Return the violations of a window, in the order of the baseline's columns.
+
+    measured: how far each column is, by `measure`; without it distributions are not compared.
+    """
     if not constraints.enabled("evaluate_constraints"):
         return []
     found: list[Violation] = _columns(profile, constraints)
@@ -49,9 +51,8 @@ def check(
         found += _type(column, constraints, feature)
         found += _completeness(column, feature)
         found += _values(column, constraints, feature)
-        reference = references.get(column.name)
-        if drift and reference is not None:
-            found += _drift(column, reference, constraints, feature)
+        if column.name in measured:
+            found += _drift(column.name, measured[column.name])
     return found
 
 
@@ -169,7 +170,7 @@ class Far:
     is_p: bool = False
 
 
-def far(
+def _far(
     column: Column, reference: Reference, constraints: Constraints, feature: Mapping[str, Any]
 ) -> Far | None:
     """Measure a column by the method and the threshold of its constraints; None where nothing is compared."""
@@ -200,23 +201,20 @@ def measure(
         column, reference = profile.columns.get(feature["name"]), references.get(feature["name"])
         if column is None or reference is None:
             continue
-        if (made := far(column, reference, constraints, feature)) is not None:
+        if (made := _far(column, reference, constraints, feature)) is not None:
             found[column.name] = made
     return found
 
 
-def _drift(
-    column: Column, reference: Reference, constraints: Constraints, feature: Mapping[str, Any]
-) -> list[Violation]:
-    found = far(column, reference, constraints, feature)
-    if found is None or not found.exceeds:
+def _drift(name: str, found: Far) -> list[Violation]:
+    if not found.exceeds:
         return []
     text = (
         f"Baseline drift p-value: {found.value} is below threshold: {found.threshold}"
         if found.is_p
         else f"Baseline drift distance: {found.value} exceeds threshold: {found.threshold}"
     )
-    return [Violation(column.name, "baseline_drift_check", text)]
+    return [Violation(name, "baseline_drift_check", text)]
 
 
 def content(violations: list[Violation]) -> dict[str, Any]:

@@ -61,12 +61,12 @@ def _feature(column: Column) -> dict[str, Any]:
 
 
 def _kll(column: Column) -> dict[str, Any]:
-    levels, moments = column.quantiles.levels(), column.moments
+    moments = column.moments
     if not moments.count:
         return {"buckets": [], "sketch": {"parameters": {"c": C, "k": float(K)}, "data": []}}
     edges = np.linspace(moments.least, moments.most, BUCKETS + 1)
     edges[-1] = moments.most
-    steps = Steps.of_levels(levels)
+    steps = column.quantiles.steps()
     reached = np.append(steps.below(edges[:-1]), 1.0)
     counts = np.diff(np.rint(reached * moments.count))
     return {
@@ -74,7 +74,10 @@ def _kll(column: Column) -> dict[str, Any]:
             {"lower_bound": float(low), "upper_bound": float(high), "count": float(count)}
             for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
         ],
-        "sketch": {"parameters": {"c": C, "k": float(K)}, "data": levels},
+        "sketch": {
+            "parameters": {"c": C, "k": float(K)},
+            "data": column.quantiles.levels(),
+        },
     }
 
 

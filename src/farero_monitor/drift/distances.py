@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from farero_monitor.drift.special import chi_square_tail
+from farero_monitor.profile.sketch import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +23,9 @@ def ecdf_gap(one: Steps, other: Steps) -> float:
     """Return max |F1(x) - F2(x)|, the statistic of Kolmogorov and Smirnov; Deequ's `linf_simple` for numbers."""
     if not one.count or not other.count:
         return 0.0
-    at = np.concatenate((one.values, other.values))
-    return float(np.abs(one.cdf(at) - other.cdf(at)).max())
+    # at its own values each function is known
+    gaps = (one.shares - other.cdf(one.values), other.shares - one.cdf(other.values))
+    return max(float(np.abs(gap).max()) for gap in gaps)
 
 
 def share_gap(one: Mapping[str, int], other: Mapping[str, int]) -> float:
@@ -48,7 +50,7 @@ def wasserstein(one: Steps, other: Steps) -> float:
     """Return the integral of |F1 - F2| in the column's own unit: how far the mass has to be moved."""
     if not one.count or not other.count:
         return 0.0
-    at = np.unique(np.concatenate((one.values, other.values)))
+    at = distinct(np.concatenate((one.values, other.values)))
     return float((np.abs(one.cdf(at) - other.cdf(at))[:-1] * np.diff(at)).sum())
 
 

@@ -23,6 +23,7 @@ from farero_monitor.drift.special import (
     kolmogorov_tail,
     normal_tail,
 )
+from farero_monitor.profile.sketch import distinct
 
 if TYPE_CHECKING:
     from farero_monitor.profile.sketch import Floats, Steps
@@ -34,9 +35,7 @@ RANK_ERROR = 2.6e-4
 #: A sketch of up to so many values keeps every one.
 EXACT = 2048
 #: Ends of the baseline's bins, as shares: sixteen equal ones and narrow ones in the tails.
-EDGES = np.unique(
-    np.concatenate(([0.005, 0.02, 0.05], np.arange(1, 16) / 16.0, [0.95, 0.98, 0.995]))
-)
+EDGES = np.sort(np.concatenate(([0.005, 0.02, 0.05], np.arange(1, 16) / 16.0, [0.95, 0.98, 0.995])))
 #: A bin expects at least so many values on both sides.
 CELL = 10.0
 #: What is large enough to matter; the smallest change is found in enough data, and is nobody's concern.
@@ -111,7 +110,7 @@ def bins_p(current: Steps, reference: Steps, noise: float) -> float:
 
     Each bin's difference is measured by its binomial variance plus that of two ranks in a sketch.
     """
-    edges = np.unique(reference.quantile(EDGES))
+    edges = distinct(reference.quantile(EDGES))
     ours, theirs = shares(current, edges), shares(reference, edges)
     n, m = current.count, reference.count
     pooled = (ours * n + theirs * m) / (n + m)

@@ -44,7 +44,7 @@ class Pair:
 
 
 def compare(current: Any, reference: Any, names: Sequence[str], level: float = 0.01) -> list[Pair]:
-    """Return the pairs whose correlation changed, the largest change first; tables are samples of texts."""
+    """Return the pairs whose correlation changed, the largest change first; tables as `with_numbers` gives them."""
     both = {*current.column_names} & {*reference.column_names}
     filled = (
         name

@@ -130,12 +130,13 @@ class Settings:
 
 def judge(  # noqa: PLR0913 - the last two have defaults
     profile: Profile, constraints: Constraints, references: Mapping[str, Reference],
-    sample: Any = None, *, settings: Settings | None = None, before: Sequence[Sequence[str]] = (),
+    samples: tuple[Any, Any] | None = None, *, settings: Settings | None = None, before: Sequence[Sequence[str]] = (),
 ) -> Verdict:  # fmt: skip
     """Return the verdict over a window.
 
-    sample: rows of the baseline as a table of texts; without them pairs of columns are not compared. before: columns
-    that drifted in each of the last windows, the newest first; a notice needs two of three windows.
+    samples: rows of the window and of the baseline, as `estimate.binning.with_numbers` gives them; without them pairs
+    of columns are not compared. before: columns that drifted in each of the last windows, the newest first; a notice
+    needs two of three windows.
     """
     settings = settings or Settings()
     made = Verdict("none", "", profile.rows, profile.first, profile.last)
@@ -159,11 +160,9 @@ def judge(  # noqa: PLR0913 - the last two have defaults
         if name not in known
     ]
     _adjust(made, settings)
-    if sample is not None:
+    if samples is not None:
         numbers = [column.name for column in made.columns if column.kind == "numbers"]
-        made.pairs = pairs.compare(
-            profile.sample.table(), sample, numbers, settings.level * PAIRS
-        )  # fmt: skip
+        made.pairs = pairs.compare(*samples, numbers, settings.level * PAIRS)
     _tell(made, settings, before, profile.answers)
     return made
 

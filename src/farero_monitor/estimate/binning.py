@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from farero_monitor.profile.sketch import distinct
 from farero_monitor.untyped import pa, pc
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def cut(name: str, column: Any, towards: Floats | None = None) -> Cut:
         present = numbers[np.isfinite(numbers)]
         if not len(present):
             return Cut(name, [])
-        ends = np.unique(np.quantile(present, np.arange(1, MOST - 1) / (MOST - 1), method="lower"))
+        shares = np.arange(1, MOST - 1) / (MOST - 1)
+        ends = distinct(np.asarray(np.quantile(present, shares, method="lower"), np.float64))
         return Cut(name, ends[ends < present.max()].tolist())
     counted = pc.value_counts(column.drop_null())
     texts: list[str] = counted.field(0).to_pylist()
@@ -89,6 +91,19 @@ def table_bins(table: Any, cuts: Sequence[Cut]) -> Bins:
 def flat(column: Any) -> Any:
     """Return a column as one array."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def with_numbers(one: Any, other: Any) -> tuple[Any, Any]:
+    """Return two tables of texts with their numbers read: of each column that holds nothing else in both."""
+    tables = [{name: table.column(name) for name in table.column_names} for table in (one, other)]
+    for name in {*tables[0]} & {*tables[1]}:
+        try:
+            read = [pc.cast(table[name], pa.float64()) for table in tables]
+        except pa.ArrowInvalid:
+            continue
+        tables[0][name], tables[1][name] = read
+    made = [pa.table([*table.values()], names=[*table]) for table in tables]
+    return made[0], made[1]
 
 
 def values(column: Any, *, strict: bool) -> Any:

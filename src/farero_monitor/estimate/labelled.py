@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from farero_monitor.errors import AnalysisError
 from farero_monitor.estimate.binning import flat, values
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ LEAST, LEAST_OF_CLASS = 500, 30
 MOST_CLASSES = 50
 
 
-class LabelsError(Exception):
+class LabelsError(AnalysisError):
     """The labelled baseline cannot serve as a reference; the text says which column and why."""
 
 

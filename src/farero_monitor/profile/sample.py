@@ -99,8 +99,15 @@ class Sample:
         self._cut(self.most)
         if not self._parts:
             return pa.table({})
-        tables = [part.table() for part in self._parts]
-        return pa.concat_tables(tables, promote_options="default").combine_chunks()
+        match self._parts:
+            case [_Live(rows=rows)]:
+                return rows
+            case parts:
+                tables = [part.table() for part in parts]
+        rows = pa.concat_tables(tables, promote_options="default").combine_chunks()
+        # decoded and joined once, however often they are asked for
+        self._parts = [_Live(np.concatenate([part.drawn for part in self._parts]), rows)]
+        return rows
 
     def _cut(self, held_most: int) -> None:
         """Let go of rows that are not in the sample, if there are more than `held_most`."""

@@ -28,6 +28,7 @@ K = 2048
 _HEAD = struct.Struct("<BBBBHBx")
 _PREAMBLE = struct.Struct("<QHBx")
 _LEAST_OF_A_LEVEL = 8
+_KLL, _EMPTY, _SINGLE = 15, 1, 4
 #: A larger block is sorted and thinned out before it is added: about four times as fast as value by value.
 BLOCK = 4 * K
 #: Shrinking factor of the levels, as SageMaker's files state it.
@@ -35,12 +36,18 @@ C = 0.64
 
 
 class Quantiles:
-    """A KLL sketch of finite numbers."""
+    """A KLL sketch of finite numbers.
 
-    __slots__ = ("_kll",)
+    One that was read stays as it was written until something is added to it: who only looks at it does not need the
+    library.
+    """
 
-    def __init__(self, kll: Any = None) -> None:
-        self._kll: Any = datasketches.kll_doubles_sketch(K) if kll is None else kll
+    __slots__ = ("_kll", "_steps", "_written")
+
+    def __init__(self) -> None:
+        self._kll: Any = None
+        self._written: _Written | None = None
+        self._steps: Steps | None = None
 
     def update(self, values: Floats) -> None:
         """Add finite values, shape (n,)."""
@@ -49,9 +56,23 @@ class Quantiles:
             if not (values.flags.writeable and values.flags.c_contiguous):
                 values = np.array(values)
             if len(values) < BLOCK:
-                self._kll.update(values)
+                self._to_change().update(values)
             else:
                 self._update_block(values)
+
+    def _to_change(self) -> Any:
+        """Return the library's sketch, to add something to it."""
+        kll = self._sketch()
+        self._written = self._steps = None
+        return kll
+
+    def _sketch(self) -> Any:
+        if self._kll is None:
+            kind = datasketches.kll_doubles_sketch
+            self._kll = (
+                kind(K) if self._written is None else kind.deserialize(self._written.content)
+            )
+        return self._kll
 
     def _update_block(self, values: Floats) -> None:
         """Add many values at once, as a sketch of their own.
@@ -63,66 +84,105 @@ class Quantiles:
         level = (len(values) // (2 * K)).bit_length()  # leaves 2,048 to 4,095 values
         left = len(values) % (1 << level)
         if left:
-            self._kll.update(values[:left].copy())
+            self._to_change().update(values[:left].copy())
         ordered = np.sort(values[left:])
         thinned = ordered[int(_random.integers(1 << level)) :: 1 << level]
-        self._kll.merge(
-            datasketches.kll_doubles_sketch.deserialize(_written(ordered, thinned, level))
+        self._to_change().merge(
+            datasketches.kll_doubles_sketch.deserialize(_block(ordered, thinned, level))
         )
 
     def merge(self, other: Quantiles) -> None:
         """Add what another sketch has seen."""
-        self._kll.merge(other._kll)
+        if not other.count:
+            return
+        if self.count:
+            self._to_change().merge(other._sketch())
+        else:
+            self._kll, self._written, self._steps = None, other._as_written(), other._steps
 
     @property
     def count(self) -> int:
         """How many values were added."""
-        return int(self._kll.n)
+        if self._kll is not None:
+            return int(self._kll.n)
+        return 0 if self._written is None else self._written.count
 
     def levels(self) -> list[list[float]]:
-        """Return the retained values level by level; a value of level i stands for 2**i values.
-
-        Read from DataSketches' binary form (its KLL preamble): the binding's own iterator gives every value weight 1
-        as soon as level 0 is empty, as it often is after a merge (datasketches 5.2).
-        """
-        content, count = self.to_bytes(), self.count
-        if count < 2:
-            return [list(np.frombuffer(content, "<f8", count, 8))]
-        _, _, levels = _PREAMBLE.unpack_from(content, _HEAD.size)
-        starts = np.frombuffer(content, "<u4", levels, 20)
-        items = np.frombuffer(content, "<f8", -1, 20 + 4 * levels)[
-            2:
-        ]  # after the least and the most
-        bounds = [*(starts - starts[0]).tolist(), len(items)]
-        return [np.sort(items[start:end]).tolist() for start, end in itertools.pairwise(bounds)]
+        """Return the retained values level by level, each ascending; a value of level i stands for 2**i values."""
+        return [np.sort(level).tolist() for level in self._as_written().levels]
 
     def steps(self) -> Steps:
         """Return the empirical distribution function that the sketch stands for."""
-        return Steps.of_levels(self.levels())
+        if self._steps is None:
+            self._steps = Steps.of_levels(self._as_written().levels)
+        return self._steps
 
     def to_bytes(self) -> bytes:
         """Return the sketch in DataSketches' own binary form."""
-        return bytes(self._kll.serialize())
+        return bytes(self._sketch().serialize()) if self._written is None else self._written.content
+
+    def _as_written(self) -> _Written:
+        return self._written or _Written.of(self.to_bytes())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Quantiles:
         """Read what `to_bytes` wrote; raises ValueError if it is no sketch."""
+        made = cls()
+        made._written = _Written.of(data)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A sketch in DataSketches' binary form (its KLL preamble), and what stands in it.
+
+    The binding's own iterator would not do: it gives every value weight 1 as soon as level 0 is empty, as it often is
+    after a merge (datasketches 5.2).
+    """
+
+    content: bytes
+    count: int
+    #: As they stand there, not in order.
+    levels: list[Floats]
+
+    @classmethod
+    def of(cls, content: bytes) -> _Written:
+        """Read it; raises ValueError if it is no sketch of ours."""
         try:
-            return cls(datasketches.kll_doubles_sketch.deserialize(data))
-        except RuntimeError as error:
+            return cls._of(content)
+        except (struct.error, ValueError) as error:
             raise ValueError(f"not a KLL sketch: {error}") from error
+
+    @classmethod
+    def _of(cls, content: bytes) -> _Written:
+        _, _, family, flags, k, _ = _HEAD.unpack_from(content)
+        if family != _KLL or k != K:
+            raise ValueError(f"family {family}, k {k}")
+        if flags & _EMPTY:
+            return cls(content, 0, [])
+        if flags & _SINGLE:
+            return cls(content, 1, [np.frombuffer(content, "<f8", 1, _HEAD.size)])
+        count, _, levels = _PREAMBLE.unpack_from(content, _HEAD.size)
+        starts = np.frombuffer(content, "<u4", levels, _HEAD.size + _PREAMBLE.size)
+        items = np.frombuffer(content, "<f8", -1, _HEAD.size + _PREAMBLE.size + 4 * levels)
+        items = items[2:]  # after the least and the most
+        bounds = [*(starts - starts[0]).tolist(), len(items)]
+        found = [items[start:end] for start, end in itertools.pairwise(bounds)]
+        if sum(len(level) << place for place, level in enumerate(found)) != count:
+            raise ValueError(f"{count} values are not what its levels stand for")
+        return cls(content, count, found)
 
 
 _random = np.random.default_rng()
 
 
-def _written(ordered: Floats, thinned: Floats, level: int) -> bytes:
+def _block(ordered: Floats, thinned: Floats, level: int) -> bytes:
     """Return the binary form of a sketch that holds some of `ordered`'s values, all in one level."""
     end = _capacity(level + 1)
     start = end - len(thinned)
     return b"".join(
         [
-            _HEAD.pack(5, 1, 15, 0, K, _LEAST_OF_A_LEVEL),
+            _HEAD.pack(5, 1, _KLL, 0, K, _LEAST_OF_A_LEVEL),
             _PREAMBLE.pack(len(ordered), K, level + 1),
             np.full(level + 1, start, "<u4").tobytes(),
             ordered[[0, -1]].astype("<f8").tobytes(),
@@ -138,6 +198,12 @@ def _capacity(levels: int) -> int:
     )
 
 
+def distinct(values: Floats) -> Floats:
+    """Return the different ones of numbers, ascending, as `np.unique` does, which imports masked arrays for it."""
+    ordered = np.sort(values)
+    return ordered[np.append(ordered[1:] != ordered[:-1], True)] if len(ordered) else ordered
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """A distribution function as steps: F(values[i]) = shares[i]; both ascending, shape (m,)."""
@@ -147,10 +213,10 @@ class Steps:
     count: int
 
     @classmethod
-    def of_levels(cls, levels: Sequence[Sequence[float]]) -> Steps:
+    def of_levels(cls, levels: Sequence[ArrayLike]) -> Steps:
         """Build from compactor levels, as `statistics.json` keeps them in `sketch.data`."""
-        weights = [np.full(len(level), 2.0**i) for i, level in enumerate(levels)]
         values = [np.asarray(level, np.float64) for level in levels]
+        weights = [np.full(len(level), 2.0**i) for i, level in enumerate(values)]
         if not values:
             return cls(np.zeros(0), np.zeros(0), 0)
         return cls.of_weighted(np.concatenate(values), np.concatenate(weights))

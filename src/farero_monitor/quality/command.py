@@ -2,100 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from farero_monitor.history import read as read_history
 from farero_monitor.quality import runs
+from farero_monitor.quality.arguments import SHORT
 from farero_monitor.quality.gather import QualityError
 from farero_monitor.quality.joined import join
 from farero_monitor.quality.merging import MergeError, merge
-from farero_monitor.quality.sources import PROBLEMS, Attributes, Source
+from farero_monitor.quality.sources import Attributes, Source
 from farero_monitor.readers.files import find, open_plain
-from farero_monitor.words import of_environment
 
 if TYPE_CHECKING:
     import argparse
 
     from farero_monitor.quality.contents import Constraints
     from farero_monitor.quality.runs import Quality
-    from farero_monitor.quality.sources import Kind, Problem
+    from farero_monitor.quality.sources import Kind
 
-#: Short names of the problem types.
-_SHORT: dict[str, Problem] = {
-    "regression": PROBLEMS[0], "binary": PROBLEMS[1], "multiclass": PROBLEMS[2],
-}  # fmt: skip
 _KINDS: dict[str, Kind] = {
     ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "json", ".json": "json",
 }  # fmt: skip
-
-
-def add_to(commands: Any) -> None:
-    """Add the command to a parser's commands."""
-    told = "how good the model is, from predictions and labels"
-    command: argparse.ArgumentParser = commands.add_parser("quality", help=told, description=told)
-    command.add_argument(
-        "data",
-        type=Path,
-        help="predictions: a file or a folder; captures, CSV, JSON lines, Parquet",
-    )
-    command.add_argument(
-        "--truth", type=Path,
-        help="labels, where they are not in the data: SageMaker's ground truth, or a table with an id",
-    )  # fmt: skip
-    command.add_argument(
-        "--problem", choices=[*_SHORT, *PROBLEMS], help="a baseline tells it",
-    )  # fmt: skip
-    command.add_argument(
-        "--prediction",
-        default="",
-        metavar="COLUMN",
-        help="name, index or JSONPath; of captures 0 by default",
-    )
-    command.add_argument(
-        "--probability", default="", metavar="COLUMN", help="of the positive label"
-    )
-    command.add_argument(
-        "--threshold", type=float, default=0.5, help="above it a probability is positive"
-    )
-    command.add_argument(
-        "--label", default="", metavar="COLUMN", help="the true one; `label` by default"
-    )
-    command.add_argument(
-        "--id", default="id", metavar="COLUMN", help="in both tables; `id` by default"
-    )
-    command.add_argument(
-        "--positive", default="", metavar="LABEL", help="where the labels do not tell it"
-    )
-    command.add_argument(
-        "--baseline", "-b", type=Path, help="folder or constraints.json to compare with"
-    )
-    command.add_argument("--output", "-o", type=Path, help="folder for the files")
-    command.add_argument(
-        "--format", choices=["csv", "parquet", "json", "capture"], help="of the data"
-    )
-    command.add_argument("--no-header", action="store_true", help="CSV without names")
-    command.add_argument("--script", type=Path, help="with a preprocess_handler, for captures")
-    command.add_argument("--since", default="", metavar="TIME", help="ISO 8601 in UTC, of captures")
-    command.add_argument("--until", default="", metavar="TIME", help="the same")
-    command.add_argument(
-        "--history",
-        type=Path,
-        metavar="FOLDER",
-        help="outputs of earlier windows: the page draws them",
-    )
-    command.add_argument(
-        "--language", choices=["en", "es"], default=of_environment(os.environ),
-        help="of the page; by default that of LANG",
-    )  # fmt: skip
-    command.add_argument("--json", action="store_true", help="print the report instead of a table")
-    command.set_defaults(do=run)
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -138,11 +71,11 @@ def _constraints(given: Path | None) -> Constraints | None:
 def _attributes(
     asked: argparse.Namespace, kind: Kind, constraints: Constraints | None
 ) -> Attributes:
-    problem = _SHORT.get(asked.problem, asked.problem) or (
+    problem = SHORT.get(asked.problem, asked.problem) or (
         constraints.problem if constraints else None
     )
     if problem is None:
-        raise QualityError(f"Say what kind of problem it is: --problem {'|'.join(_SHORT)}.")
+        raise QualityError(f"Say what kind of problem it is: --problem {'|'.join(SHORT)}.")
     prediction = asked.prediction
     if not prediction and not asked.probability:
         prediction = "0" if kind == "capture" else "prediction"

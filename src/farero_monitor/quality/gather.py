@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from farero_monitor.errors import AnalysisError
 from farero_monitor.profile.dataset import Unread
 from farero_monitor.quality import columns, tallies
 from farero_monitor.quality.sources import batches
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 UNREAD_LIMIT = 0.1
 
 
-class QualityError(Exception):
+class QualityError(AnalysisError):
     """The metrics cannot be computed from this data; the text says why and where."""
 
 

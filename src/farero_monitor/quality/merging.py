@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from farero_monitor.errors import AnalysisError
 from farero_monitor.profile.dataset import Unread
 from farero_monitor.quality.labels import Labels, hour_of
 from farero_monitor.readers.files import NoDataError, documents, find
@@ -25,7 +26,7 @@ BATCH = 5_000
 OPEN = 64
 
 
-class MergeError(Exception):
+class MergeError(AnalysisError):
     """Nothing can be merged; the text says why and what was there."""
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
+from farero_monitor.errors import AnalysisError
 from farero_monitor.quality import jsonpath
 from farero_monitor.quality.columns import Batch
 from farero_monitor.readers import files, flat, table
@@ -30,7 +31,7 @@ Kind = Literal["csv", "parquet", "json", "capture"]
 ROWS = 20_000
 
 
-class AttributeMissingError(Exception):
+class AttributeMissingError(AnalysisError):
     """The data has no such column; the text names those there are."""
 
 

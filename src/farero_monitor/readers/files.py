@@ -7,6 +7,8 @@ from typing import IO, TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
+from farero_monitor.errors import AnalysisError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -22,7 +24,7 @@ LONGEST_LINE = 64 << 20
 NOT_DATA = (".profile", ".crc", ".manifest", ".metadata")
 
 
-class NoDataError(Exception):
+class NoDataError(AnalysisError):
     """There is nothing to read; the text says where."""
 
 

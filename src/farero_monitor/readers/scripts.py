@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from farero_monitor.errors import AnalysisError
 from farero_monitor.readers.flat import flatten
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from farero_monitor.readers.flat import Texts
 
 
-class ScriptError(Exception):
+class ScriptError(AnalysisError):
     """A user's script failed; the text is its own traceback."""
 
 
