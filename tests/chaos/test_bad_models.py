@@ -10,43 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 from tests.chaos.conftest import NIGHTLY, SEED, TURNS_ROUND, Bench
+from tests.conftest import load_script
 
 pytestmark = pytest.mark.chaos
 
-PRINTED_MB = 1000 if NIGHTLY else 30
-WRITTEN_MB = 10_000 if NIGHTLY else 200
-#: Does what the request says; the process limit and the memory limit end it long before it is through.
-OBEYS = f"""
-import ctypes, os, time
-KEPT = []
-def hang(): time.sleep(600)
-def crash(): ctypes.string_at(0)
-def leave(): os._exit(7)
-def eat():
-    for _ in range(1500): KEPT.append(b"x" * 2**20)
-def fork(count=10_000):
-    for _ in range(count):
-        if os.fork() == 0:
-            time.sleep(600)
-            os._exit(0)
-def desert():
-    fork(20)
-    os._exit(7)
-def close():
-    os.closerange(3, 4096)
-    time.sleep(600)
-def flood():
-    for _ in range({PRINTED_MB} * 1024): print("x" * 1023)
-def fill():
-    with open(os.environ["TMPDIR"] + "/filled", "wb") as file:
-        for _ in range({WRITTEN_MB}): file.write(b"x" * 2**20)
-def model_fn(model_dir): return None
-def input_fn(data, content_type): return data
-def predict_fn(data, model):
-    if data in globals(): globals()[data]()
-    return data[::-1]
-def output_fn(prediction, accept): return prediction, "text/csv"
-""".encode()
+neighbours = load_script("neighbours", "benchmarks")
 #: Deed → what the endpoint's log names as the cause of the death.
 DEADLY = {
     "hang": "Cause E-HANG: code/inference.py line 4: one request kept the model busy",
@@ -58,7 +26,11 @@ DEADLY = {
 }
 if NIGHTLY:  # thousands of processes; tests/test_supervisor.py has a quick one
     DEADLY["fork"] = "Cause E-SIGNAL"
-HARMLESS = ("flood", "fill")
+#: Deed → what is asked for.
+HARMLESS = {
+    "flood": b"flood 1000" if NIGHTLY else b"flood 30",
+    "fill": b"fill 10000" if NIGHTLY else b"fill 200",
+}
 
 
 class Deeds:
@@ -71,7 +43,10 @@ class Deeds:
         self._runtime = bench.platform.client(
             "sagemaker-runtime", retries={"mode": "standard"}, max_pool_connections=20
         )
-        files, limit = {"code/inference.py": OBEYS}, {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "3"}
+        files, limit = (
+            {"code/inference.py": neighbours.OBEYS},
+            {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "3"},
+        )
         model = bench.model("obeys", files)
         plain = bench.config("obeys", model)
         hasty = bench.config("obeys-hasty", bench.model("obeys-hasty", files, limit))
@@ -103,7 +78,8 @@ class Deeds:
             return found["Code"], found["Message"]
 
     def _do(self, deed):
-        return self.ask(deed, deed.encode()), self.ask(deed, b"1,2")
+        wish = HARMLESS.get(deed, deed.encode())
+        return self.ask(deed, wish), self.ask(deed, b"1,2")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +103,7 @@ def test_a_model_that_dies_of_a_request_says_so_and_serves_the_next_one(deeds, w
 
 @pytest.mark.parametrize("deed", HARMLESS)
 def test_a_model_that_prints_or_writes_much_is_served_as_any_other(deeds, deed):
-    assert deeds.results[deed] == (deed.encode()[::-1], b"2,1")
+    assert deeds.results[deed] == (HARMLESS[deed][::-1], b"2,1")
     logs = deeds.bench.platform.data_dir / "logs" / "endpoints" / deed
     assert sum(path.stat().st_size for path in logs.iterdir()) < 120_000_000
 
