@@ -106,7 +106,8 @@ async def keep_up(gateway: GatewayApp) -> None:
                 storing = asyncio.create_task(asyncio.to_thread(gateway.invocations.flush))
             await asyncio.to_thread(gateway.router.refresh)
             gateway.forget_gone()
-            gateway.spool.close_old()
+            if gateway.spool.retire_old():
+                await asyncio.to_thread(gateway.spool.close_retired)
         except Exception:
             log.exception("upkeep failed")
         await asyncio.sleep(REFRESH_EVERY_S)

@@ -238,10 +238,25 @@ def test_a_file_ends_at_four_mebibytes(spool, tmp_path):
     )
 
 
-def test_close_old_frees_what_nobody_writes_to(spool, tmp_path):
+def test_a_full_file_is_brought_to_the_disk_and_closed_by_a_sync_not_by_a_request(spool, tmp_path):
+    for _ in range(5):
+        spool.append(target(), b"x" * (1024 * 1024 - 1) + b"\n")
+    full = max(files(tmp_path), key=lambda path: path.stat().st_size)
+
+    with full.open("rb") as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert spool.is_dirty
+        spool.sync()
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert not spool.is_dirty
+
+
+def test_closing_frees_what_nobody_writes_to(spool, tmp_path):
     spool.append(target(), b"one\n")
     spool.clock.advance(seconds=61)
-    spool.close_old()
+    assert spool.retire_old()
+    spool.close_retired()
 
     (path,) = files(tmp_path)
     with path.open("rb") as file:

@@ -10,6 +10,7 @@ Follows AWS's "Data capture" page and the record of its Model Monitor examples.
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
 import datetime as dt
 import fcntl
@@ -201,6 +202,8 @@ class CaptureSpool:
         self._files: dict[str, _OpenFile] = {}
         #: Those with lines that are not written yet.
         self._gathered: list[_OpenFile] = []
+        #: Those that get no more lines and are still to be brought to the disk and closed; requests do not wait for it.
+        self._retired: collections.deque[_OpenFile] = collections.deque()
         #: Held while files are synced, so that nobody takes a sync that has begun for one that is done.
         self._syncing = threading.Lock()
         self._recorded = 0
@@ -265,23 +268,37 @@ class CaptureSpool:
             for file in list(self._files.values()):
                 if file.is_dirty:
                     file.sync()
+        self.close_retired()
 
     @property
     def is_dirty(self) -> bool:
         """Say whether something was appended since the last sync."""
-        return any(file.is_dirty for file in self._files.values())
+        return bool(self._retired) or any(file.is_dirty for file in self._files.values())
 
-    def close_old(self) -> None:
-        """Close files whose minute is over, so that they can be published for good."""
+    def retire_old(self) -> bool:
+        """Give no more lines to files whose minute is over; True if there is something to close."""
         now = self._clock.monotonic()
         for key, file in list(self._files.items()):
             if now - file.opened_at >= ROTATE_S:
-                self._close(key)
+                self._retire(key)
+        return bool(self._retired)
+
+    def close_retired(self) -> None:
+        """Close files that get no more lines, so that they can be published for good; any thread may call. Blocks."""
+        with self._syncing:
+            while self._retired:
+                file = self._retired[0]
+                if file.is_dirty:
+                    with contextlib.suppress(OSError):
+                        file.sync()
+                os.close(file.fd)
+                self._retired.popleft()
 
     def close(self) -> None:
         """Close every file."""
         for key in list(self._files):
-            self._close(key)
+            self._retire(key)
+        self.close_retired()
 
     @property
     def dropped(self) -> int:
@@ -304,7 +321,7 @@ class CaptureSpool:
             is_of_hour = file.hour_begins <= now < file.hour_ends
             if is_of_hour and file.size < ROTATE_BYTES and not is_old:
                 return file
-            self._close(key)
+            self._retire(key)
         hour = now.replace(minute=0, second=0, microsecond=0)
         file = _OpenFile(
             fd=self._open(target, now),
@@ -336,14 +353,9 @@ class CaptureSpool:
             raise
         return fd
 
-    def _close(self, key: str) -> None:
+    def _retire(self, key: str) -> None:
         self.flush()
-        with self._syncing:
-            file = self._files.pop(key)
-            if file.is_dirty:
-                with contextlib.suppress(OSError):
-                    file.sync()
-            os.close(file.fd)
+        self._retired.append(self._files.pop(key))
 
     def _drop(self, target: CaptureTarget, error: OSError) -> None:
         self._dropped += 1
