@@ -119,6 +119,8 @@ class FramedConnection(asyncio.Protocol):
         self._monotonic = monotonic
         self._settle = settle
         self._transport: asyncio.WriteTransport | None = None
+        #: Frames that leave together, at the end of this turn of the event loop.
+        self._leaving: list[bytes] = []
         #: In the order they were sent, so the first is the first to time out.
         self._pending: dict[int, Waiting] = {}
         self._last_id = 0
@@ -148,14 +150,16 @@ class FramedConnection(asyncio.Protocol):
         return len(self._pending)
 
     def send(self, head: bytes, body: bytes, waiting: Waiting) -> int:
-        """Send one request and return its number; `is_ready` must hold."""
-        assert self._transport is not None
+        """Send one request, with the others of this turn of the loop, and return its number; `is_ready` must hold."""
         self._last_id = number = (self._last_id + 1) & 0xFFFFFFFF
         waiting.sent = self._monotonic()
         self._pending[number] = waiting
         if self._timer is None:
             self._set_timer(self._timeout_s)
-        self._transport.write(encode(number, head, body))
+        if not self._leaving:
+            asyncio.get_running_loop().call_soon(self._flush)
+        length = _PREFIX.size - _LENGTH.size + len(head) + len(body)
+        self._leaving += (_PREFIX.pack(length, number, len(head)), head, body)
         return number
 
     async def request(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
@@ -236,6 +240,11 @@ class FramedConnection(asyncio.Protocol):
         """Let requests through again."""
         self._may_write.set()
 
+    def _flush(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        if self._transport is not None:
+            self._transport.write(b"".join(leaving))
+
     def _answer(self, waiting: Waiting, head: bytes, body: bytes) -> None:
         parsed = self._heads.get(head)
         if parsed is None:
@@ -265,9 +274,3 @@ class FramedConnection(asyncio.Protocol):
             del self._pending[number]
             waiting.failed(TimeoutError())
         self._settle()
-
-
-def encode(number: int, head: bytes, body: bytes) -> bytes:
-    """Return one frame."""
-    length = 4 + 2 + len(head) + len(body)
-    return b"".join((_PREFIX.pack(length, number, len(head)), head, body))
