@@ -132,9 +132,15 @@ def deploy(site: fresh.Site) -> None:
     sagemaker = site.client("sagemaker")
     container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/soak.tar.gz"}
     sagemaker.create_model(ModelName="soak", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    put_config(sagemaker, "soak")
+    come_and_stay(sagemaker, "soak")
+
+
+def put_config(sagemaker: Any, name: str, count: int = 1) -> None:
+    """Make a configuration of `count` replicas of the model, with everything captured."""
     variant = {
         "VariantName": "AllTraffic", "ModelName": "soak", "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": 1,
+        "InitialInstanceCount": count,
     }  # fmt: skip
     capture = {
         "EnableCapture": True, "InitialSamplingPercentage": 100,
@@ -142,9 +148,8 @@ def deploy(site: fresh.Site) -> None:
         "CaptureOptions": [{"CaptureMode": "InputAndOutput"}],
     }  # fmt: skip
     sagemaker.create_endpoint_config(
-        EndpointConfigName="soak", ProductionVariants=[variant], DataCaptureConfig=capture
+        EndpointConfigName=name, ProductionVariants=[variant], DataCaptureConfig=capture
     )
-    come_and_stay(sagemaker, "soak")
 
 
 def come_and_stay(sagemaker: Any, name: str, config: str = "soak") -> None:
