@@ -11,14 +11,14 @@ import pickle
 import struct
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from farero_monitor.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from farero_monitor.dataset import Part, Source
     from farero_monitor.profile.dataset import Profile
@@ -44,7 +44,8 @@ class Workers:
         }
         environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self._threads = ThreadPoolExecutor(count)
-        self._free: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
+        #: What nobody has taken yet.
+        self._left: deque[tuple[Task, Future[Profile]]] = deque()
         self._all = [
             subprocess.Popen(
                 [sys.executable, "-m", "farero_monitor.workers"],
@@ -52,13 +53,12 @@ class Workers:
             )
             for _ in range(count - 1)
         ]  # fmt: skip
-        for process in (None, *self._all):
-            self._free.put(process)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._left.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._all:
             process.kill()
@@ -66,37 +66,76 @@ class Workers:
 
     def map(self, tasks: Sequence[Task]) -> Iterator[Profile]:
         """Yield the profile of each task in their order; an error of a task is raised here."""
-        return self._threads.map(self._one, tasks)
+        made: list[Future[Profile]] = [Future() for _ in tasks]
+        self._left.extend(zip(tasks, made, strict=True))
+        for process in self._all:
+            self._threads.submit(self._there, process)
+        self._threads.submit(self._here)
+        return (future.result() for future in made)
 
-    def _one(self, task: Task) -> Profile:
-        from farero_monitor.dataset import profile_part
-        from farero_monitor.profile.dataset import Profile
-
-        process = self._free.get()
+    def _take(self) -> tuple[Task, Future[Profile]] | None:
         try:
-            if process is None:
-                return profile_part(*task)
-            answer = ask(process, pickle.dumps(task))
-        finally:
-            self._free.put(process)
-        ok, result = pickle.loads(answer)  # noqa: S301 - our own child wrote it
-        if not ok:
-            raise result
-        return Profile.from_bytes(result)
+            return self._left.popleft()
+        except IndexError:
+            return None
+
+    def _here(self) -> None:
+        """Work in this process until nothing is left."""
+        from farero_monitor.dataset import profile_part
+
+        while (taken := self._take()) is not None:
+            task, future = taken
+            _settle(future, lambda task=task: profile_part(*task))
+
+    def _there(self, process: subprocess.Popen[bytes]) -> None:
+        """Let another process work until nothing is left.
+
+        It has its next task before the answer to the last one is read: this process, which works too, may be slow to
+        read it. But what is left for the others to begin with is not taken from them.
+        """
+        given: deque[Future[Profile]] = deque()
+        while True:
+            while not given or (len(given) < 2 and len(self._left) > len(self._all)):
+                if (taken := self._take()) is None:
+                    break
+                task, future = taken
+                given.append(future)
+                if not give(process, task):
+                    break
+            if not given:
+                return
+            _settle(given.popleft(), lambda: answer_of(process))
 
 
-def ask(process: subprocess.Popen[bytes], task: bytes) -> bytes:
-    """Give a process a task and return its answer; raises WorkerDiedError."""
-    assert process.stdin is not None
-    assert process.stdout is not None
+def _settle(future: Future[Profile], work: Callable[[], Profile]) -> None:
     try:
-        send(process.stdin, task)
-        answer = receive(process.stdout)
-    except OSError as error:
-        raise WorkerDiedError(str(error)) from error
+        future.set_result(work())
+    except Exception as error:  # noqa: BLE001 - raised again where the result is asked for
+        future.set_exception(error)
+
+
+def give(process: subprocess.Popen[bytes], task: Task) -> bool:
+    """Send a task to a process; False if it is not there any more, as reading its answer then tells."""
+    assert process.stdin is not None
+    try:
+        send(process.stdin, pickle.dumps(task))
+    except OSError:
+        return False
+    return True
+
+
+def answer_of(process: subprocess.Popen[bytes]) -> Profile:
+    """Return a process's answer to its oldest task; raises WorkerDiedError, and what the task raised."""
+    from farero_monitor.profile.dataset import Profile
+
+    assert process.stdout is not None
+    answer = receive(process.stdout)
     if answer is None:
         raise WorkerDiedError(f"a process that read the data ended with code {process.wait()}")
-    return answer
+    ok, result = pickle.loads(answer)  # noqa: S301 - our own child wrote it
+    if not ok:
+        raise result
+    return Profile.from_bytes(result)
 
 
 def send(stream: IO[bytes], content: bytes) -> None:

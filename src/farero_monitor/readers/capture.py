@@ -30,7 +30,7 @@ _SENT = b'","mode":"INPUT","data":"'
 _GOT = b'","mode":"OUTPUT","data":"'
 _BETWEEN = b'","encoding":"CSV"},"endpointOutput":{"observedContentType":"'
 _END = b'","encoding":"CSV"}},"eventMetadata":{"eventId":"'
-_TIME = b'"inferenceTime"'
+_TIME = "inferenceTime"
 
 
 def capture_tables(
@@ -39,13 +39,14 @@ def capture_tables(
     """Yield the rows of a capture file between two bytes; times go into `profile`, bad lines into its `unread`."""
     line = 0
     for block in blocks(path, start, end, profile.unread):
-        lines = block.count(b"\n")
-        fast = None if options.script else _fast(block, lines, options, profile, path.name)
+        fast = None if options.script else _fast(block, options, profile, path.name)
         if fast is None:
             yield from tables_of_records(block, options, profile, path.name, line)
+            line += block.count(b"\n")
         else:
-            yield fast
-        line += lines
+            made, lines = fast
+            yield made
+            line += lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class _Shape:
 def _shape(line: bytes) -> _Shape | None:
     pieces = line.split(b'"')
     places = [index + 2 for index, piece in enumerate(pieces) if piece == b"data"]
-    times = [index + 2 for index, piece in enumerate(pieces) if piece == b"inferenceTime"]
+    times = [index + 2 for index, piece in enumerate(pieces) if piece == _TIME.encode()]
     if not places or len(places) > 2 or len(times) != 1:
         return None
     before = b'"'.join(pieces[: places[0]]) + b'"'
@@ -73,7 +74,7 @@ def _shape(line: bytes) -> _Shape | None:
 
 def _alike(block: bytes, lines: int, shape: _Shape) -> bool:
     """Tell whether every line has the keys of a capture record in their usual order and CSV in it."""
-    if block.count(_END) != lines or block.count(_TIME) != lines or b"\\" in block:
+    if block.count(_END) != lines:
         return False
     if len(shape.halves) == 1:
         # answers alone are rare: they are read record by record
@@ -88,12 +89,13 @@ def _alike(block: bytes, lines: int, shape: _Shape) -> bool:
     return counts == {lines}
 
 
-def _fast(block: bytes, lines: int, options: Options, profile: Profile, file: str) -> Any | None:
-    """Return a block's rows as a table of texts, or None if it has to be read record by record."""
+def _split(block: bytes) -> Any | None:
+    """Return a block's payloads and times as columns, None if its lines are not alike."""
     shape = _shape(block[: block.index(b"\n")])
-    if shape is None or not _alike(block, lines, shape):
+    if shape is None or b"\\" in block:
         return None
-    wanted = [f"f{place}" for place in (*shape.halves, shape.time)]
+    # the key of the time, too: that it stands before each of them
+    wanted = [f"f{place}" for place in (*shape.halves, shape.time - 2, shape.time)]
     try:
         split = arrow_csv.read_csv(
             pa.BufferReader(block),
@@ -110,9 +112,18 @@ def _fast(block: bytes, lines: int, options: Options, profile: Profile, file: st
         ).combine_chunks()  # fmt: skip
     except pa.ArrowInvalid:
         return None
-    if split.num_rows != lines:
+    keys = split.column(wanted[-2]).chunk(0)
+    if not pc.all(pc.equal(keys, _TIME)).as_py() or not _alike(block, split.num_rows, shape):
         return None
-    times = split.column(wanted[-1]).chunk(0)
+    return split.drop_columns(wanted[-2])
+
+
+def _fast(block: bytes, options: Options, profile: Profile, file: str) -> tuple[Any, int] | None:
+    """Return a block's rows as a table of texts and its lines; None if it has to be read record by record."""
+    split = _split(block)
+    if split is None:
+        return None
+    lines, times = split.num_rows, split.column(split.num_columns - 1).chunk(0)
     if options.start or options.end:
         kept = pc.and_(pc.greater_equal(times, options.start), pc.less(times, options.end or "~"))
         outside = lines - (pc.sum(kept).as_py() or 0)
@@ -120,15 +131,16 @@ def _fast(block: bytes, lines: int, options: Options, profile: Profile, file: st
             split, times = split.filter(kept).combine_chunks(), times.filter(kept)
         if not len(times):
             profile.outside += outside
-            return pa.table({})
-    halves = [split.column(name).chunk(0) for name in reversed(wanted[:-1])]
+            return pa.table({}), lines
+    halves = [column.chunk(0) for column in reversed(split.columns[:-1])]
     made = _rows(halves, options, profile, file)
-    if made is not None:
-        profile.outside += lines - len(times)
-        extremes = pc.min_max(times).as_py()
-        profile.seen(extremes["min"])
-        profile.seen(extremes["max"])
-    return made
+    if made is None:
+        return None
+    profile.outside += lines - len(times)
+    extremes = pc.min_max(times).as_py()
+    profile.seen(extremes["min"])
+    profile.seen(extremes["max"])
+    return made, lines
 
 
 def _rows(halves: list[Any], options: Options, profile: Profile, file: str) -> Any | None:

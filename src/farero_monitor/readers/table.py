@@ -85,7 +85,9 @@ def parse(  # noqa: PLR0913, PLR0917
             ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True,
-                null_values=list(missing), check_utf8=True,
+                null_values=list(missing),
+                # a buffer is of texts that pyarrow holds, and has looked at
+                check_utf8=isinstance(text, bytes),
             ),
         )  # fmt: skip
     except pa.ArrowInvalid as error:

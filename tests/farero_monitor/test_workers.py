@@ -1,0 +1,61 @@
+"""Processes that share the parts of a data set: every part's answer, in order, and what went wrong in one of them."""
+
+import os
+
+import pytest
+
+from farero_monitor.dataset import Part, Source
+from farero_monitor.readers.options import Options
+from farero_monitor.readers.scripts import ScriptError
+from farero_monitor.workers import WorkerDiedError, Workers
+
+PARTS = 9
+
+
+@pytest.fixture
+def tasks(tmp_path, line):
+    """Return the function that makes the tasks of a folder of captures, with a preprocessing script."""
+
+    def make(script):
+        (tmp_path / "script.py").write_text(
+            f"import os\nfrom pathlib import Path\ndef preprocess_handler(record):\n{script}"
+            "    return {'x': record.endpoint_input.data}\n"
+        )
+        made = []
+        for number in range(PARTS):
+            path = tmp_path / f"{number}.jsonl"
+            path.write_text((line(str(number), "1") + "\n") * (number + 1))
+            source = Source(path, "capture", options=Options(), script=tmp_path / "script.py")
+            made.append((source, Part(path), 100))
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("processes", [2, 3, PARTS])
+def test_every_part_is_answered_in_order_by_whichever_process(tasks, processes):
+    with Workers(processes) as pool:
+        found = [profile.rows for profile in pool.map(tasks(""))]
+
+    assert found == [*range(1, PARTS + 1)]
+
+
+def test_each_of_two_processes_gets_one_of_two_parts(tasks, tmp_path):
+    noted = f"    (Path({str(tmp_path)!r}) / f'process-{{os.getpid()}}').touch()\n"
+    with Workers(2) as pool:
+        found = [profile.rows for profile in pool.map(tasks(noted)[-2:])]
+
+    assert found == [PARTS - 1, PARTS]
+    assert len([*tmp_path.glob("process-*")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("there", "error"),
+    [("raise KeyError('mine')", ScriptError), ("os._exit(3)", WorkerDiedError)],
+    ids=["a script fails", "a process ends"],
+)
+def test_what_goes_wrong_in_another_process_is_raised_here(tasks, there, error):
+    failing = f"    if os.getppid() == {os.getpid()}: {there}\n"
+
+    with pytest.raises(error, match=r"mine|code 3"), Workers(2) as pool:
+        [*pool.map(tasks(failing))]
