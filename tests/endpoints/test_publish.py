@@ -1,7 +1,11 @@
 """Spool files become objects: at once, once, and whatever dies."""
 
+import errno
 import fcntl
+import hashlib
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -21,7 +25,8 @@ class Bench:
     def __init__(self, store, tmp_path):
         self.clock = ManualClock()
         self.root = tmp_path / "spool"
-        self.objects = LocalObjects(store, tmp_path / "objects", self.clock, region="us-east-1")
+        self.objects_dir = tmp_path / "objects"
+        self.objects = LocalObjects(store, self.objects_dir, self.clock, region="us-east-1")
         self.objects.ensure_bucket("bucket")
         self.spool = CaptureSpool(self.root, self.clock)
         self.publisher = self.new_publisher()
@@ -84,6 +89,39 @@ def test_a_closed_file_is_put_a_last_time_and_goes(bench):
     assert bench.files() == []
     assert bench.records() == ["1", "2"]
     assert bench.publisher.publish_due() == 0
+
+
+def test_a_closed_file_becomes_the_object_without_being_copied(bench):
+    bench.spool.append(TARGET, b"1\n2\n")
+    bench.spool.close()
+    (path,) = bench.files()
+    inode = path.stat().st_ino
+
+    bench.publisher.publish_due()
+
+    (info,) = bench.objects.list("bucket")
+    with bench.objects.open("bucket", info.key) as body:
+        assert body.read() == b"1\n2\n"
+    assert info.size_bytes == 4
+    assert re.fullmatch(r"[0-9a-f]{32}-1", info.etag)
+    assert [p.stat().st_ino for p in bench.objects_dir.glob("?/?/*")] == [inode]
+    assert bench.objects.sweep() == 0
+    assert bench.records() == ["1", "2"]
+
+
+def test_a_closed_file_is_copied_where_it_cannot_have_two_names(bench, monkeypatch):
+    def refuse(*_args, **_named):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    bench.spool.append(TARGET, b"1\n")
+    bench.spool.close()
+
+    bench.publisher.publish_due()
+
+    (info,) = bench.objects.list("bucket")
+    assert info.etag == hashlib.md5(b"1\n", usedforsecurity=False).hexdigest()
+    assert (bench.records(), bench.files()) == (["1"], [])
 
 
 def test_an_open_file_stays_until_its_gateway_lets_go(bench):

@@ -3,7 +3,7 @@
 A file becomes `<prefix>/<endpoint>/<variant>/<yyyy>/<mm>/<dd>/<HH>/<MM-SS-mmm>-<uuid4>.jsonl` below the destination.
 The file's name fixes the object's key, so putting it again replaces the same object: whatever dies when, each
 record ends in the bucket exactly once. While its gateway has the file locked the object grows with it; once the lock
-is free it is put a last time and the file is deleted.
+is free the file itself becomes the object, without being copied where the file system allows, and loses its name here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import fcntl
 import logging
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -86,35 +86,42 @@ class CapturePublisher:
         if self._clock.monotonic() < state.next_at:
             return 0
         try:
-            with path.open("rb") as file:
-                is_final = _try_lock(file.fileno())
-                if not is_final and os.fstat(file.fileno()).st_size == state.size:
-                    return 0
-                body = file.read()
-                return self._put(path, state, body, is_final=is_final)
+            return self._publish_now(path, state)
         except FileNotFoundError:
             return 0
         except (DomainError, OSError) as error:
             self._fail(path, state, error)
             return 0
 
-    def _put(self, path: Path, state: _Published, body: bytes, *, is_final: bool) -> int:
-        whole = body[: body.rfind(b"\n") + 1]
-        put = 0
-        if len(whole) > state.size:
-            target = msgspec.json.decode((path.parent / TARGET_FILE).read_bytes(), type=_Target)
-            key = object_key(target.prefix, target.endpoint, target.variant, path.stem)
-            self._objects.put(target.bucket, key, whole, content_type=CONTENT_TYPE)
-            state.size = len(whole)
-            put = 1
-        state.next_at = self._clock.monotonic() + self._every_s
+    def _publish_now(self, path: Path, state: _Published) -> int:
+        with path.open("rb") as file:
+            is_final = _try_lock(file.fileno())
+            size = os.fstat(file.fileno()).st_size
+            if size == state.size:
+                put = torn = 0
+            elif is_final and os.pread(file.fileno(), 1, size - 1) == b"\n":
+                put, torn = self._put(path, state, path, size), 0
+            else:
+                body = file.read()
+                whole = body[: body.rfind(b"\n") + 1]
+                put = self._put(path, state, whole, len(whole)) if len(whole) > state.size else 0
+                torn = len(body) - len(whole)
         if is_final:
-            if len(body) > len(whole):
+            if torn:
                 self._torn += 1
                 log.warning("half-written capture record left out", extra={"file": path.name})
             path.unlink()
             del self._seen[path]
         return put
+
+    def _put(self, path: Path, state: _Published, body: bytes | Path, size: int) -> int:
+        target = msgspec.json.decode((path.parent / TARGET_FILE).read_bytes(), type=_Target)
+        key = object_key(target.prefix, target.endpoint, target.variant, path.stem)
+        put = self._objects.put if isinstance(body, bytes) else self._objects.adopt
+        put(target.bucket, key, cast("Any", body), content_type=CONTENT_TYPE)
+        state.size = size
+        state.next_at = self._clock.monotonic() + self._every_s
+        return 1
 
     def _fail(self, path: Path, state: _Published, error: Exception) -> None:
         self._failed += 1

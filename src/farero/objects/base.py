@@ -55,6 +55,12 @@ class ObjectStore(Protocol):
         """Store a copy of a file."""
         ...
 
+    def adopt(
+        self, bucket: str, key: str, path: Path, *, content_type: str = "binary/octet-stream"
+    ) -> ObjectInfo:
+        """Make an object of a file that nobody will change, as cheaply as the store can; the file may then go."""
+        ...
+
     def download(self, bucket: str, key: str, path: Path) -> ObjectInfo:
         """Write one object to a new file, as cheaply as the store can."""
         ...

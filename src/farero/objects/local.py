@@ -22,7 +22,7 @@ from farero.objects.files import CannotShare, Files
 from farero.objects.listing import Listing
 from farero.objects.reading import PIECE_BYTES, SegmentReader, pieces
 from farero.objects.uploads import Uploads
-from farero.objects.writing import ObjectWriter
+from farero.objects.writing import AdoptedFile, NewFile, ObjectWriter
 from farero.records.objects import DEFAULT_CONTENT_TYPE, Details, Draft, StoredObject
 from farero.store import objects as rows
 from farero.store import uploads as upload_rows
@@ -90,6 +90,17 @@ class LocalObjects:
         with path.open("rb") as file:
             return self.put(bucket, key, file, content_type=content_type)
 
+    def adopt(
+        self, bucket: str, key: str, path: Path, *, content_type: str = DEFAULT_CONTENT_TYPE
+    ) -> ObjectInfo:
+        """Make an object of a file, which is not copied where it can have another name; its etag is no MD5."""
+        self._check_place(bucket, key)
+        try:
+            file = AdoptedFile(self._files, path)
+        except CannotShare:
+            return self.put_file(bucket, key, path, content_type=content_type)
+        return to_info(self.commit(file, bucket, key, draft=Draft(content_type=content_type)))
+
     def download(self, bucket: str, key: str, path: Path) -> ObjectInfo:
         """Write the current version to `path`; it appears there complete or not at all.
 
@@ -130,7 +141,7 @@ class LocalObjects:
 
     def commit(  # noqa: PLR0913 - by name
         self,
-        writer: ObjectWriter,
+        writer: NewFile,
         bucket: str,
         key: str,
         *,

@@ -1,18 +1,21 @@
-"""Writing an object's bytes: a file that grows piece by piece while its checksums are computed."""
+"""An object's bytes before a row names them: a file that grows piece by piece, or one that is there already."""
 
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from farero.base.errors import DomainError
 from farero.objects import checksums
 from farero.objects.errors import BadDigest
+from farero.objects.reading import PIECE_BYTES
 from farero.records.objects import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
+    from pathlib import Path
 
     from farero.objects.files import Files
 
@@ -22,23 +25,83 @@ class Blob:
     """Bytes that lie settled in their file and wait for a row that names them."""
 
     segment: Segment
-    #: MD5 in hex: the etag of an object put whole.
+    #: MD5 in hex for an object put whole.
     etag: str
     #: By algorithm, base64.
     checksums: dict[str, str]
 
 
-class ObjectWriter:
-    """One new file. Feed `write`, then `seal`; commit its row within `committing`, or `abort` at any time.
+class NewFile(ABC):
+    """A file whose id no row names yet. `seal` it and commit its row within `committing`, or `abort` at any time.
 
-    Every method blocks; calls must not overlap. CRC64NVME and MD5 are always computed.
+    Every method blocks; calls must not overlap.
     """
 
-    def __init__(self, files: Files, algorithms: Iterable[str] = ()) -> None:
+    def __init__(self, files: Files, begun: tuple[str, BinaryIO]) -> None:
         self._files = files
+        self._file_id, self._file = begun
+
+    @abstractmethod
+    def seal(self) -> Blob:
+        """Make the bytes durable under their final name."""
+
+    @contextlib.contextmanager
+    def aborting(self) -> Generator[None]:
+        """Throw the bytes away if the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.abort()
+            raise
+
+    @contextlib.contextmanager
+    def committing(self) -> Generator[None]:
+        """Let go of the file when the block, which commits its row, ends.
+
+        If the block is refused the bytes are thrown away. If it fails in any other way the row may or may not have been
+        committed, so the file stays and the next sweep decides.
+        """
+        try:
+            yield
+        except DomainError:
+            self.abort()
+            raise
+        finally:
+            self._file.close()
+
+    def abort(self) -> None:
+        """Throw the bytes away."""
+        self._file.close()
+        self._files.remove([self._file_id])
+
+
+class AdoptedFile(NewFile):
+    """A finished file that becomes an object without being copied; its etag is no MD5."""
+
+    def __init__(self, files: Files, path: Path) -> None:
+        """Raises FileNotFoundError, or CannotShare where it must be copied."""
+        super().__init__(files, files.adopt(path))
+
+    def seal(self) -> Blob:
+        """Make the bytes durable under their final name."""
+        digest, size_bytes = checksums.new("CRC64NVME"), 0
+        while piece := self._file.read(PIECE_BYTES):
+            digest.update(piece)
+            size_bytes += len(piece)
+        crc64 = checksums.encode(digest.digest())
+        self._files.settle(self._file_id, self._file)
+        segment = Segment(file_id=self._file_id, size_bytes=size_bytes, crc64=crc64)
+        etag = checksums.opaque_etag(self._file_id)
+        return Blob(segment=segment, etag=etag, checksums={"CRC64NVME": crc64})
+
+
+class ObjectWriter(NewFile):
+    """One that is fed by `write`. CRC64NVME and MD5 are always computed."""
+
+    def __init__(self, files: Files, algorithms: Iterable[str] = ()) -> None:
+        super().__init__(files, files.create())
         self._digests = {name: checksums.new(name) for name in {*algorithms, "CRC64NVME"}}
         self._md5 = checksums.md5()
-        self._file_id, self._file = files.create()
         self._blob: Blob | None = None
         self.size_bytes = 0
 
@@ -71,32 +134,3 @@ class ObjectWriter:
             computed = checksums.encode(digest.digest())
             if computed != value:
                 raise BadDigest(name, announced=value, computed=computed)
-
-    @contextlib.contextmanager
-    def aborting(self) -> Generator[None]:
-        """Throw the bytes away if the block fails."""
-        try:
-            yield
-        except BaseException:
-            self.abort()
-            raise
-
-    @contextlib.contextmanager
-    def committing(self) -> Generator[None]:
-        """Let go of the file when the block, which commits its row, ends.
-
-        If the block is refused the bytes are thrown away. If it fails in any other way the row may or may not have been
-        committed, so the file stays and the next sweep decides.
-        """
-        try:
-            yield
-        except DomainError:
-            self.abort()
-            raise
-        finally:
-            self._file.close()
-
-    def abort(self) -> None:
-        """Throw the bytes away."""
-        self._file.close()
-        self._files.remove([self._file_id])
