@@ -24,6 +24,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import orjson
 
 from farero.base import ids
 from farero.base.arns import parse_s3_uri
@@ -42,7 +43,7 @@ ROTATE_S = 60.0
 ROTATE_BYTES = 4 * 1024 * 1024
 TARGET_FILE = "target.json"
 
-_quote = msgspec.json.Encoder().encode
+_quote = orjson.dumps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
