@@ -23,12 +23,15 @@ import numpy as np
 import onnxruntime
 import xgboost as xgb
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.serving import load
+
 from farero_container.serve.frameworks import accelerated
 from farero_container.serve.frameworks.booster import Boosters
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = (1, 16, 64)
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def train(name):
@@ -92,33 +95,29 @@ class Replica:
     """One `python -m farero_container serve`; its CPU and memory once it is ready."""
 
     def __init__(self, base, **env):
-        folder = Path(tempfile.mkdtemp(prefix="fa-"))
-        ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        ear.bind(str(folder / "n"))
-        start = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "farero_container", "serve"],
-            env={
-                "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "SAGEMAKER_BASE_DIR": str(base),
-                "FARERO_FRAMEWORK": "xgboost", "FARERO_FRAMEWORK_VERSION": "3.0-5", "OMP_NUM_THREADS": "1",
-                "OPENBLAS_NUM_THREADS": "1", "FARERO_SOCKET": str(folder / "s"),
-                "FARERO_NOTIFY_SOCKET": str(folder / "n"), "FARERO_NOTIFY_MESSAGE": "ready", **env,
-            },
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        ready, _, _ = select.select([ear], [], [], 120)
-        assert ready, "the replica did not start"
-        self.seconds = time.monotonic() - start
-        stat = (
-            Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        )
-        self.cpu_s = (int(stat[11]) + int(stat[12])) / TICKS
-        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-        self.megabytes = (
-            next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-        )
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        with (
+            tempfile.TemporaryDirectory(prefix="fa-") as folder,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear,
+        ):
+            ear.bind(f"{folder}/n")
+            start = time.monotonic()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "farero_container", "serve"],
+                env={
+                    "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "SAGEMAKER_BASE_DIR": str(base),
+                    "FARERO_FRAMEWORK": "xgboost", "FARERO_FRAMEWORK_VERSION": "3.0-5", "OMP_NUM_THREADS": "1",
+                    "OPENBLAS_NUM_THREADS": "1", "FARERO_SOCKET": f"{folder}/s",
+                    "FARERO_NOTIFY_SOCKET": f"{folder}/n", "FARERO_NOTIFY_MESSAGE": "ready", **env,
+                },
+                stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            ready, _, _ = select.select([ear], [], [], 120)
+            assert ready, "the replica did not start"
+            self.seconds = time.monotonic() - start
+            self.cpu_s = load.cpu_seconds([process.pid])[process.pid]
+            self.megabytes = load.memory_mb([process.pid])
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
 
 
 def measure_starts(name, rounds, folder):

@@ -2,6 +2,10 @@
 
 import threading
 
+import pytest
+
+pytestmark = pytest.mark.chaos
+
 ROLE = "arn:aws:iam::123456789012:role/AmazonSageMaker-ExecutionRole-farero"
 IMAGE = "156813124566.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer"
 SCHEDULES = [f"killed-{number}" for number in range(5)]

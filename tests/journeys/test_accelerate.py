@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
+pytestmark = pytest.mark.journey
+
 ROWS = np.random.default_rng(4).normal(size=(40, 4)).astype(np.float32)
 BODY = "\n".join(",".join(map(str, row)) for row in ROWS.tolist())
 
