@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from farero_monitor.workers import Workers
+
 Format = Literal["csv", "parquet", "json", "capture"]
 
-#: Work for one process at a time.
-PART = 32 << 20
-#: Below this starting processes costs more than it gains.
-WORTH_PROCESSES = 24 << 20
 #: Rows of a sample that every part gives, however small it is.
 FEW = 500
 #: Share of lines that may be unreadable before a run counts as failed.
@@ -61,11 +59,12 @@ class Part:
 
 
 def profile(
-    source: Source, *, workers: int | None = None, keep: bool = False, sample: int = ROWS
+    source: Source, *, workers: int | Workers | None = None, keep: bool = False, sample: int = ROWS
 ) -> Profile:
     """Return the profile of a data set. Raises NoDataError, UnreadableDataError, ScriptError.
 
-    workers: processes; by default one for each core. keep: a profile beside each file, used again while it holds.
+    workers: processes, or how many; by default one for each core. keep: a profile beside each file, used again while it
+    holds.
     """
     found = files.find(source.path)
     whole = Profile(sample=sample)
@@ -80,14 +79,14 @@ def profile(
 
 
 def _fresh(
-    source: Source, found: Sequence[Path], workers: int | None, sample: int
+    source: Source, found: Sequence[Path], workers: int | Workers | None, sample: int
 ) -> Iterator[Profile]:
     parts = [part for path in found for part in _parts(path, source)]
     return _profiles(source, parts, workers, sample)
 
 
 def _kept(
-    source: Source, found: Sequence[Path], workers: int | None, sample: int
+    source: Source, found: Sequence[Path], workers: int | Workers | None, sample: int
 ) -> Iterator[Profile]:
     """Yield the profile of each folder's files, kept ones where they hold; the others are kept now."""
     rows = min(sample, cache.ROWS)
@@ -123,11 +122,15 @@ def _kept(
 
 
 def _profiles(
-    source: Source, parts: list[Part], workers: int | None, sample: int, *, alike: bool = False
+    source: Source,
+    parts: list[Part],
+    workers: int | Workers | None,
+    sample: int,
+    *,
+    alike: bool = False,
 ) -> Iterator[Profile]:
     """Yield the profile of each part in their order; alike: with a sample that does not depend on the others."""
     sizes = [(part.end or part.path.stat().st_size) - part.start for part in parts]
-    workers = min(workers or len(os.sched_getaffinity(0)), len(parts))
     # of a part a third more than the rows that will be among those of the whole
     tasks = [
         (
@@ -137,7 +140,11 @@ def _profiles(
         )
         for part, size in zip(parts, sizes, strict=True)
     ]
-    if workers < 2 or sum(sizes) < WORTH_PROCESSES:
+    if workers is not None and not isinstance(workers, int):
+        yield from workers.map(tasks)
+        return
+    workers = min(workers or len(os.sched_getaffinity(0)), len(parts))
+    if workers < 2 or sum(sizes) < files.WORTH_PROCESSES:
         for task in tasks:
             yield profile_part(*task)
         return
@@ -215,10 +222,10 @@ def _parts(path: Path, source: Source) -> Iterator[Part]:
         yield from _row_groups(path)
         return
     names, size = _header(path, source), path.stat().st_size
-    if size <= PART or files.is_gzip(path) or (source.format == "csv" and _has_quotes(path)):
+    if size <= files.PART or files.is_gzip(path) or (source.format == "csv" and _has_quotes(path)):
         yield Part(path, names=names)
         return
-    count = -(-size // PART)
+    count = -(-size // files.PART)
     for index in range(count):
         start, end = size * index // count, size * (index + 1) // count
         yield Part(path, start, end if index < count - 1 else None, names=names)
@@ -232,7 +239,7 @@ def _row_groups(path: Path) -> Iterator[Part]:
     if groups <= 1:
         yield Part(path)
         return
-    many = max(1, groups * PART // max(PART, path.stat().st_size))
+    many = max(1, groups * files.PART // max(files.PART, path.stat().st_size))
     for first in range(0, groups, many):
         yield Part(path, groups=tuple(range(first, min(groups, first + many))))
 

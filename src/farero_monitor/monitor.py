@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from farero_monitor.estimate.labelled import Labelled
     from farero_monitor.history import History, Window
     from farero_monitor.profile.dataset import Profile
+    from farero_monitor.workers import Workers
 
 STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
 VIOLATIONS, REPORT = "constraint_violations.json", "drift_report.json"
@@ -109,7 +110,11 @@ class Result:
 
 
 def take_baseline(
-    source: Source, output: Path, *, workers: int | None = None, labelled: Labelled | None = None
+    source: Source,
+    output: Path,
+    *,
+    workers: int | Workers | None = None,
+    labelled: Labelled | None = None,
 ) -> Profile:
     """Profile a data set and write its statistics, suggested constraints and sample; raises as `profile` does.
 
@@ -138,7 +143,7 @@ def take_baseline(
 
 
 def judge(  # noqa: PLR0913 - all but the first two have defaults
-    source: Source, baseline: Baseline, output: Path | None = None, *, workers: int | None = None,
+    source: Source, baseline: Baseline, output: Path | None = None, *, workers: int | Workers | None = None,
     keep: bool = False, settings: verdict.Settings | None = None, history: History | None = None,
     at_once: bool = False,
 ) -> Result:  # fmt: skip

@@ -13,12 +13,15 @@ import subprocess
 import sys
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from farero_monitor.errors import AnalysisError
+from farero_monitor.readers import files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from pathlib import Path
 
     from farero_monitor.dataset import Part, Source
     from farero_monitor.profile.dataset import Profile
@@ -105,6 +108,22 @@ class Workers:
             if not given:
                 return
             _settle(given.popleft(), lambda: answer_of(process))
+
+
+@contextmanager
+def ahead(data: Path, count: int | None) -> Generator[Workers | None]:
+    """Start the processes that a data set is worth, so that they are ready when this one is; None if it is worth none.
+
+    data: a file or a folder. count: processes; by default one for each core. Raises NoDataError.
+    """
+    sizes = [path.stat().st_size for path in files.find(data)]
+    parts = sum(max(1, size // files.PART) for size in sizes)
+    count = min(count or len(os.sched_getaffinity(0)), parts)
+    if count < 2 or sum(sizes) < files.WORTH_PROCESSES:
+        yield None
+        return
+    with Workers(count) as pool:
+        yield pool
 
 
 def _settle(future: Future[Profile], work: Callable[[], Profile]) -> None:

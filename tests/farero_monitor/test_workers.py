@@ -7,7 +7,7 @@ import pytest
 from farero_monitor.dataset import Part, Source
 from farero_monitor.readers.options import Options
 from farero_monitor.readers.scripts import ScriptError
-from farero_monitor.workers import WorkerDiedError, Workers
+from farero_monitor.workers import WorkerDiedError, Workers, ahead
 
 PARTS = 9
 
@@ -59,3 +59,23 @@ def test_what_goes_wrong_in_another_process_is_raised_here(tasks, there, error):
 
     with pytest.raises(error, match=r"mine|code 3"), Workers(2) as pool:
         [*pool.map(tasks(failing))]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "others"),
+    [
+        ([16 << 20, 16 << 20], 2, True),
+        ([80 << 20], 2, True),
+        ([40 << 20], 2, False),
+        ([1 << 20, 1 << 20], 2, False),
+        ([16 << 20, 16 << 20], 1, False),
+    ],
+    ids=["two files", "one of two parts", "one of one part", "small ones", "one process asked for"],
+)
+def test_processes_are_started_ahead_where_the_data_is_worth_them(tmp_path, sizes, count, others):
+    for number, size in enumerate(sizes):
+        with (tmp_path / f"{number}.csv").open("wb") as file:
+            file.truncate(size)
+
+    with ahead(tmp_path, count) as pool:
+        assert (pool is not None) == others

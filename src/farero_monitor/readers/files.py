@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BLOCK = 8 << 20
+#: Work for one process at a time.
+PART = 32 << 20
+#: Below this starting processes costs more than it gains.
+WORTH_PROCESSES = 24 << 20
 #: A longer line is counted as unreadable.
 LONGEST_LINE = 64 << 20
 #: Ends of names that are never data.
