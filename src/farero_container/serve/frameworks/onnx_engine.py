@@ -1,8 +1,8 @@
 """Runs graphs of trees by ONNX Runtime, and leaves large batches to the Booster, which is quicker there.
 
-ONNX Runtime spends microseconds a call, XGBoost a hundred; but XGBoost walks a tree for many rows at a time and needs
-half as long a row. Where they meet is measured once, with the proof. Both give the same sums, bit for bit, where the
-proof says so.
+ONNX Runtime is ready for a call sooner than XGBoost; but XGBoost walks a tree for many rows at a time and needs half as
+long a row. Where they meet is measured once, with the proof. Both give the same sums, bit for bit, where the proof says
+so.
 """
 
 from __future__ import annotations
