@@ -69,12 +69,13 @@ class Workers:
 
     def map(self, tasks: Sequence[Task]) -> Iterator[Profile]:
         """Yield the profile of each task in their order; an error of a task is raised here."""
-        made: list[Future[Profile]] = [Future() for _ in tasks]
+        made: deque[Future[Profile]] = deque(Future() for _ in tasks)
         self._left.extend(zip(tasks, made, strict=True))
         for process in self._all:
             self._threads.submit(self._there, process)
         self._threads.submit(self._here)
-        return (future.result() for future in made)
+        while made:
+            yield made.popleft().result()  # nothing is kept of it here
 
     def _take(self) -> tuple[Task, Future[Profile]] | None:
         try:
