@@ -2,6 +2,7 @@
 
 import logging
 import re
+import uuid
 
 import pytest
 from hypothesis import given
@@ -37,6 +38,11 @@ def test_ids_have_aws_shapes():
         r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", ids.new_uuid()
     )
     assert len({ids.new_uuid() for _ in range(1000)}) == 1000
+
+    sources = ids.Uuids(), ids.Uuids()
+    many = [source() for _ in range(10_000) for source in sources]
+    assert len(set(many)) == len(many)
+    assert all(uuid.UUID(one).version == 4 and str(uuid.UUID(one)) == one for one in many)
 
 
 def test_a_manual_clock_moves_only_when_told():

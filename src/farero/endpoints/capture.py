@@ -116,57 +116,52 @@ def is_sampled(target: CaptureTarget, draw: Callable[[], float] = random.random)
 
 def make_record(target: CaptureTarget, invocation: Invocation) -> bytes:
     """Return one line, with its newline; key order and spacing are AWS's."""
-    halves = b""
+    parts = [b'{"captureData":{']
     if target.captures_input:
-        halves = _half(target, invocation.request, b'"endpointInput":{', b'"mode":"INPUT","data":')
+        parts += _half(target, invocation.request, "Input")
     if target.captures_output and invocation.response is not None:
-        output = _half(
-            target, invocation.response, b'"endpointOutput":{', b'"mode":"OUTPUT","data":'
-        )
-        halves = halves + b"," + output if halves else output
-    metadata = b""
+        if len(parts) > 1:
+            parts.append(b",")
+        parts += _half(target, invocation.response, "Output")
+    parts += (b'},"eventMetadata":{"eventId":"', invocation.event_id.encode(), b'"')
     if invocation.inference_id is not None:
-        metadata = b',"inferenceId":' + _quote(invocation.inference_id)
+        parts += (b',"inferenceId":', _quote(invocation.inference_id))
     if invocation.custom_attributes is not None:
-        metadata += b',"customAttributes":[' + _quote(invocation.custom_attributes) + b"]"
-    return b"".join(
-        (
-            b'{"captureData":{',
-            halves,
-            b'},"eventMetadata":{"eventId":"',
-            invocation.event_id.encode(),
-            b'"',
-            metadata,
-            b',"inferenceTime":"',
-            invocation.at.isoformat()[:19].encode(),  # in UTC; half the time of strftime
-            b'Z"},"eventVersion":"0"}\n',
-        )
-    )
+        parts += (b',"customAttributes":[', _quote(invocation.custom_attributes), b"]")
+    at = invocation.at
+    parts.append(_ending(at.year, at.month, at.day, at.hour, at.minute, at.second))
+    return b"".join(parts)
 
 
-def _half(target: CaptureTarget, payload: Payload, opening: bytes, mode: bytes) -> bytes:
-    kind = payload.content_type
-    observed, name = _described(kind, target.csv_types, target.json_types)
-    if name:
+def _half(target: CaptureTarget, payload: Payload, half: str) -> tuple[bytes, ...]:
+    opening, encoding = _described(half, payload.content_type, target.csv_types, target.json_types)
+    if encoding:
         try:
-            data = _quote(payload.body.decode())
+            return opening, _quote(payload.body.decode()), encoding
         except UnicodeDecodeError:
             pass  # bytes that are no text would not come back as they were; they go the way that keeps them
-        else:
-            return b"".join((opening, observed, mode, data, b',"encoding":"', name, b'"}'))
-    data = base64.b64encode(payload.body)
-    return b"".join((opening, observed, mode, b'"', data, b'","encoding":"BASE64"}'))
+    return opening, b'"', base64.b64encode(payload.body), b'","encoding":"BASE64"}'
 
 
 @lru_cache(maxsize=256)
 def _described(
-    kind: str | None, csv_types: frozenset[str], json_types: frozenset[str]
+    half: str, kind: str | None, csv_types: frozenset[str], json_types: frozenset[str]
 ) -> tuple[bytes, bytes]:
-    """Return what is said of a Content-Type, and the encoding of its text; b"" where it is no text."""
+    """Return what stands before the data of a half, and after it where it is text, b"" where it is not."""
     bare = (kind or "").partition(";")[0].strip().lower()
     name = b"CSV" if bare in csv_types else b"JSON" if bare in json_types else b""
     observed = b"" if kind is None else b'"observedContentType":' + _quote(kind) + b","
-    return observed, name
+    opening = (
+        f'"endpoint{half}":{{'.encode() + observed + f'"mode":"{half.upper()}","data":'.encode()
+    )
+    return opening, name and b',"encoding":"' + name + b'"}'
+
+
+@lru_cache(maxsize=16)
+def _ending(*moment: int) -> bytes:
+    """Return what ends all records of one second; moment: year to second, in UTC."""
+    time = b"%04d-%02d-%02dT%02d:%02d:%02dZ" % moment
+    return b',"inferenceTime":"' + time + b'"},"eventVersion":"0"}\n'
 
 
 @dataclass(slots=True)
