@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 DRAIN_S = 9
 #: Fallback for what normally arrives by a stamp: a change of routes by another host.
 REFRESH_EVERY_S = 1.0
+#: New objects after which the gateway looks for garbage: requests leave next to none.
+LOOK_FOR_GARBAGE_AFTER = 10_000
 
 
 def notify_ready() -> None:
@@ -76,6 +79,8 @@ async def serve_gateway(app: App, listening: socket.socket) -> None:
     # uvicorn raises its signal once more when it has drained; what follows it here is still to be done.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
+    gc.freeze()  # what is there now stays: nobody shall wait until it has been looked through
+    gc.set_threshold(LOOK_FOR_GARBAGE_AFTER)
     upkeep = asyncio.create_task(keep_up(gateway))
     waking = asyncio.create_task(watch_serverless(gateway))
     try:

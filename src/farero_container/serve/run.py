@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -118,6 +119,7 @@ async def serve(model: Served, started: float) -> None:
     print(
         f"farero: serving {model.describe()} after {time.monotonic() - started:.2f} s", flush=True
     )
+    gc.freeze()  # the model stays: no request shall wait until it has been looked through
     tell_ready()
     await stop.wait()
     server.close()
