@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
-from farero_monitor.dataset import Format, Source
+from farero_monitor.dataset import Source
 from farero_monitor.drift.verdict import largest
 from farero_monitor.history import read as read_history
 from farero_monitor.monitor import Baseline, Result, judge, take_baseline
-from farero_monitor.readers.files import find, open_plain
+from farero_monitor.readers.files import format_of
 from farero_monitor.readers.options import Options
 
 if TYPE_CHECKING:
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from farero_monitor.estimate.labelled import Labelled
     from farero_monitor.profile.dataset import Profile
     from farero_monitor.workers import Workers
-
-_FORMATS: dict[str, Format] = {
-    ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "json", ".json": "json",
-}  # fmt: skip
 
 
 def baseline(asked: argparse.Namespace, pool: Workers | None) -> int:
@@ -141,16 +137,5 @@ def _source(asked: argparse.Namespace, names: tuple[str, ...]) -> Source:
             names=options.names, start=options.start, end=options.end,
             output_first=options.output_first, missing=(*options.missing, *asked.missing),
         )  # fmt: skip
-    kind = asked.format or _guess(asked.data)
+    kind = asked.format or format_of(asked.data)
     return Source(asked.data, kind, not asked.no_header, options, asked.script)
-
-
-def _guess(path: Path) -> Format:
-    """Tell the format of a file, or of the first one below a folder; raises NoDataError."""
-    first = find(path)[0]
-    name = first.name.removesuffix(".gz")
-    found = _FORMATS.get(Path(name).suffix.lower(), "csv")
-    if found == "json":
-        with open_plain(first) as file:
-            return "capture" if file.read(20).lstrip().startswith(b'{"captureData"') else "json"
-    return found

@@ -34,8 +34,8 @@ from farero_monitor.words import of_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from farero_monitor.dataset import Format
     from farero_monitor.estimate.labelled import Labelled
+    from farero_monitor.readers.files import Format
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from farero_monitor import cache
 from farero_monitor.errors import AnalysisError
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farero_monitor.workers import Workers
-
-Format = Literal["csv", "parquet", "json", "capture"]
 
 #: Rows of a sample that every part gives, however small it is.
 FEW = 500
@@ -37,7 +35,7 @@ class Source:
     """A data set on disk and how to read it."""
 
     path: Path
-    format: Format
+    format: files.Format
     #: The first line of each CSV file names the columns.
     header: bool = True
     options: Options = field(default_factory=Options)

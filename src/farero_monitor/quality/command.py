@@ -17,7 +17,7 @@ from farero_monitor.quality.gather import QualityError
 from farero_monitor.quality.joined import join
 from farero_monitor.quality.merging import MergeError, merge
 from farero_monitor.quality.sources import Attributes, Source
-from farero_monitor.readers.files import find, open_plain
+from farero_monitor.readers.files import format_of
 
 if TYPE_CHECKING:
     import argparse
@@ -26,15 +26,11 @@ if TYPE_CHECKING:
     from farero_monitor.quality.runs import Quality
     from farero_monitor.quality.sources import Kind
 
-_KINDS: dict[str, Kind] = {
-    ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "json", ".json": "json",
-}  # fmt: skip
-
 
 def run(asked: argparse.Namespace) -> int:
     """Do it; 1 if the model is worse than its baseline. Raises what `runs.run` and `merge` raise."""
     constraints = _constraints(asked.baseline)
-    kind = asked.format or kind_of(asked.data)
+    kind = asked.format or format_of(asked.data)
     source = Source(
         asked.data,
         kind,
@@ -90,7 +86,7 @@ def _labelled(
     asked: argparse.Namespace, source: Source, attributes: Attributes, folder: Path
 ) -> tuple[Source, Attributes, str]:
     """Bring predictions and labels together in a folder; return what is there, and the counts in words."""
-    truth_kind = kind_of(asked.truth)
+    truth_kind = format_of(asked.truth)
     if source.kind == "capture":
         if truth_kind != "json":
             raise MergeError(
@@ -103,16 +99,6 @@ def _labelled(
     target = folder / "joined.parquet"
     attributes, told = join(source, labels, attributes, asked.id, target)
     return Source(target, "parquet"), attributes, told
-
-
-def kind_of(path: Path) -> Kind:
-    """Tell the format of a file, or of the first one below a folder; raises NoDataError."""
-    first = find(path)[0]
-    found = _KINDS.get(Path(first.name.removesuffix(".gz")).suffix.lower(), "csv")
-    if found == "json":
-        with open_plain(first) as file:
-            return "capture" if b'"captureData"' in file.read(4096) else "json"
-    return found
 
 
 def _show(made: Quality, told: str, output: Path | None) -> None:

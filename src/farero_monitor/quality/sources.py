@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Problem = Literal["Regression", "BinaryClassification", "MulticlassClassification"]
 PROBLEMS: tuple[Problem, ...] = ("Regression", "BinaryClassification", "MulticlassClassification")
-Kind = Literal["csv", "parquet", "json", "capture"]
+Kind = files.Format
 #: Rows of one batch where they are read one by one.
 ROWS = 20_000
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from typing import IO, TYPE_CHECKING, TypeVar, cast
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal, TypeVar, cast
 
 import msgspec
 
@@ -11,11 +12,11 @@ from farero_monitor.errors import AnalysisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from farero_monitor.profile.dataset import Unread
 
 T = TypeVar("T")
+Format = Literal["csv", "parquet", "json", "capture"]
 
 BLOCK = 8 << 20
 #: Work for one process at a time.
@@ -24,6 +25,9 @@ PART = 32 << 20
 WORTH_PROCESSES = 24 << 20
 #: A longer line is counted as unreadable.
 LONGEST_LINE = 64 << 20
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "json", ".json": "json",
+}  # fmt: skip
 #: Ends of names that are never data.
 NOT_DATA = (".profile", ".crc", ".manifest", ".metadata")
 
@@ -44,6 +48,16 @@ def find(source: Path) -> list[Path]:
     if not found:
         problem = "is empty" if source.is_dir() else "does not exist"
         raise NoDataError(f"{source} {problem}.")
+    return found
+
+
+def format_of(source: Path) -> Format:
+    """Tell the format of a file, or of the first one below a folder; raises NoDataError."""
+    first = find(source)[0]
+    found = _FORMATS.get(Path(first.name.removesuffix(".gz")).suffix.lower(), "csv")
+    if found == "json":
+        with open_plain(first) as file:
+            return "capture" if b'"captureData"' in file.read(4096) else "json"
     return found
 
 
