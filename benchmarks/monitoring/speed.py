@@ -126,7 +126,15 @@ def make(folder: Path, rows: int) -> None:
     if (folder / "done").exists():
         return
     (folder / "capture").mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(1)
+    table = made(np.random.default_rng(1), rows)
+    pa.csv.write_csv(table, folder / "base.csv", pa.csv.WriteOptions(quoting_style="none"))
+    pa.parquet.write_table(table, folder / "base.parquet", row_group_size=125_000)
+    _captures(folder, rows)
+    (folder / "done").touch()
+
+
+def made(rng: np.random.Generator, rows: int) -> pa.Table:
+    """Return so many rows of such data."""
     data = {f"n{i}": rng.normal(size=rows).round(5) for i in range(8)}
     data |= {f"l{i}": np.exp(rng.normal(size=rows)).round(5) for i in range(4)}
     data |= {f"p{i}": rng.poisson(5, size=rows) for i in range(2)}
@@ -138,10 +146,7 @@ def make(folder: Path, rows: int) -> None:
     for name in ("n1", "l2", "p1", "c3"):
         at = table.schema.get_field_index(name)
         table = table.set_column(at, name, pa.array(data[name], mask=rng.random(rows) < 0.02))
-    pa.csv.write_csv(table, folder / "base.csv", pa.csv.WriteOptions(quoting_style="none"))
-    pa.parquet.write_table(table, folder / "base.parquet", row_group_size=125_000)
-    _captures(folder, rows)
-    (folder / "done").touch()
+    return table
 
 
 def _captures(folder: Path, rows: int) -> None:
