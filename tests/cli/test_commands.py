@@ -223,3 +223,22 @@ def test_a_script_of_any_name_is_deployed(shared_platform, tmp_path):
     )  # fmt: skip
     assert shared_platform.farero("invoke", "by-script", "-d", "6").stdout.strip().startswith("42")
     shared_platform.farero("rm", "by-script", "--yes")
+
+
+def test_a_serverless_endpoint_by_one_command(shared_platform, model):
+    options = ["--serverless", "--memory", "1024", "--max-concurrency", "3", "--provisioned", "1"]
+    shared_platform.farero("deploy", str(model), "--name", "on-demand", *options)
+
+    assert float(shared_platform.farero("invoke", "on-demand", "-d", "1,2,3,4").stdout) > 0
+    shown = json.loads(shared_platform.farero("--json", "show", "on-demand").stdout)
+    assert shown["ProductionVariants"][0]["CurrentServerlessConfig"] == {
+        "MemorySizeInMB": 1024, "MaxConcurrency": 3, "ProvisionedConcurrency": 1,
+    }  # fmt: skip
+    shared_platform.farero("rm", "on-demand", "--yes")
+
+
+def test_only_serverless_endpoints_have_a_provisioned_concurrency(shared_platform, model):
+    done = shared_platform.farero("deploy", str(model), "--provisioned", "1", check=False)
+
+    assert done.returncode == 2
+    assert "fix:   add --serverless, or give --workers instead" in done.stderr

@@ -51,6 +51,10 @@ def deploy(
     max_concurrency: Annotated[
         int, typer.Option(help="MaxConcurrency of a serverless endpoint.")
     ] = 10,
+    provisioned: Annotated[
+        int | None,
+        typer.Option(help="ProvisionedConcurrency of a serverless endpoint: always warm."),
+    ] = None,
     accelerate: Annotated[
         bool,
         typer.Option(
@@ -61,6 +65,9 @@ def deploy(
 ) -> None:
     """Take a model to a live endpoint: upload, CreateModel, CreateEndpointConfig, CreateEndpoint, wait."""
     endpoint = _endpoint_name(name or _stem(model))
+    if provisioned is not None and not serverless:
+        fail("E-OPTION", "only a serverless endpoint has a provisioned concurrency", where="--provisioned",
+             fix="add --serverless, or give --workers instead", status=WRONG_USAGE)  # fmt: skip
     if not is_aws():
         owner_key()
     sagemaker = client("sagemaker")
@@ -87,6 +94,8 @@ def deploy(
     }
     if serverless:
         variant["ServerlessConfig"] = {"MemorySizeInMB": memory, "MaxConcurrency": max_concurrency}
+        if provisioned is not None:
+            variant["ServerlessConfig"]["ProvisionedConcurrency"] = provisioned
     else:
         variant |= {"InstanceType": "ml.m5.large", "InitialInstanceCount": workers}
     config: dict[str, Any] = {"EndpointConfigName": resource, "ProductionVariants": [variant]}
