@@ -63,13 +63,15 @@ print(type(data.get_data()) is scipy.sparse.csr_matrix, estimators.XGBModel.__na
 
 
 def test_an_xgboost_that_needs_more_of_scipy_gets_it(tmp_path):
-    (tmp_path / "xgboost.py").write_text(
-        "from scipy.sparse import csc_array\nfrom scipy.special import softmax\n"
-    )
+    package = tmp_path / "xgboost"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .core import sparse\nfrom .sklearn import softmax\n")
+    (package / "core.py").write_text("import scipy.sparse as sparse\nof = sparse.csr_matrix\n")
+    (package / "sklearn.py").write_text("from scipy.special import softmax\n")
     program = """
 from farero_container.serve.frameworks.xgboost_library import import_xgboost
 import scipy.sparse
-print(import_xgboost().csc_array is scipy.sparse.csc_array)
+print(import_xgboost().core.of is scipy.sparse.csr_matrix)
 """
 
     assert run(program, path=f"{tmp_path}{os.pathsep}{SOURCE}") == ["True"]
