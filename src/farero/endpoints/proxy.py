@@ -217,7 +217,8 @@ class Proxy:
     def take_load(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Return what is under way and has ended since the last call, of serverless variants that have a replica."""
         ended, self._ended = self._ended, {}
-        keys = ended.keys() | (self._limited & self._in_flight.keys())
+        self._limited &= self._in_flight.keys()  # who comes again is counted again
+        keys = ended.keys() | self._limited
         return {
             key: (self._in_flight.get(key, 0), ended.get(key, 0)) for key in keys - self._watched
         }
