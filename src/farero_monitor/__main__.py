@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farero_monitor.ending import leave
 from farero_monitor.errors import AnalysisError
 from farero_monitor.quality import arguments as quality
 from farero_monitor.words import of_environment
@@ -105,4 +106,4 @@ def _processes(asked: argparse.Namespace) -> AbstractContextManager[Workers | No
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
 from farero_monitor.aws import metrics
 from farero_monitor.dataset import Source
+from farero_monitor.ending import leave
 from farero_monitor.environment import (
     SettingError,
     base_of,
@@ -159,4 +160,4 @@ def _labelled(environ: Mapping[str, str]) -> Labelled | None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

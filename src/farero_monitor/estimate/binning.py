@@ -58,8 +58,9 @@ def cut(name: str, column: Any, towards: Floats | None = None) -> Cut:
         present = numbers[np.isfinite(numbers)]
         if not len(present):
             return Cut(name, [])
-        shares = np.arange(1, MOST - 1) / (MOST - 1)
-        ends = distinct(np.asarray(np.quantile(present, shares, method="lower"), np.float64))
+        # the quantiles that `np.quantile` calls lower; whole columns are sorted faster than parted at thirty places
+        places = np.floor((len(present) - 1) * (np.arange(1, MOST - 1) / (MOST - 1)))
+        ends = distinct(np.sort(present)[places.astype(np.int64)])
         return Cut(name, ends[ends < present.max()].tolist())
     counted = pc.value_counts(column.drop_null())
     texts: list[str] = counted.field(0).to_pylist()
@@ -98,7 +99,7 @@ def with_numbers(one: Any, other: Any) -> tuple[Any, Any]:
     tables = [{name: table.column(name) for name in table.column_names} for table in (one, other)]
     for name in {*tables[0]} & {*tables[1]}:
         try:
-            read = [pc.cast(table[name], pa.float64()) for table in tables]
+            read = [_cast(table[name]) for table in tables]
         except pa.ArrowInvalid:
             continue
         tables[0][name], tables[1][name] = read
@@ -110,11 +111,20 @@ def values(column: Any, *, strict: bool) -> Any:
     """Return texts as numbers, NaN where there is none; if strict, None for a column with a text among them."""
     column = flat(column)
     try:
-        return pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+        return _cast(column).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         if strict:
             return None
     return np.array([_number(text) for text in column.to_pylist()])
+
+
+def _cast(column: Any) -> Any:
+    """Return texts as numbers, null where there is none; raises ArrowInvalid for anything else.
+
+    A cast that fails costs a hundred times one that succeeds, so the first values are tried first.
+    """
+    pc.cast(column.slice(0, 16), pa.float64())
+    return pc.cast(column, pa.float64())
 
 
 def _number(text: str | None) -> float:
