@@ -5,17 +5,14 @@ T15 and T16 of the test plan, and overload. Ambiguous and oversized requests are
 
 import asyncio
 import contextlib
-import os
 import resource
-from pathlib import Path
 
-import botocore.session
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from tests.chaos.conftest import NIGHTLY, Bench
+from tests.conftest import load_script
 
 pytestmark = pytest.mark.chaos
+soak = load_script("soak", "benchmarks")
 
 CROWD = 10_000 if NIGHTLY else 1_000
 HEALTH = b"GET /_farero/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -94,23 +91,13 @@ def test_t15_a_thousand_slow_callers_are_sent_away_and_nobody_waits_for_them(sha
     bench.remove([name])
 
 
-def resident(pid):
-    """Return the resident bytes of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * 4096
-
-
-def descriptors(pid):
-    """Return how many files a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - nothing but the count
-
-
 def test_t16_idle_connections_cost_little_and_harm_nobody(shared_bench, wait_for):
     bench, name = shared_bench, "idle"
     bench.deploy_script([name])
     (gateway,) = bench.pids("gateway")
     with bench.load(name, total=50):
         pass
-    size, before = resident(gateway), descriptors(gateway)
+    before = soak.held_by(gateway)
 
     async def crowd():
         address = ("127.0.0.1", bench.platform.port)
@@ -118,7 +105,7 @@ def test_t16_idle_connections_cost_little_and_harm_nobody(shared_bench, wait_for
         for reader, writer in several:  # each one is really there: it gets an answer
             writer.write(HEALTH)
             assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
-        grown = resident(gateway) - size
+        grown = soak.held_by(gateway).resident_bytes - before.resident_bytes
         with bench.load(name, connections=4, rate=60, total=100) as load:
             await asyncio.to_thread(load.wait_for_more, 50)
         for _, writer in several:
@@ -129,7 +116,7 @@ def test_t16_idle_connections_cost_little_and_harm_nobody(shared_bench, wait_for
 
     assert load.faults == []
     assert grown <= CROWD * 20 * 1024 + 4 * 1024 * 1024
-    wait_for(lambda: descriptors(gateway) <= before + 16, 30)
+    wait_for(lambda: soak.held_by(gateway).descriptors <= before.descriptors + 16, 30)
     assert bench.pids("gateway") == [gateway]
     bench.remove([name])
 
@@ -179,16 +166,10 @@ def output_fn(prediction, accept): return prediction, "text/csv"
 """
 
 
-def signed(platform, endpoint, body):
+def signed(platform, endpoint):
     """Return the bytes of one signed request."""
-    owner, url = platform.owner, f"{platform.url}/endpoints/{endpoint}/invocations"
-    session = botocore.session.Session()
-    session.set_credentials(owner["access_key_id"], owner["secret_access_key"])
-    request = AWSRequest("POST", url, {"Content-Type": "text/csv"}, body)
-    SigV4Auth(session.get_credentials(), "sagemaker", "us-east-1").add_auth(request)
-    lines = [f"POST /endpoints/{endpoint}/invocations HTTP/1.1", f"Host: 127.0.0.1:{platform.port}"]
-    lines += [f"{key}: {value}" for key, value in request.headers.items()]
-    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+    key = soak.fresh.owner(platform.data_dir)
+    return soak.fresh.signed(key, platform.port, endpoint, b"1,2", "text/csv")
 
 
 async def first_refusal(platform, request, count):
@@ -215,7 +196,7 @@ async def first_refusal(platform, request, count):
 def test_more_requests_than_can_wait_are_refused_at_once_with_a_time_to_come_back(shared_bench):
     bench, name = shared_bench, "crowded"
     bench.deploy_script([name], script=BUSY)
-    request = signed(bench.platform, name, b"1,2")
+    request = signed(bench.platform, name)
 
     refused, waiting = asyncio.run(first_refusal(bench.platform, request, 3000))
 
@@ -234,7 +215,7 @@ TELLS = BUSY.replace(b"    time.sleep(0.01)", b"    print('asked', flush=True); 
 def test_requests_whose_callers_have_left_are_not_sent_again(shared_bench, wait_for):
     bench, name = shared_bench, "deserted"
     bench.deploy_script([name], script=TELLS)
-    request = signed(bench.platform, name, b"1,2")
+    request = signed(bench.platform, name)
     (gateway,) = bench.pids("gateway")
     with bench.load(name, total=5):
         pass
@@ -244,16 +225,16 @@ def test_requests_whose_callers_have_left_are_not_sent_again(shared_bench, wait_
         return sum(path.read_text(encoding="utf-8").count("asked") for path in logs.iterdir())
 
     async def ask_and_leave():
-        before = descriptors(gateway)
+        before = soak.held_by(gateway).descriptors
         address = ("127.0.0.1", bench.platform.port)
         several = [await asyncio.open_connection(*address) for _ in range(200)]
         for _, writer in several:
             writer.write(request)
-        await asyncio.to_thread(wait_for, lambda: descriptors(gateway) >= before + 200)
+        await asyncio.to_thread(wait_for, lambda: soak.held_by(gateway).descriptors >= before + 200)
         await asyncio.to_thread(wait_for, lambda: asked() > 5)
         for _, writer in several:
             writer.close()
-        await asyncio.to_thread(wait_for, lambda: descriptors(gateway) <= before + 10)
+        await asyncio.to_thread(wait_for, lambda: soak.held_by(gateway).descriptors <= before + 10)
 
     asyncio.run(ask_and_leave())
     reached = asked()
@@ -272,7 +253,7 @@ def test_more_requests_than_max_concurrency_are_throttled_with_a_time_to_come_ba
     config = bench.config(name, model, serverless={"MemorySizeInMB": 1024, "MaxConcurrency": 1})
     bench.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
     bench.wait_status(name, "InService")
-    request = signed(bench.platform, name, b"1,2")
+    request = signed(bench.platform, name)
 
     refused, _ = asyncio.run(first_refusal(bench.platform, request, 60))
 
