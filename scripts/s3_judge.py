@@ -62,6 +62,7 @@ def serve() -> Generator[str]:
         f"-volume.port.grpc={_free_ports(1)[0]}", f"-filer.port.grpc={_free_ports(1)[0]}",
         "-master.volumeSizeLimitMB=256", "-volume.max=5000", "-master.telemetry=false",
         "-master.volumePreallocate=false",
+        "-s3.port.iceberg=0", "-s3.port.lance=0",  # ports of their own, that another judge may hold
     ]  # fmt: skip
     log = (folder / "log").open("wb")
     process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)

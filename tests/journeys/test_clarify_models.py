@@ -79,7 +79,11 @@ def _global(analysis):
 
 
 def _left(platform):
-    told = platform.client("sagemaker").list_endpoints(NameContains="sm-clarify")
+    return _of_jobs(platform.client("sagemaker"))
+
+
+def _of_jobs(sagemaker):
+    told = sagemaker.list_endpoints(NameContains="sm-clarify")
     return [one["EndpointName"] for one in told["Endpoints"] if one["EndpointStatus"] != "Deleting"]
 
 
@@ -151,9 +155,10 @@ def test_a_job_that_is_stopped_removes_its_endpoint(shared_platform, folder):
     told = folder({"endpoint_name_prefix": "stopped-sm-clarify"}, num_clusters=200) | {
         "shap_method": "kernel"
     }
+    sagemaker = shared_platform.client("sagemaker")  # made before: the job is soon done
     running = subprocess.Popen([sys.executable, "-m", "farero_monitor.clarify"], env=told)
     try:
-        shared_platform.wait(lambda: _left(shared_platform), 60)
+        shared_platform.wait(lambda: _of_jobs(sagemaker), 60)
         running.send_signal(signal.SIGTERM)
         running.wait(60)
     finally:

@@ -41,7 +41,7 @@ def test_no_event_is_lost_or_doubled_when_the_worker_is_killed_again_and_again(
     last = start_worker()
     try:
         poke(cloud.settings.run_dir / "worker.sock")
-        wait_for(lambda: arrived(cloud) >= EVENTS, seconds=40)
+        wait_for(lambda: arrived(cloud) >= EVENTS, seconds=120)
     finally:
         last.terminate()
         last.wait(20)

@@ -100,7 +100,11 @@ class QueryRunner:
                 child.query_id, child.since = "", self._clock.monotonic()
             else:
                 self._fail(child, query, "Failed")
-        elif query.status != "Running":
+        elif query.status not in (
+            "Running",
+            "Complete",
+            "Failed",
+        ):  # one that has ended is about to say so
             self._end(child)
         elif self._clock.monotonic() - child.since > self._query_s:
             self._fail(child, query, "Timeout")
