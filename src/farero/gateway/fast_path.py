@@ -205,7 +205,7 @@ class FastPath:
             self.leave(cycle, reply)
             return
         try:
-            self._room.end_now(cycle.request, cycle.variant, reply, cycle.received)
+            self._room.end_now(cycle.plan.params, cycle.body, cycle.variant, reply, cycle.received)
         except Exception:
             log.exception("answer left to the general path", extra={"path": cycle.plan.path})
             self.leave(cycle, reply)

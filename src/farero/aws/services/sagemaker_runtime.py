@@ -136,13 +136,18 @@ class SageMakerRuntime:
         self._proxy.end(name, variant)
         return await self._conclude(ctx, req, _done(variant, outcome), picked)
 
-    def end_now(self, req: Value, variant: VariantRoute, reply: Reply, received: float) -> None:
-        """Count and capture a request whose answer is good; `flush_captured` must come before the answer leaves."""
+    def end_now(
+        self, req: Value, body: bytes, variant: VariantRoute, reply: Reply, received: float
+    ) -> None:
+        """Count and capture a request whose answer is good; `flush_captured` must come before the answer leaves.
+
+        req: its input but for Body, which is body.
+        """
         name: str = req["EndpointName"]
         self._proxy.end(name, variant)
         self._invocations.note(name, variant, reply.status, reply.seconds, received)
         if variant.capture is not None and is_sampled(variant.capture):
-            self._gather(variant.capture, req, req["Body"], reply)
+            self._gather(variant.capture, req, body, reply)
 
     def flush_captured(self) -> None:
         """Write what was captured since the last call; as durable as the settings say."""
