@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from farero.cli.monitor.kinds import Kind
     from farero.cli.monitor.places import Place
 
+_SPAN = re.compile(r"([1-9]\d{0,3})([mhd])")
 #: The command that takes the baseline of a kind.
 _TAKES = {
     kinds.QUALITY: "farero monitor quality {} --problem regression|binary|multiclass --as-baseline",
@@ -94,7 +95,7 @@ def expression(every: str) -> str:
     """Return AWS's expression of a span: whole hours as AWS has them, minutes as a rate."""
     if every.startswith(("cron(", "rate(")):
         return every
-    found = re.fullmatch(r"([1-9]\d{0,3})([mhd])", every)
+    found = _SPAN.fullmatch(every)
     number, unit = (int(found.group(1)), found.group(2)) if found else (0, "")
     if unit == "m":
         return f"rate({number} minute{'s' if number > 1 else ''})"
@@ -109,7 +110,7 @@ def expression(every: str) -> str:
 def _late(text: str) -> dt.timedelta:
     if not text:
         return dt.timedelta(0)
-    found = re.fullmatch(r"([1-9]\d{0,3})([mhd])", text)
+    found = _SPAN.fullmatch(text)
     if found is None:
         fail("E-LATE", f"{text!r} is no span", where="--late", fix="30m, 12h or 7d", status=WRONG_USAGE)  # fmt: skip
     unit = {"m": "minutes", "h": "hours", "d": "days"}[found.group(2)]
