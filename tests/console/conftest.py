@@ -271,12 +271,12 @@ def told_by(stage: Stage) -> Callable[[Callable[[Person], Awaitable[None]]], Non
             from nicegui.testing import user_simulation
 
             from farero.console import pages
-            from farero.console.data import Cloud
+            from farero.console.glances import home
 
             platform = stage.platform
             settings = Settings(data_dir=platform.data_dir, port=platform.port)
             async with user_simulation() as user:
-                pages.register(Cloud(settings), core.app)
+                pages.register(home(settings), core.app)
                 await story(Person(user))
 
         asyncio.run(play())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from farero.console.charts import Series
-from farero.console.pages.home import Glance, ended, glance, together
+from farero.console.glances import Glance, ended, glance, together
 
 
 def test_the_variants_of_an_endpoint_become_one() -> None:

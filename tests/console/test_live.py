@@ -5,8 +5,7 @@ import contextlib
 
 import pytest
 
-from farero.console.data import UnavailableError
-from farero.console.pages.live import shared
+from farero.console.data import UnavailableError, shared
 
 
 class Source:

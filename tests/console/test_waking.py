@@ -67,8 +67,8 @@ def test_scripts_come_before_the_application_and_pages_wait_for_it(tmp_path: Pat
     (tmp_path / "secret.txt").write_text("secret")
     may, app = threading.Event(), Ready()
 
-    def make() -> Any:
-        assert may.wait(10)
+    async def make() -> Any:
+        assert await asyncio.to_thread(may.wait, 10)
         return app
 
     async def story() -> None:

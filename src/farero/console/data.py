@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from farero.base.config import Settings
 
@@ -95,11 +95,6 @@ class Cloud:
             except (BotoCoreError, OSError) as error:
                 raise UnavailableError(str(error)) from error
 
-    def warm(self, *services: str) -> None:
-        """Make clients before they are needed; for a thread that has nothing else to do."""
-        for service in services:
-            self._client(service)
-
     def _client(self, service: str) -> Any:
         with self._making:  # botocore's sessions are not safe for threads
             if service not in self._clients:
@@ -134,3 +129,20 @@ class Cloud:
                 return json.load(answer)
         except OSError as error:
             raise UnavailableError(str(error)) from error
+
+
+def shared(
+    read: Callable[[], Coroutine[Any, Any, Any]], keep_s: float
+) -> Callable[[], Awaitable[Any]]:
+    """Return a reader for all who look at the same thing: one asks for the others, and its answer lasts `keep_s`."""
+    last: asyncio.Task[Any] | None = None
+    until = 0.0
+
+    async def look() -> Any:
+        nonlocal last, until
+        now = asyncio.get_running_loop().time()
+        if last is None or (last.done() and now >= until):
+            last, until = asyncio.create_task(read()), now + keep_s
+        return await asyncio.shield(last)  # who leaves does not take the answer from the others
+
+    return look

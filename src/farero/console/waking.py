@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import importlib.util
 import logging
 import mimetypes
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from farero.console import app
 from farero.console.security import Gate
 from farero.console.sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from farero.base.config import Settings
     from farero.console.security import App, Message, Receive, Send
@@ -38,8 +39,8 @@ _KEPT = b"public, max-age=31536000, immutable"
 class Waking:
     """ASGI application that becomes another one as soon as that is made."""
 
-    def __init__(self, make: Callable[[], Any], folder: Path, address: str) -> None:
-        """make: imports and returns the application, in a thread; folder: of files served at `address`."""
+    def __init__(self, make: Callable[[], Awaitable[Any]], folder: Path, address: str) -> None:
+        """make: returns the application; folder: of files served at `address`."""
         self.app: App | None = None
         self._make = make
         self._ready = asyncio.Event()
@@ -76,7 +77,7 @@ class Waking:
 
     async def _wake(self) -> None:
         try:
-            app = await asyncio.to_thread(_quickly, self._make)
+            app = await self._make()
             await self._stack.enter_async_context(app.router.lifespan_context(app))
         except Exception:
             log.exception("the console cannot start")
@@ -91,15 +92,10 @@ def gate(settings: Settings, port: int) -> Gate | None:
     if found is None or found.origin is None:
         return None
 
-    def make() -> Any:
-        from farero.console.app import build
-
-        return build(settings)
-
     folder = Path(found.origin).parent / "static"
     address = f"/_nicegui/{version('nicegui')}/static"
     sessions = Sessions(settings.run_dir / "console-logins")
-    waking = Waking(make, folder, address)
+    waking = Waking(partial(app.make, settings), folder, address)
     return Gate(waking, sessions, f"farero_console_{port}", preload(address))
 
 
@@ -114,15 +110,6 @@ def preload(address: str) -> str:
         )
         for name in names
     )
-
-
-def _quickly(make: Callable[[], Any]) -> Any:
-    gc.disable()  # nothing of what is imported is ever freed: looking for garbage is a tenth of the time
-    try:
-        return make()
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 async def _send_file(send: Send, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The console's pages, a module each; every module has `register(cloud, outer)`."""
+"""The console's pages, a module each; every module has `register`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from farero.console.pages import (
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from farero.console.data import Cloud
+    from farero.console.glances import Home
 
 
-def register(cloud: Cloud, outer: FastAPI) -> None:
+def register(first: Home, outer: FastAPI) -> None:
     """Make all pages known."""
-    home.register(cloud)
+    cloud = first.cloud
+    home.register(first.read)
     endpoint.register(cloud)
     jobs.register(cloud)
     logs.register(cloud)

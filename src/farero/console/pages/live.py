@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -11,7 +10,7 @@ from farero.console.data import UnavailableError
 from farero.console.layout import card, words
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
 
 async def live(
@@ -40,23 +39,6 @@ async def live(
 
     await turn()
     ui.timer(every_s, turn, immediate=False)
-
-
-def shared(
-    read: Callable[[], Coroutine[Any, Any, Any]], keep_s: float
-) -> Callable[[], Awaitable[Any]]:
-    """Return a reader for all who look at the same thing: one asks for the others, and its answer lasts `keep_s`."""
-    last: asyncio.Task[Any] | None = None
-    until = 0.0
-
-    async def look() -> Any:
-        nonlocal last, until
-        now = asyncio.get_running_loop().time()
-        if last is None or (last.done() and now >= until):
-            last, until = asyncio.create_task(read()), now + keep_s
-        return await asyncio.shield(last)  # who leaves does not take the answer from the others
-
-    return look
 
 
 async def live_text(
