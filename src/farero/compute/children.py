@@ -9,8 +9,8 @@ import contextlib
 import dataclasses
 import logging
 import os
-import select
 import signal
+import socket
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -143,7 +143,6 @@ class Children:
             os.close(output)
         self._running[child.pid] = self._by_name[spec.name] = child
         self._ended.pop(spec.name, None)
-        self._lifeline.add(child.pid)  # again: now its namespace can be pinned
         return child.status
 
     def status(self, name: str) -> ProcessStatus:
@@ -283,20 +282,41 @@ class Children:
     ) -> Child:
         entry = self._entry(spec, output, passed, is_trusted=is_trusted)
         parent = os.getpid()
-        read, write = os.pipe()
+        ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
-            enter.enter(entry, parent=parent, failed=write)
+            enter.enter(entry, parent=parent, talk=theirs.fileno())
         self._lifeline.add(pid)
-        os.close(write)
-        with open(read, "rb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor, not a path
-            # It closes when the program runs: then the namespaces exist and can be pinned.
-            if select.select([pipe], [], [], ENTER_WITHIN_S)[0] and (reason := pipe.read()):
-                log.warning(reason.decode(errors="replace"), extra={"name_of_process": spec.name})
+        theirs.close()
+        with ours:
+            namespace, reason = self._let_begin(pid, ours)
+        if reason:
+            log.warning(reason, extra={"name_of_process": spec.name})
         status = ProcessStatus(
             name=spec.name, state="running", pid=pid, started_at=self._clock.now()
         )
-        return Child(spec=spec, status=status, pid=pid, namespace=self._pin(pid))
+        return Child(spec=spec, status=status, pid=pid, namespace=namespace)
+
+    def _let_begin(self, pid: int, talk: socket.socket) -> tuple[int, str]:
+        """Wait until a child is in its namespaces, have them watched, and only then let its program begin.
+
+        Returns the descriptor of its mount namespace, -1 for none, and why the program cannot run, "" if it does.
+        """
+        talk.settimeout(ENTER_WITHIN_S)
+        reason = b""
+        try:
+            if (first := talk.recv(1)) != enter.READY:
+                reason = first
+        except TimeoutError:
+            talk.setblocking(False)  # it may be stuck in a mount, and is not waited for any longer
+        namespace = self._pin(pid)
+        if namespace >= 0:
+            self._lifeline.add(pid, os.fstat(namespace).st_ino)
+        with contextlib.suppress(OSError):
+            talk.send(b"g")
+            while piece := talk.recv(4096):
+                reason += piece
+        return namespace, reason.decode(errors="replace")
 
     def _entry(
         self, spec: ProcessSpec, output: int, passed: int | None = None, *, is_trusted: bool = False
@@ -322,8 +342,11 @@ class Children:
             return
         self._lifeline.add(pid)
         namespaces: list[int] = []
+        space = 0
         try:
             namespaces = enter.make_namespaces(self._entry(spec, -1), ENTER_WITHIN_S)
+            space = os.fstat(namespaces[-1]).st_ino if namespaces else 0
+            self._lifeline.add(pid, space)  # before it can start anything
             if reason := zygotes.go(asked.talk, namespaces, ENTER_WITHIN_S):
                 log.warning(reason, extra={"name_of_process": spec.name})
         except OSError as error:
@@ -337,7 +360,7 @@ class Children:
             spec=spec, status=status, pid=pid, namespace=namespaces[-1] if namespaces else -1
         )
         self._running[pid] = self._by_name[spec.name] = child
-        self._lifeline.add(pid)  # again: now its namespace can be pinned
+        self._lifeline.add(pid, space)  # again: now its namespace can be pinned
 
     def _fall_back(self, asked: Asked) -> None:
         try:

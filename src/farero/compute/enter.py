@@ -33,6 +33,8 @@ KEPT_CAPABILITIES = frozenset((0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31))
 #: More entries than that in /opt are not rebuilt; the folder is then told by environment only.
 MOST_OPT_ENTRIES = 64
 CANNOT_RUN = 127
+#: What a child says before the program begins.
+READY = b"+"
 OPEN_FILES = 65536
 
 # <linux/prctl.h>, <sched.h>, <linux/mount.h>
@@ -63,14 +65,15 @@ class Entry:
     is_trusted: bool = False
 
 
-def enter(entry: Entry, *, parent: int, failed: int) -> NoReturn:
-    """Become the program, in a freshly forked process. Writes the reason to `failed` if it cannot.
+def enter(entry: Entry, *, parent: int, talk: int) -> NoReturn:
+    """Become the program, in a freshly forked process.
 
-    failed: a close-on-exec descriptor; the parent reads an empty string from its other end when all went well.
+    talk: a close-on-exec socket. It says READY when all namespaces are entered and waits for a byte before the program
+    begins; then the parent reads its end, or before that the reason why the program cannot run.
     """
     try:
         _leave_parent()
-        failed = _arrange_descriptors(entry, failed)
+        talk = _arrange_descriptors(entry, talk)
         _die_with(parent)
         if not entry.is_trusted:
             _limit()
@@ -78,12 +81,16 @@ def enter(entry: Entry, *, parent: int, failed: int) -> NoReturn:
                 _isolate(entry)
                 _die_with(parent)  # the kernel clears it when credentials change
         os.chdir(entry.cwd)
+        with contextlib.suppress(OSError):  # the parent waits no longer
+            os.write(talk, READY)
+        if not os.read(talk, 1):
+            os._exit(CANNOT_RUN)
         os.execvpe(entry.argv[0], list(entry.argv), dict(entry.env))  # noqa: S606
     except BaseException as error:  # noqa: BLE001 - a forked copy of the supervisor must never go on
         text = f"farero: cannot run {entry.argv[0] if entry.argv else '(no program)'}: {error}"
         with contextlib.suppress(OSError):
             os.write(2, (text + "\n").encode())
-            os.write(failed, text.encode())
+            os.write(talk, text.encode())
     finally:
         os._exit(CANNOT_RUN)
 
@@ -153,10 +160,10 @@ def _leave_parent() -> None:
     os.setsid()
 
 
-def _arrange_descriptors(entry: Entry, failed: int) -> int:
-    """Make 0, 1, 2 and perhaps 3 what they shall be and close the rest; return the new `failed`."""
+def _arrange_descriptors(entry: Entry, talk: int) -> int:
+    """Make 0, 1, 2 and perhaps 3 what they shall be and close the rest; return the new `talk`."""
     # Copies above every number in use first, so that no `dup2` overwrites a source.
-    output, failed = _high_copy(entry.output), _high_copy(failed)
+    output, talk = _high_copy(entry.output), _high_copy(talk)
     passed = None if entry.passed is None else _high_copy(entry.passed)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -166,9 +173,9 @@ def _arrange_descriptors(entry: Entry, failed: int) -> int:
     if passed is not None:
         os.dup2(passed, 3)
         first = 4
-    os.closerange(first, failed)
-    os.closerange(failed + 1, os.sysconf("SC_OPEN_MAX"))
-    return failed
+    os.closerange(first, talk)
+    os.closerange(talk + 1, os.sysconf("SC_OPEN_MAX"))
+    return talk
 
 
 def _high_copy(descriptor: int) -> int:

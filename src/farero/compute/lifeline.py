@@ -1,8 +1,9 @@
 """Nothing outlives the supervisor: a tiny process waits for its end and kills what it had started.
 
 Children also ask the kernel to be killed when their parent ends (PR_SET_PDEATHSIG); that does not reach their own
-children. The lifeline does: it is told the leader of every process group, pins each one's mount namespace so that
-its number stays unique, and acts when its pipe closes, which happens even when the supervisor is killed by -9.
+children. The lifeline does: it is told the leader of every process group and, before a program runs in it, the number
+of its mount namespace; it pins that so that the number stays unique, and acts when its pipe closes, which happens even
+when the supervisor is killed by -9.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Lifeline:
     def __init__(self) -> None:
         self.pid = 0
         self._write = -1
-        self._leaders: set[int] = set()
+        #: With the number of the mount namespace of each, 0 for none.
+        self._leaders: dict[int, int] = {}
 
     def start(self) -> None:
         """Fork the lifeline process, again if it has died, and tell it everything."""
@@ -38,18 +40,18 @@ class Lifeline:
         if self.pid == 0:
             _watch(read)
         os.close(read)
-        for leader in self._leaders:
-            self._tell(f"+{leader}\n")
+        for leader, space in self._leaders.items():
+            self._tell(f"+{leader} {space}\n")
 
-    def add(self, leader: int) -> None:
-        """Put a process group under watch; call when its leader has entered its namespaces."""
-        self._leaders.add(leader)
-        self._tell(f"+{leader}\n")
+    def add(self, leader: int, space: int = 0) -> None:
+        """Put a process group under watch; again when the number of its mount namespace is known."""
+        self._leaders[leader] = space
+        self._tell(f"+{leader} {space}\n")
 
     def remove(self, leader: int) -> None:
         """Take a group off; call before its leader's pid can be used again."""
-        self._leaders.discard(leader)
-        self._tell(f"-{leader}\n")
+        self._leaders.pop(leader, None)
+        self._tell(f"-{leader} 0\n")
 
     def end(self) -> None:
         """Let the lifeline process go, and wait for it."""
@@ -94,19 +96,19 @@ def _keep_only(pipe: int) -> None:
         file.write(NAME)
 
 
-def _follow(pipe: int) -> dict[int, int]:
-    """Keep the table of leaders and their pinned namespaces (-1 for none) until the pipe closes."""
+def _follow(pipe: int) -> dict[int, tuple[int, int]]:
+    """Keep the table of leaders, their pinned namespaces (-1 for none) and their numbers until the pipe closes."""
     own = processes.mount_namespace()
-    leaders: dict[int, int] = {}
+    leaders: dict[int, tuple[int, int]] = {}
     rest = b""
     while chunk := os.read(pipe, 65536):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            leader = int(line[1:])
-            if (pinned := leaders.pop(leader, -1)) >= 0:
+            leader, space = map(int, line[1:].split())
+            if (pinned := leaders.pop(leader, (-1, 0))[0]) >= 0:
                 os.close(pinned)
             if line.startswith(b"+"):
-                leaders[leader] = _pin(leader, own)
+                leaders[leader] = _pin(leader, own), space
     return leaders
 
 
@@ -119,8 +121,11 @@ def _pin(leader: int, own: int) -> int:
     return -1
 
 
-def _end(leaders: Iterable[tuple[int, int]]) -> None:
-    known = [(leader, os.fstat(pin).st_ino if pin >= 0 else 0) for leader, pin in leaders]
+def _end(leaders: Iterable[tuple[int, tuple[int, int]]]) -> None:
+    # one that has died could not be pinned; those it had started still hold its namespace
+    known = [
+        (leader, os.fstat(pin).st_ino if pin >= 0 else space) for leader, (pin, space) in leaders
+    ]
     for leader, _ in known:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, signal.SIGKILL)

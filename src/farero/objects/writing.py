@@ -99,8 +99,8 @@ class ObjectWriter(NewFile):
     """One that is fed by `write`. CRC64NVME and MD5 are always computed."""
 
     def __init__(self, files: Files, algorithms: Iterable[str] = ()) -> None:
-        super().__init__(files, files.create())
         self._digests = {name: checksums.new(name) for name in {*algorithms, "CRC64NVME"}}
+        super().__init__(files, files.create())  # last: an unknown algorithm leaves no file
         self._md5 = checksums.md5()
         self._blob: Blob | None = None
         self.size_bytes = 0
