@@ -3,8 +3,8 @@
 python benchmarks/console.py [ROUNDS] [ENDPOINTS]
 
 A page is ready when its data is on the screen, every chart is drawn and buttons work, counted from the visit of its
-address. The first page counts from the start of `farero open`, with no console running and an empty browser. Needs
-Chromium.
+address. The first page counts from the start of `farero open` with an empty browser: with a console that runs, as after
+`farero up` in a terminal, and with none. Needs Chromium.
 """
 
 from __future__ import annotations
@@ -97,7 +97,12 @@ def main() -> int:
         try:
             deploy(site)
             print(f"{'page':<28} {'median s':>9} {'slowest':>8} {'of 2 s':>7}")
-            tell("first, from `farero open`", [first_page(site, browser) for _ in range(rounds)])
+            for name, is_running in (
+                ("first, console running", True),
+                ("first, no console", False),
+            ):
+                times = [first_page(site, browser, is_running=is_running) for _ in range(rounds)]
+                tell(name, times)
             for name, times in later_pages(site, browser, rounds):
                 tell(name, times)
             told = "memory: {:.0f} MB with one page open, {:.2f} MB for each page more"
@@ -177,9 +182,15 @@ def deploy(site: Site) -> None:
     print(f"{len(ENDPOINTS)} endpoints in service", flush=True)
 
 
-def first_page(site: Site, browser: Browser) -> float:
-    """Return how long the home page takes from nothing."""
-    if running := site.console_process():
+def first_page(site: Site, browser: Browser, *, is_running: bool) -> float:
+    """Return how long the home page takes for a new visitor."""
+    running = site.console_process()
+    if is_running and running is None:
+        page = browser.new_page()
+        page.goto(site.link())
+        ready(page, ENDPOINTS[-1])
+        page.close()
+    elif running is not None and not is_running:
         os.kill(int(running.name), signal.SIGTERM)
         while running.exists():
             time.sleep(0.05)

@@ -1,9 +1,15 @@
 """`farero open`: a link of the console for the owner, another one each time."""
 
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
+
+import pytest
+
+from farero.compute.local import LocalCompute
 
 
 def test_open_prints_a_link_that_is_new_each_time(shared_platform):
@@ -35,3 +41,22 @@ def test_open_without_the_console_says_how_to_get_it(shared_platform, tmp_path):
 
     assert done.returncode == 1
     assert "pip install 'farero[console]'" in done.stderr
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_up_in_a_terminal_has_the_console_start_too(stopped_platform, is_terminal):
+    ours, theirs = pty.openpty()
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "farero", "up", "-d"],
+            env=stopped_platform.env, stdout=theirs if is_terminal else subprocess.DEVNULL, check=True, timeout=60,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    compute = LocalCompute(stopped_platform.data_dir / "run" / "supervisor.sock")
+
+    if is_terminal:
+        stopped_platform.wait(lambda: compute.status("console").state == "running")
+    else:
+        assert compute.status("console").state == "unknown"

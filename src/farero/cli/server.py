@@ -16,6 +16,7 @@ import typer
 
 from farero.base.clock import SystemClock
 from farero.base.config import PREFIX, Settings
+from farero.cli.opening import is_installed, wake
 from farero.cli.output import (
     FAILED,
     INTERRUPTED,
@@ -67,6 +68,8 @@ def up(
     _wait_until_ready(process, chosen, told)
     seconds = time.monotonic() - started
     _tell(chosen, seconds=seconds, first_time=first_time)
+    if sys.stdout.isatty() and chosen.console_port and is_installed():
+        wake(chosen)  # somebody sits there who may open the console
     if detach:
         return
     _leave(process.wait(), told)
