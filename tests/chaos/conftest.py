@@ -2,12 +2,10 @@
 
 import collections
 import http.client
-import io
 import json
 import os
 import random
 import signal
-import tarfile
 import threading
 import time
 from pathlib import Path
@@ -19,8 +17,11 @@ import xgboost
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
+from tests.conftest import load_script
 
 from farero.endpoints.replicas import ping
+
+pack = load_script("fresh", "benchmarks").archive
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 SEED = int(os.environ.get("FARERO_CHAOS_SEED", random.randrange(10**6)))
@@ -53,17 +54,6 @@ def moments(chance, count=KILLS):
     for number in range(count):
         threading.Event().wait(chance.uniform(0.0, longest))
         yield number
-
-
-def pack(files):
-    """Return model.tar.gz with these files."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as tar:
-        for name, body in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(body)
-            tar.addfile(info, io.BytesIO(body))
-    return made.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -399,13 +399,19 @@ def test_a_folder_of_files_is_served_as_the_model(domain, wait_status):
     assert (model / "xgboost-model").read_bytes() == b"{}"
 
 
-def test_a_model_whose_files_were_swept_is_fetched_again(domain, wait_status, wait_for):
+def serve_an_archive(domain):
+    """Create the endpoint "iris" of a model in the bucket; return its configuration."""
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w:gz") as tar:
         tar.addfile(tarfile.TarInfo("model.json"))
     domain.objects.put("bucket", "model.tar.gz", body.getvalue())
     config = domain.config("c", data="s3://bucket/model.tar.gz")
     domain.commands.create(domain.ctx, "iris", config)
+    return config
+
+
+def test_a_model_whose_files_were_swept_is_fetched_again(domain, wait_status, wait_for):
+    config = serve_an_archive(domain)
     wait_status("InService")
     models = domain.settings.work_dir / "models"
     (folder,) = models.iterdir()
@@ -446,12 +452,7 @@ def test_the_log_of_a_replica_stays_for_a_week_after_its_end(domain, wait_status
 
 
 def test_a_model_whose_files_have_gone_is_fetched_again(domain, wait_status, wait_for):
-    body = io.BytesIO()
-    with tarfile.open(fileobj=body, mode="w:gz") as tar:
-        tar.addfile(tarfile.TarInfo("model.json"))
-    domain.objects.put("bucket", "model.tar.gz", body.getvalue())
-    config = domain.config("c", data="s3://bucket/model.tar.gz")
-    domain.commands.create(domain.ctx, "iris", config)
+    config = serve_an_archive(domain)
     wait_status("InService")
     domain.commands.delete(domain.ctx, "iris")
     wait_for(lambda: domain.get() is None)
