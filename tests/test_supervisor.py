@@ -69,6 +69,30 @@ STUBBORN = WORKER.replace("SIG_DFL", "SIG_IGN")
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
 
+#: A supervisor whose worker is a fork of itself, which sees what was imported before.
+FORKED = """
+import json, os, socket, sys, time
+from farero.base.config import read_settings
+from farero.supervisor import Supervisor
+
+def preload():
+    global seen
+    seen = "preloaded"
+
+def worker():
+    with open("births", "a") as births:
+        births.write(json.dumps([seen, os.environ["FARERO_PROCESS"], os.environ.get("GONE")]) + "\\n")
+    os.environ["GONE"] = "of this fork alone"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
+        notes.sendto(b"READY", os.environ["NOTIFY_SOCKET"])
+    time.sleep(0.3)
+    if os.path.exists("raise"):
+        raise RuntimeError("as it was asked to")
+    time.sleep(600)
+
+sys.exit(Supervisor(read_settings(), {"worker": worker}, preload).run())
+"""
+
 
 @pytest.fixture
 def start(tmp_path):
@@ -180,11 +204,22 @@ def test_a_busy_port_is_refused_naming_its_holder(start):
     assert f"(pid {os.getpid()})" in message
 
 
-def test_a_data_directory_too_deep_for_sockets_is_refused(start, tmp_path):
-    process = start(data_dir=tmp_path / ("d" * 100))
+@pytest.mark.parametrize("too_long", [0, 1, 60])
+def test_a_data_directory_too_deep_for_sockets_is_refused(start, tmp_path, wait_for, too_long):
+    # a replica's socket is the longest: DATA/run/r/ID.sock, of at most 107 bytes
+    room = 107 - len(os.fsencode(tmp_path)) - len("//run/r/0123456789ab.sock")
+    data_dir = tmp_path / ("d" * (room + too_long))
+    process = start(data_dir=data_dir)
 
+    if not too_long:
+        control = Control(data_dir / "run" / "supervisor.sock")
+        wait_for(control.answers)
+        control.wait_ready(30)
+        return
     assert process.wait(30) == 1
-    assert "choose a shorter FARERO_DATA_DIR" in process.stderr.read()
+    said = process.stderr.read()
+    assert f"{too_long} bytes too long" in said
+    assert "choose a shorter FARERO_DATA_DIR" in said
 
 
 def test_a_killed_gateway_is_started_again_and_no_connection_is_refused(up, control, wait_for):
@@ -210,6 +245,44 @@ def test_a_killed_worker_is_started_again_and_processes_go_on(
     wait_for(lambda: control.info()["worker"] not in (None, before))
 
     assert compute.status("test/one").state == "running"
+
+
+def test_a_forked_child_has_what_was_imported_and_nothing_else_of_the_supervisor(
+    start, control, wait_for, tmp_path
+):
+    process = start({}, program=FORKED)
+    wait_for(control.answers)
+    control.wait_ready(10)
+    worker = control.info()["worker"]
+
+    births = (tmp_path / "data" / "births").read_text().splitlines()
+    name = Path(f"/proc/{worker}/cmdline").read_bytes().rstrip(b"\0")
+    opened = [os.fspath(one.readlink()) for one in Path(f"/proc/{worker}/fd").iterdir()]
+    process.terminate()
+
+    assert [json.loads(line) for line in births] == [["preloaded", "worker", None]]
+    assert name == b"farero worker"
+    assert not [path for path in opened if path.startswith("socket:")]
+    assert process.wait(30) == 0
+    wait_for(lambda: not is_alive(worker))
+
+
+def test_a_forked_child_that_fails_says_why_and_is_started_again(
+    start, control, wait_for, tmp_path
+):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "raise").touch()
+    process = start({}, program=FORKED)
+    births = tmp_path / "data" / "births"
+
+    wait_for(lambda: births.exists() and len(births.read_text().splitlines()) > 1)
+    process.terminate()
+
+    assert process.wait(30) == 0
+    log = (tmp_path / "data" / "logs" / "worker.log").read_text()
+    assert "RuntimeError: as it was asked to" in log
+    assert "worker ended (code 1)" in process.stderr.read()
+    assert {json.loads(line)[2] for line in births.read_text().splitlines()} == {None}
 
 
 @pytest.mark.parametrize(

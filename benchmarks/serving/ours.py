@@ -32,8 +32,8 @@ ACCELERATE = {"FARERO_ACCELERATE": "onnx"}
 #: Word in a command line → what it is.
 ROLES = {
     "farero_container": "replica",
-    "processes gateway": "gateway",
-    "processes worker": "worker",
+    "farero gateway": "gateway",
+    "farero worker": "worker",
 }
 
 

@@ -1,9 +1,14 @@
-"""The two programs that the supervisor runs: `python -m farero.processes gateway --fd N` and `… worker`."""
+"""The two programs that the supervisor runs, as forks of itself: a gateway and the worker.
+
+`python -m farero.processes gateway --fd N` and `… worker` run them by themselves.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import importlib
 import logging
 import os
 import signal
@@ -161,6 +166,16 @@ def worker_main(settings: Settings) -> int:
         ear.close()
         app.close()
     return 0
+
+
+def preload() -> None:
+    """Import what both programs need; no threads, no descriptors, nothing that a fork must not share."""
+    importlib.import_module("farero.app.gateway")
+    importlib.import_module("farero.app.worker")
+    with contextlib.suppress(ImportError):
+        importlib.import_module("uvloop")
+    gc.collect()
+    gc.freeze()  # or a collection in a fork would write to, and so copy, all of it
 
 
 def main(arguments: Sequence[str]) -> int:

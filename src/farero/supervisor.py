@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from farero.compute.control import Value
+    from farero.compute.fixed import Command
 
 log = logging.getLogger("farero.supervisor")
 
@@ -44,9 +45,15 @@ DRAIN = ((GATEWAY, 10.0), ("worker", 10.0), ("", 5.0), ("endpoint/", 3.0))
 class Supervisor:
     """One per data directory."""
 
-    def __init__(self, settings: Settings, commands: Mapping[str, tuple[str, ...]]) -> None:
-        """commands: program and arguments of each of the platform's own processes."""
+    def __init__(
+        self,
+        settings: Settings,
+        commands: Mapping[str, Command],
+        preload: Callable[[], None] = lambda: None,
+    ) -> None:
+        """commands: the platform's own processes. preload: imports what those need that are forked."""
         self._settings = settings
+        self._preload = preload
         self._run = settings.run_dir
         self._selector = selectors.DefaultSelector()
         secrets = [settings.data_dir / name for name in SECRET]
@@ -68,12 +75,14 @@ class Supervisor:
         with contextlib.ExitStack() as stack:
             stack.enter_context(claims.hold_lock(self._run / "lock"))
             if self._fixed.commands:
+                claims.check_depth(self._settings.data_dir, self._run)
                 listening = claims.listen(self._settings.bind, self._settings.port)
                 self._fixed.listening = stack.enter_context(listening)
                 self._fixed.port = listening.getsockname()[1]
             if CONSOLE in self._fixed.commands:
                 self._listen_for_console(stack)
             self._open(stack)
+            self._preload()
             while self._drain is None or self._drain or self._children.running():
                 self._step()
         log.info("supervisor ended")
@@ -266,12 +275,29 @@ def _leave_to_the_loop(_number: int, _frame: FrameType | None) -> None:
     """Let the wake-up descriptor carry the signal's number."""
 
 
+def preload() -> None:
+    """Import what gateways and the worker need, so that each fork has it at once, in memory that all share."""
+    from farero import processes
+
+    processes.preload()
+
+
+def run_own(name: str) -> int:
+    """Be a gateway, which listens on 3, or the worker; return the exit code."""
+    from farero import processes
+
+    return processes.main([name, "--fd", "3"])
+
+
 def main(arguments: Sequence[str] = ()) -> int:
     """Run a supervisor by the FARERO_… variables. `--bare`: no gateways, no worker, no port."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = read_settings()
-        code = Supervisor(settings, {} if "--bare" in arguments else fixed_commands(settings)).run()
+        if "--bare" in arguments:
+            code = Supervisor(settings, {}).run()
+        else:
+            code = Supervisor(settings, fixed_commands(settings, run_own), preload).run()
     except Invalid as error:
         sys.stderr.write(f"farero: {error}\n")
         return 1

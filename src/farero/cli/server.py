@@ -246,7 +246,7 @@ def _start_supervisor(chosen: Settings, *, detach: bool) -> subprocess.Popen[byt
         folder.mkdir(exist_ok=True, mode=0o700)
     log = (chosen.logs_dir / "farero.log").open("ab")
     return subprocess.Popen(
-        [sys.executable, "-m", "farero.supervisor"],
+        [sys.executable, "-P", "-m", "farero.supervisor"],  # -P: where we stand gives no modules
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -12,19 +12,19 @@ import os
 import signal
 import socket
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from farero.base.clock import SystemClock
 from farero.base.errors import Invalid
-from farero.compute import enter, logfiles, processes, zygotes
+from farero.compute import enter, limits, logfiles, processes, zygotes
 from farero.compute.lifeline import Lifeline
 from farero.compute.zygotes import Zygotes
 from farero.records.compute import ProcessSpec, ProcessStatus
 
 if TYPE_CHECKING:
     import selectors
+    from collections.abc import Callable
     from pathlib import Path
 
     from farero.compute.zygotes import Asked
@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 
 #: Ended processes that are remembered; the oldest is forgotten first.
 MOST_ENDED = 10_000
-#: Processes that one child may have before it is taken for a fork bomb.
-MOST_PROCESSES = 2048
 #: Until what did not die of SIGKILL, stuck in the kernel, is killed again.
 AGAIN_S = 1.0
 #: A program that is not running after that long may be stuck in a mount; it is not waited for.
@@ -114,11 +112,17 @@ class Children:
                 pass
 
     def start(
-        self, spec: ProcessSpec, *, passed: int | None = None, is_trusted: bool = False
+        self,
+        spec: ProcessSpec,
+        *,
+        passed: int | None = None,
+        is_trusted: bool = False,
+        run: Callable[[], int] | None = None,
     ) -> ProcessStatus:
         """Start `spec` unless its name runs already; return how it is.
 
         passed: a descriptor of ours that the child gets as 3. is_trusted: one of the platform's own processes.
+        run: what a fork of this process does in place of the program.
 
         Raises Invalid if there is no program or the log cannot be opened.
         """
@@ -131,14 +135,20 @@ class Children:
         if self.zygotes.ask(spec, self._clock.now()):
             self._ended.pop(spec.name, None)
             return self.status(spec.name)
-        return self._start_afresh(spec, passed=passed, is_trusted=is_trusted)
+        return self._start_afresh(spec, passed, is_trusted=is_trusted, run=run)
 
     def _start_afresh(
-        self, spec: ProcessSpec, *, passed: int | None = None, is_trusted: bool = False
+        self,
+        spec: ProcessSpec,
+        passed: int | None = None,
+        *,
+        is_trusted: bool = False,
+        run: Callable[[], int] | None = None,
     ) -> ProcessStatus:
         output = logfiles.open_for(spec.log_path)
         try:
-            child = self._fork(spec, output, passed, is_trusted=is_trusted)
+            entry = self._entry(spec, output, passed, is_trusted=is_trusted, run=run)
+            child = self._fork(spec, entry)
         finally:
             os.close(output)
         self._running[child.pid] = self._by_name[spec.name] = child
@@ -247,40 +257,9 @@ class Children:
         self.zygotes.check()
         for path in {child.spec.log_path for child in self._by_name.values()}:
             logfiles.cut(path)
-        is_crowded = processes.count() > self._count_at_start + MOST_PROCESSES
-        watched = {
-            child.pid: child
-            for child in self._by_name.values()
-            if child.spec.memory_bytes or is_crowded
-        }
-        if not watched:
-            return
-        groups: dict[int, list[processes.Running]] = defaultdict(list)
-        for one in processes.scan():
-            leader = one.session if one.session in watched else one.group
-            groups[leader].append(one)
-        for pid, child in watched.items():
-            self._check(child, groups[pid])
+        limits.check(self._by_name.values(), self._count_at_start)
 
-    def _check(self, child: Child, members: list[processes.Running]) -> None:
-        limit = child.spec.memory_bytes
-        facts = {"name_of_process": child.spec.name, "processes": len(members)}
-        if len(members) > MOST_PROCESSES:
-            log.warning("too many processes; killed", extra=facts)
-            processes.kill_all(child.members)
-        elif limit and sum(one.resident_bytes for one in members) > limit:
-            # Resident memory counts a shared page once for each user; the proportional sum is exact, but slow.
-            used = sum(processes.proportional_bytes(one.pid) for one in members)
-            if used > limit:
-                child.out_of_memory = True
-                log.warning("out of memory; killed", extra={**facts, "bytes": used, "limit": limit})
-                _note_memory(child.spec, used, limit)
-                processes.kill_all(child.members)
-
-    def _fork(
-        self, spec: ProcessSpec, output: int, passed: int | None, *, is_trusted: bool
-    ) -> Child:
-        entry = self._entry(spec, output, passed, is_trusted=is_trusted)
+    def _fork(self, spec: ProcessSpec, entry: enter.Entry) -> Child:
         parent = os.getpid()
         ours, theirs = socket.socketpair()
         pid = os.fork()
@@ -319,7 +298,13 @@ class Children:
         return namespace, reason.decode(errors="replace")
 
     def _entry(
-        self, spec: ProcessSpec, output: int, passed: int | None = None, *, is_trusted: bool = False
+        self,
+        spec: ProcessSpec,
+        output: int,
+        passed: int | None = None,
+        *,
+        is_trusted: bool = False,
+        run: Callable[[], int] | None = None,
     ) -> enter.Entry:
         return enter.Entry(
             argv=spec.argv,
@@ -331,6 +316,7 @@ class Children:
             opt_ml=spec.opt_ml,
             hidden=self._hidden,
             is_trusted=is_trusted,
+            run=run,
         )
 
     def _adopt(self, asked: Asked, pid: int) -> None:
@@ -396,13 +382,3 @@ class Children:
             if len(self._ended) > MOST_ENDED:
                 del self._ended[next(iter(self._ended))]
         return child
-
-
-def _note_memory(spec: ProcessSpec, used: int, limit: int) -> None:
-    """Leave word, for who waits for an answer and for who reads the log, why a process is about to be killed."""
-    said = f"farero: killed for its memory: {used >> 20:,} MB used, {limit >> 20:,} MB allowed\n"
-    with contextlib.suppress(OSError):
-        if spec.memory_note is not None:
-            spec.memory_note.write_text(f"{used} {limit}", encoding="ascii")
-        with spec.log_path.open("a", encoding="utf-8") as file:
-            file.write(said)

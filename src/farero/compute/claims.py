@@ -21,6 +21,8 @@ BIND_WITHIN_S = 0.5
 BACKLOG = 1024
 #: `sockaddr_un` holds 108 bytes with the closing zero (unix(7)).
 LONGEST_SOCKET_PATH = 107
+#: Of the sockets below a run directory: a replica's, whose id has twelve letters.
+LONGEST_NAME = "r/000000000000.sock"
 
 
 @contextlib.contextmanager
@@ -54,6 +56,16 @@ def listen(host: str, port: int) -> socket.socket:
                 advice = "stop it, or choose another port: farero up --port N"
                 raise Invalid(f"port {port} is {by}; {advice}") from error
         clock.sleep(0.02)
+
+
+def check_depth(data_dir: Path, run_dir: Path) -> None:
+    """Raise Invalid if a replica's socket below `run_dir` would have a longer path than the system allows."""
+    too_long = len(os.fsencode(run_dir / LONGEST_NAME)) - LONGEST_SOCKET_PATH
+    if too_long > 0:
+        raise Invalid(
+            f"the path {data_dir} is {too_long} bytes too long for the Unix sockets in it; "
+            "choose a shorter FARERO_DATA_DIR"
+        )
 
 
 @contextlib.contextmanager

@@ -14,12 +14,14 @@ import os
 import resource
 import select
 import signal
+import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 #: Levels of isolation, weakest first; what `farero status` shows.
 PLAIN = "process"
@@ -38,7 +40,8 @@ READY = b"+"
 OPEN_FILES = 65536
 
 # <linux/prctl.h>, <sched.h>, <linux/mount.h>
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_CAPBSET_DROP = 1, 15, 24
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT = 1, 2, 4, 32
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
@@ -63,6 +66,8 @@ class Entry:
     hidden: tuple[Path, ...] = ()
     #: The platform's own processes keep their privileges and their place in the memory killer's list.
     is_trusted: bool = False
+    #: Called in place of a program, and its result is the exit code; `argv` is then no more than a name.
+    run: Callable[[], int] | None = None
 
 
 def enter(entry: Entry, *, parent: int, talk: int) -> NoReturn:
@@ -85,6 +90,9 @@ def enter(entry: Entry, *, parent: int, talk: int) -> NoReturn:
             os.write(talk, READY)
         if not os.read(talk, 1):
             os._exit(CANNOT_RUN)
+        if entry.run is not None:
+            os.close(talk)
+            os._exit(_run(entry, entry.run))
         os.execvpe(entry.argv[0], list(entry.argv), dict(entry.env))  # noqa: S606
     except BaseException as error:  # noqa: BLE001 - a forked copy of the supervisor must never go on
         text = f"farero: cannot run {entry.argv[0] if entry.argv else '(no program)'}: {error}"
@@ -149,6 +157,36 @@ def make_namespaces(entry: Entry, within_s: float) -> list[int]:
 def be_subreaper() -> None:
     """Make orphaned grandchildren children of this process, so that they can be seen and ended."""
     _check(_libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def _run(entry: Entry, run: Callable[[], int]) -> int:
+    """Do the work of a program that needs none of its own, as it has all that it imports already."""
+    os.environ.clear()
+    os.environ.update(entry.env)
+    _take_name(" ".join(entry.argv))
+    code = 1
+    try:
+        code = run()
+    except BaseException:  # noqa: BLE001 - a forked copy of the supervisor must never go on
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+    return code
+
+
+def _take_name(name: str) -> None:
+    """Be known to `ps` and `top` by another name than the supervisor's."""
+    _libc().prctl(_PR_SET_NAME, name.replace(" ", "-").encode()[:15], 0, 0, 0)
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        # where the kernel finds the command line: in this process's own memory (proc(5), /proc/pid/stat)
+        fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        start, end = int(fields[45]), int(fields[46])
+        if 0 < start < end:
+            ctypes.memmove(
+                start, name.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start
+            )
 
 
 def _leave_parent() -> None:

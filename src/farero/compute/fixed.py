@@ -1,6 +1,8 @@
 """The platform's own processes: the gateways, the worker and the console. Used by the supervisor.
 
-Each is started when it is due, and again when it has died, after a pause that grows while it dies quickly.
+Each is started when it is due, and again when it has died, after a pause that grows while it dies quickly. Gateways and
+the worker are forks of the supervisor, which has imported what they need: a new one is there in milliseconds, and all
+of them share that memory. The console is a program of its own, as it is large and may never be wanted.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import logging
 import os
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from farero.base.config import PREFIX
@@ -17,10 +20,13 @@ from farero.records.compute import ProcessSpec
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from farero.base.config import Settings
     from farero.compute.children import Children
+
+    #: Program and arguments, or what a fork of the supervisor does, which returns its exit code.
+    Command = tuple[str, ...] | Callable[[], int]
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +45,9 @@ class FixedChildren:
     """What the supervisor starts of its own accord, by name; names not among `commands` are the worker's affair."""
 
     def __init__(
-        self, settings: Settings, commands: Mapping[str, tuple[str, ...]], children: Children
+        self, settings: Settings, commands: Mapping[str, Command], children: Children
     ) -> None:
-        """commands: program and arguments of each; those that listen get their socket as 3."""
+        """commands: what each is; those that listen get their socket as 3."""
         self.commands = commands
         #: What the gateways listen on, and the console; they outlive every child.
         self.listening: socket.socket | None = None
@@ -68,9 +74,14 @@ class FixedChildren:
             self._born[name] = time.monotonic()
             passed = self.listening if name.startswith(GATEWAY) else None
             passed = self.console if name == CONSOLE else passed
+            command = self.commands[name]
+            argv, run = (("farero", name), command) if callable(command) else (command, None)
             try:
                 self._children.start(
-                    self._spec(name), passed=passed and passed.fileno(), is_trusted=True
+                    self._spec(name, argv),
+                    passed=passed and passed.fileno(),
+                    is_trusted=True,
+                    run=run,
                 )
             except (OSError, Invalid) as error:
                 if name not in self._backoff:  # it never ran: a mistake of the user's
@@ -87,7 +98,7 @@ class FixedChildren:
         self._ready.discard(name)
         self._schedule(name, f"code {exit_code}", served=served)
 
-    def _spec(self, name: str) -> ProcessSpec:
+    def _spec(self, name: str, argv: tuple[str, ...]) -> ProcessSpec:
         env = {
             **os.environ,
             PREFIX + "DATA_DIR": str(self._settings.data_dir),
@@ -97,7 +108,7 @@ class FixedChildren:
         }
         return ProcessSpec(
             name=name,
-            argv=self.commands[name],
+            argv=argv,
             env=env,
             cwd=self._settings.data_dir,
             log_path=self._settings.logs_dir / f"{name}.log",
@@ -114,13 +125,12 @@ class FixedChildren:
         log.warning("%s ended (%s); again in %.2f s", name, why, wait)
 
 
-def fixed_commands(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Return the programs of the gateways, the worker and the console."""
-    python = (sys.executable, "-P", "-m")  # -P: where we stand gives no modules
-    gateway = (*python, "farero.processes", "gateway", "--fd", "3")
-    commands: dict[str, tuple[str, ...]] = {}
-    commands |= {f"{GATEWAY}{i}": gateway for i in range(settings.gateways)}
-    commands["worker"] = (*python, "farero.processes", "worker")
+def fixed_commands(settings: Settings, run: Callable[[str], int]) -> dict[str, Command]:
+    """Return the programs of the gateways, the worker and the console. run: be the one of that name."""
+    commands: dict[str, Command] = {}
+    commands |= {f"{GATEWAY}{i}": partial(run, "gateway") for i in range(settings.gateways)}
+    commands["worker"] = partial(run, "worker")
     if settings.console_port:
-        commands[CONSOLE] = (*python, "farero.console", "--fd", "3")
+        # -P: where we stand gives no modules
+        commands[CONSOLE] = (sys.executable, "-P", "-m", "farero.console", "--fd", "3")
     return commands
