@@ -127,10 +127,24 @@ def test_a_composite_says_which_child_changed_it(room, client):
     assert '"timestamp":"2026-01-05T10:00:05.000+0000"' in second["StateReasonData"]
 
 
+def test_a_rule_about_alarms_that_are_not_there_is_refused(room, client):
+    room.put_alarm("a")
+
+    with pytest.raises(
+        ClientError, match="as alarms \\[typo, other] in the alarm rule do not exist"
+    ) as refused:
+        client.put_composite_alarm(
+            AlarmName="c", AlarmRule='ALARM(a) OR ALARM("typo") OR OK(other)'
+        )
+
+    assert refused.value.response["Error"]["Code"] == "ValidationError"
+    assert client.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"] == []
+
+
 def test_parents_and_children_are_told_in_a_few_words(room, client):
     for name in ("a", "b", "c"):
         room.put_alarm(name)
-    client.put_composite_alarm(AlarmName="x", AlarmRule="ALARM(a) OR OK(b) OR OK(gone)")
+    client.put_composite_alarm(AlarmName="x", AlarmRule="ALARM(a) OR OK(b) OR TRUE")
     client.put_composite_alarm(AlarmName="y", AlarmRule="ALARM(x) OR ALARM(a)")
 
     parents = client.describe_alarms(ParentsOfAlarmName="a")

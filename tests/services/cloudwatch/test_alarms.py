@@ -169,6 +169,15 @@ def test_an_alarm_on_metric_math(cloud, cloudwatch):
     assert described(cloudwatch)["StateValue"] == "ALARM"
 
 
+def test_an_alarm_may_not_search(cloudwatch):
+    search = {"Id": "s", "Expression": "MAX(SEARCH('{Shop,EndpointName} Errors', 'Sum', 60))"}
+
+    with pytest.raises(ClientError, match="SEARCH is not supported on Metric Alarms"):
+        put_alarm(
+            cloudwatch, Namespace=None, MetricName=None, Dimensions=None, Statistic=None, Period=None, Metrics=[search]
+        )  # fmt: skip
+
+
 def test_a_composite_follows_its_children(cloud, cloudwatch, queue):
     put_alarm(cloudwatch, "a")
     put_alarm(cloudwatch, "b")
@@ -190,10 +199,28 @@ def test_a_composite_follows_its_children(cloud, cloudwatch, queue):
 
 
 def test_a_composite_may_not_depend_on_itself(cloudwatch):
+    cloudwatch.put_composite_alarm(AlarmName="y", AlarmRule="TRUE")
     cloudwatch.put_composite_alarm(AlarmName="x", AlarmRule="ALARM(y)")
 
-    with pytest.raises(ClientError, match="depend on itself"):
-        cloudwatch.put_composite_alarm(AlarmName="y", AlarmRule="OK(x)")
+    for name, rule in (("y", "OK(x)"), ("new", "OK(new)")):
+        with pytest.raises(ClientError, match="depend on itself"):
+            cloudwatch.put_composite_alarm(AlarmName=name, AlarmRule=rule)
+
+
+def test_data_of_a_state_that_is_set_is_kept_and_told(cloudwatch):
+    put_alarm(cloudwatch)
+    state = {"AlarmName": "fails", "StateValue": "ALARM", "StateReason": "trial"}
+
+    cloudwatch.set_alarm_state(**state, StateReasonData='{"build": 7}')
+    kept = json.loads(described(cloudwatch)["StateReasonData"])
+    history = cloudwatch.describe_alarm_history(AlarmName="fails", HistoryItemType="StateUpdate")
+    for text in ("{", "[]", "[" * 3000):
+        with pytest.raises(cloudwatch.exceptions.InvalidFormatFault):
+            cloudwatch.set_alarm_state(**state, StateReasonData=text)
+
+    assert kept == {"build": 7}
+    told = json.loads(history["AlarmHistoryItems"][0]["HistoryData"])
+    assert told["newState"]["stateReasonData"] == {"build": 7}
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,22 @@ def test_search_finds_metrics_by_words(cloudwatch):
     }  # fmt: skip
 
 
+def test_series_are_sorted_as_awss_guide_writes_it(cloudwatch):
+    for name, value in (("ModelLatency", 5), ("OverheadLatency", 7), ("OtherLatency", 1)):
+        put(cloudwatch, value, name=name)
+
+    def found(expression):
+        query = {"Id": "s", "Expression": expression}
+        return [r["Values"][0] for r in cloudwatch.get_metric_data(
+            MetricDataQueries=[query], StartTime=ago(hours=1), EndTime=NOW
+        )["MetricDataResults"]]  # fmt: skip
+
+    search = "SEARCH('{Shop,EndpointName,VariantName} latency', 'Sum', 60)"
+    assert found(f"SORT({search}, AVG, DESC, 2)") == [7.0, 5.0]
+    assert found(f"SORT({search}, MAX, ASC)") == [1.0, 5.0, 7.0]
+    assert found(f"SORT({search}, 'SUM', 'DESC', 1)") == [7.0]
+
+
 @pytest.mark.parametrize(
     "expression", ["e +", "e / x", "NOPE(e)", "((((", "'a'", "e ++ e", "m1[", "METRICS(", "1 % 2"]
 )

@@ -74,11 +74,11 @@ class Alarms:
         """Add an alarm, or give one another configuration; its state stays until the next evaluation.
 
         tags: of a new alarm; one that is there keeps its own, as on AWS. Raises Invalid for a composite that would
-        depend on itself, or on a suppressor that is not there.
+        depend on itself, or on a suppressor that is not there; NotFound if its rule asks about alarms that are not.
         """
         with self._store.begin() as db:
             if alarm.kind == "CompositeAlarm":
-                self._check_cycle(db, alarm)
+                self._check_rule(db, alarm)
                 self._check_suppressor(db, alarm)
             before = rows.find(db, alarm.name)
             if before is None:
@@ -328,7 +328,7 @@ class Alarms:
     def _remember(self, db: Connection, alarm: Alarm, kind: str, summary: str, data: str) -> None:
         remember(db, alarm, kind, summary, data, now=self._clock.now())
 
-    def _check_cycle(self, db: Connection, alarm: Alarm) -> None:
+    def _check_rule(self, db: Connection, alarm: Alarm) -> None:
         rule = rules.parse(alarm.config["AlarmRule"])
         others = {
             one.name: rules.parse(one.config["AlarmRule"]).children
@@ -337,6 +337,13 @@ class Alarms:
         }
         if rules.find_cycle(alarm.name, rule, others):
             raise Invalid(f"The alarm rule of {alarm.name} would make it depend on itself.")
+        known = rows.find_some(db, rule.children)
+        if missing := ", ".join(name for name in rule.children if name not in known):
+            raise NotFound(
+                "alarm",
+                missing,
+                f"Could not save the composite alarm as alarms [{missing}] in the alarm rule do not exist",
+            )
 
     def _check_suppressor(self, db: Connection, alarm: Alarm) -> None:
         name = suppression.name_of(alarm.config)

@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from farero.base.errors import Invalid
-from farero.telemetry.metrics.functions import BAND, FUNCTIONS, KEYWORDS
+from farero.telemetry.metrics.functions import BAND, FUNCTIONS, KEYWORDS, SORT_BY
 from farero.telemetry.metrics.values import combine, each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
     from farero.telemetry.metrics.values import Line, Operand
 
@@ -138,25 +139,37 @@ class _Parser:
         if made is None:
             raise Invalid(f"unknown function '{name}'")
         first = self._at
-        arguments = self._arguments(")", depth)
+        words = KEYWORDS | SORT_BY.keys() if name.upper() == "SORT" else KEYWORDS
+        arguments = self._arguments(")", depth, words)
         if name.upper() == BAND:  # a model of the series is kept, and known by these words
             arguments.append(" ".join(token.text for token in self._tokens[first : self._at - 1]))
         return made(arguments)
 
-    def _arguments(self, end: str, depth: int) -> list[Callable[[Scope], Operand] | str]:
-        """Return the arguments up to the closing sign; texts and the keywords of FILL and SORT come as texts."""
+    def _arguments(
+        self, end: str, depth: int, words: AbstractSet[str] = KEYWORDS
+    ) -> list[Callable[[Scope], Operand] | str]:
+        """Return the arguments up to the closing sign; texts, and words of FILL and SORT behind the first, as texts.
+
+        words: those that stand without quotes, as AVG and DESC in `SORT(METRICS(), AVG, DESC, 10)`.
+        """
         found: list[Callable[[Scope], Operand] | str] = []
         while self._peek("sign") != end:
             if found:
                 self._expect(",")
             if self._peek("text") is not None:
                 found.append(self._take().text[1:-1].replace('\\"', '"'))
-            elif (name := self._peek("name")) is not None and name.upper() in KEYWORDS:
+            elif found and self._is_word(words):
                 found.append(self._take().text.upper())
             else:
                 found.append(self.level(0, depth + 1))
         self._take()
         return found
+
+    def _is_word(self, words: AbstractSet[str]) -> bool:
+        """Say whether one of these words comes next, and not a function of that name."""
+        name = self._peek("name")
+        following = self._tokens[self._at + 1 : self._at + 2]
+        return name is not None and name.upper() in words and following != [("sign", "(")]
 
     def _peek(self, kind: str) -> str | None:
         if self._at < len(self._tokens) and self._tokens[self._at].kind == kind:

@@ -206,14 +206,15 @@ def _slice(arguments: Sequence[Argument]) -> Made:
     return run
 
 
-_SORT_BY: dict[str, Callable[[Sequence[float]], float]] = {
+#: What SORT compares series by.
+SORT_BY: dict[str, Callable[[Sequence[float]], float]] = {
     "AVG": statistics.fmean, "MIN": min, "MAX": max, "SUM": math.fsum,
 }  # fmt: skip
 
 
 def _sort(arguments: Sequence[Argument]) -> Made:
     def run(scope: Scope) -> Operand:
-        function = _SORT_BY.get(_text(arguments, 1, "AVG").upper())
+        function = SORT_BY.get(_text(arguments, 1, "AVG").upper())
         if function is None:
             raise Invalid("SORT takes AVG, MIN, MAX or SUM")
         found = sorted(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from farero.aws.services.cloudwatch import pages
 from farero.aws.wire.messages import AwsError
@@ -31,6 +33,7 @@ _BANDED = {
     "GreaterThanUpperThreshold", "LessThanLowerThreshold", "LessThanLowerOrGreaterThanUpperThreshold",
 }  # fmt: skip
 _DAY = 86_400
+_SEARCH = re.compile(r"\bSEARCH\s*\(", re.IGNORECASE)
 
 
 class AlarmFamily:
@@ -49,7 +52,10 @@ class AlarmFamily:
     def put_composite_alarm(self, ctx: Context, req: Value) -> Value:
         """Create an alarm on the states of others, or configure it anew."""
         _check_suppression(req)
-        self._alarms.put(_alarm(ctx, req, "CompositeAlarm"), _tags(req.get("Tags", ())))
+        try:
+            self._alarms.put(_alarm(ctx, req, "CompositeAlarm"), _tags(req.get("Tags", ())))
+        except NotFound as error:
+            raise _invalid(str(error)) from error
         return {}
 
     def describe_alarms(self, ctx: Context, req: Value) -> Value:
@@ -119,7 +125,11 @@ class AlarmFamily:
     def set_alarm_state(self, ctx: Context, req: Value) -> Value:
         """Put an alarm into a state until its next evaluation, actions included."""
         _ = ctx
-        verdict = Verdict(state=req["StateValue"], reason=req["StateReason"])
+        verdict = Verdict(
+            state=req["StateValue"],
+            reason=req["StateReason"],
+            reason_data=_reason_data(req.get("StateReasonData", "{}")),
+        )
         self._alarms.set_state(req["AlarmName"], verdict)
         return {}
 
@@ -186,6 +196,8 @@ class AlarmFamily:
             )
         if "Metrics" in req:
             self._queries.check(req["Metrics"])
+            if any(_SEARCH.search(one.get("Expression", "")) for one in req["Metrics"]):
+                raise _invalid("SEARCH is not supported on Metric Alarms")
             band = req.get("ThresholdMetricId")
             shown = [one["Id"] for one in req["Metrics"] if one.get("ReturnData", True)]
             if len(shown) - (band in shown) != 1:
@@ -317,6 +329,16 @@ def _related(
         "StateValue": one.state,
         "StateUpdatedTimestamp": one.updated_at,
     }
+
+
+def _reason_data(text: str) -> Value:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise AwsError("InvalidFormat", "StateReasonData must be a JSON object.", 400)
+    return cast("Value", found)
 
 
 def _check_suppression(req: Value) -> None:
