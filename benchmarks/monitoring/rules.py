@@ -13,8 +13,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 from farero_monitor.aws import constraints, statistics
 from farero_monitor.drift import categorical, distances, numeric, special, together, verdict
-from farero_monitor.estimate import binning
 from farero_monitor.profile.dataset import Profile
+from farero_monitor.profile.sample import alike
 from farero_monitor.profile.sketch import Quantiles
 
 RULES = (
@@ -128,14 +128,14 @@ def baseline(table):
     suggested = constraints.Constraints(
         msgspec.json.decode(msgspec.json.encode(constraints.suggest(made)))
     )
-    return suggested, statistics.references(told), made.sample.table()
+    return suggested, statistics.references(told), made.sample
 
 
 def kinds(table, base):
     """Return the kinds of findings in a window, as a run tells them."""
     found = profile(table)
     suggested, references, sample = base
-    samples = binning.with_numbers(found.sample.table(), sample)
+    samples = alike(found.sample, sample)
     judged = verdict.judge(found, suggested, references, samples)
     made = {finding.kind for finding in judged.findings}
     names = [column.name for column in judged.columns if column.state != "not enough data"]

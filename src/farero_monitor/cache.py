@@ -100,8 +100,11 @@ def read(kept: Kept | None) -> Profile | None:
         return None
 
 
-def write(paths: Sequence[Path], source: Source, profile: Profile) -> None:
-    """Keep a profile, whole or not at all; a folder that cannot be written to is left alone."""
+def write(paths: Sequence[Path], source: Source, profile: Profile, *, whole: bool) -> None:
+    """Keep a profile, whole or not at all; a folder that cannot be written to is left alone.
+
+    whole: it is of all files of a folder, so that runs will judge it as it is, mostly.
+    """
     try:
         wanted = key(paths, source, windowed=bool(profile.outside))
         target = place(paths, source, wanted)
@@ -109,7 +112,7 @@ def write(paths: Sequence[Path], source: Source, profile: Profile) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{token_hex(8)}")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.writelines((_LENGTH.pack(len(head)), head, profile.to_bytes()))
+            file.writelines((_LENGTH.pack(len(head)), head, profile.to_bytes(numbers=whole)))
         part.replace(target)
     except OSError:
         return

@@ -112,10 +112,10 @@ def _kept(
                 profile = profile_part(source, Part(path, names=_header(path, source)), rows)
                 new.add(path)
             if path in new:
-                cache.write([path], source, profile)
+                cache.write([path], source, profile, whole=len(paths) == 1)
             made.merge(profile)
         if len(paths) > 1:
-            cache.write(paths, source, made)
+            cache.write(paths, source, made, whole=True)
         yield made
 
 

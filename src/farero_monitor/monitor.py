@@ -11,9 +11,8 @@ from farero_monitor.aws import checks, constraints, statistics
 from farero_monitor.dataset import Source, profile
 from farero_monitor.drift import together, verdict
 from farero_monitor.errors import AnalysisError
-from farero_monitor.estimate.binning import with_numbers
 from farero_monitor.history import drifted
-from farero_monitor.profile.sample import Sample
+from farero_monitor.profile.sample import Sample, alike
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from farero_monitor.estimate.labelled import Labelled
     from farero_monitor.history import History, Window
     from farero_monitor.profile.dataset import Profile
+    from farero_monitor.profile.rows import Rows
     from farero_monitor.workers import Workers
 
 STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
@@ -44,8 +44,8 @@ class Baseline:
     references: dict[str, statistics.Reference] = field(
         default_factory=dict[str, statistics.Reference]
     )
-    #: Rows as a table of texts; None of a baseline that was made elsewhere.
-    sample: Any = None
+    #: Rows of it; None of a baseline that was made elsewhere.
+    sample: Sample | None = None
     #: None of a baseline without labels.
     estimator: Estimator | None = None
 
@@ -60,7 +60,8 @@ class Baseline:
             if statistics_file is not None:
                 found.references = statistics.references(_object(statistics_file))
             if sample_file is not None and sample_file.is_file():
-                found.sample = Sample.from_bytes(sample_file.read_bytes()).table()
+                found.sample = Sample.from_bytes(sample_file.read_bytes())
+                found.sample.rows()  # a damaged one is told now
             if estimate_file is not None and estimate_file.is_file():
                 # few baselines have labels: the others do without its import
                 from farero_monitor.estimate.estimator import Estimator
@@ -157,7 +158,7 @@ def judge(  # noqa: PLR0913 - all but the first two have defaults
     earlier = history.before(start, end) if history else []
     samples = None
     if baseline.sample is not None:
-        samples = with_numbers(found.sample.table(), baseline.sample)
+        samples = alike(found.sample, baseline.sample)
     judged = verdict.judge(
         found, baseline.constraints, baseline.references, samples,
         settings=settings, before=[] if at_once else drifted(earlier),
@@ -182,7 +183,7 @@ def judge(  # noqa: PLR0913 - all but the first two have defaults
     return made
 
 
-def _together(judged: verdict.Verdict, samples: tuple[Any, Any] | None) -> dict[str, Any]:
+def _together(judged: verdict.Verdict, samples: tuple[Rows, Rows] | None) -> dict[str, Any]:
     """Let a classifier tell the window from the baseline; it is told of where nothing else was found to have moved."""
     if samples is None:
         return {}

@@ -11,6 +11,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from farero_monitor.untyped import before_arrow, pa
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
@@ -20,13 +22,15 @@ if TYPE_CHECKING:
 def _prepare() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    before_arrow(_import_arrow)
+
+
+def _import_arrow() -> None:
     if "pandas" in sys.modules or "pyarrow" in sys.modules:
         return
     blocked = _Without("pandas", "dateutil", "cloudpickle")
     sys.meta_path.insert(0, blocked)
     try:
-        from farero_monitor.untyped import pa
-
         pa.array([1])  # looks for pandas this once; `to_pandas` of a script looks again
     finally:
         sys.meta_path.remove(blocked)

@@ -1,16 +1,21 @@
 """Libraries without types, as Any once and for all instead of in every file that uses them.
 
-Those that not every run needs are imported when they are first used: a run over kept profiles takes no longer than
-they do.
+They are imported when they are first used: of a run over kept profiles they would be most of the time, and it needs
+none.
 """
 
 # pyright: reportMissingTypeStubs=false
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as _pyarrow  # noqa: ICN001 - not the name it is used by
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+#: What has to be done before the first of pyarrow's modules is imported, and has not been done yet.
+_before_arrow: list[Callable[[], None]] = []
 
 
 class _Later:
@@ -20,12 +25,19 @@ class _Later:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
+        while _before_arrow and self._name.startswith("pyarrow"):
+            _before_arrow.pop()()
         found = getattr(import_module(self._name), name)
         setattr(self, name, found)
         return found
 
 
-pa: Any = _pyarrow
+def before_arrow(prepare: Callable[[], None]) -> None:
+    """Have something done when the first of pyarrow's modules is wanted, before it is imported."""
+    _before_arrow.append(prepare)
+
+
+pa: Any = _Later("pyarrow")
 pc: Any = _Later("pyarrow.compute")
 arrow_csv: Any = _Later("pyarrow.csv")
 pq: Any = _Later("pyarrow.parquet")

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from farero_monitor.profile.categories import Categories
 from farero_monitor.profile.column import Column
 from farero_monitor.profile.dataset import Profile
+from farero_monitor.profile.rows import Numbers
+from farero_monitor.profile.sample import Sample, alike
 from farero_monitor.profile.sketch import Quantiles, Steps
 
 values = st.one_of(
@@ -156,6 +158,47 @@ def test_a_sketch_that_was_read_goes_on_like_the_one_that_was_written(rows):
     for damaged in (b"", content[:9], content[:-8], content[:2] + b"\x07" + content[3:]):
         with pytest.raises(ValueError, match="not a KLL sketch"):
             Quantiles.from_bytes(damaged)
+
+
+texts = st.lists(st.sampled_from(["1", "-2.5", "1e400", "nan", "x", "y", " 3", None]), max_size=30)
+
+
+@given(st.lists(st.tuples(texts, st.booleans()), min_size=1, max_size=3))
+def test_rows_are_the_same_from_what_was_written_with_them_as_from_their_texts(parts):
+    with_them, without = Sample(0), Sample(0)
+    for seed, (column, alone) in enumerate(parts):
+        made = Sample(seed)
+        made.update(pa.table({"a": pa.array(column, pa.string())}))
+        if not alone:
+            made.update(pa.table({"a": pa.array(column, pa.string()), "b": ["1"] * len(column)}))
+        for whole, numbers in ((with_them, True), (without, False)):
+            whole.merge(Sample.from_state(made.to_state(numbers=numbers)))
+
+    there, expected = shown(with_them.rows()), shown(without.rows())
+
+    assert there == expected
+
+
+def shown(found):
+    """Rows by value, a missing one as None."""
+    return found.count, {
+        name: [None if math.isnan(v) else v for v in column.values]
+        if isinstance(column, Numbers)
+        else [None if code < 0 else column.texts[code] for code in column.codes]
+        for name, column in found.columns.items()
+    }
+
+
+def test_a_column_is_one_of_numbers_only_if_it_is_in_both_samples():
+    one, other = Sample(1), Sample(2)
+    one.update(pa.table({"a": ["1", "2"], "b": ["1", "2"]}))
+    other.update(pa.table({"a": ["3", "4"], "b": ["x", "4"]}))
+    read = [Sample.from_bytes(sample.to_bytes()) for sample in (one, other)]
+
+    found = [shown(rows)[1] for rows in alike(*read)]
+
+    assert [sorted(rows["a"]) for rows in found] == [[1.0, 2.0], [3.0, 4.0]]
+    assert [sorted(rows["b"]) for rows in found] == [["1", "2"], ["4", "x"]]
 
 
 @pytest.mark.parametrize("written", [False, True])

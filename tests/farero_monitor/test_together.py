@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from farero_monitor.dataset import Source
 from farero_monitor.drift import together
 from farero_monitor.monitor import Baseline, judge, take_baseline
+from farero_monitor.profile.rows import of_table
 
 
 def rows(rng, n, change=""):
@@ -33,12 +34,16 @@ def rows(rng, n, change=""):
     return pa.table({name: pa.array(v).cast(pa.string()) for name, v in columns.items()})
 
 
+def sample(*asked):
+    return of_table(rows(*asked))
+
+
 @pytest.mark.parametrize(("change", "pair"), [("bent", ("x0", "x1")), ("text", ("x2", "c"))])
 def test_columns_that_go_together_otherwise_are_found_and_named(change, pair):
     rng = np.random.default_rng(1)
-    reference, current = rows(rng, 10_000), rows(rng, 5000, change)
+    reference, current = sample(rng, 10_000), sample(rng, 5000, change)
 
-    found = together.compare(current, reference, reference.column_names)
+    found = together.compare(current, reference, [*reference.columns])
 
     assert found.changed
     assert found.pairs[0] == pair
@@ -50,7 +55,7 @@ def test_nothing_is_found_where_nothing_changed():
     for seed in range(40):
         rng = np.random.default_rng([2, seed])
         found.append(
-            together.compare(rows(rng, 2000), rows(rng, 4000), [f"x{i}" for i in range(8)])
+            together.compare(sample(rng, 2000), sample(rng, 4000), [f"x{i}" for i in range(8)])
         )
 
     assert not any(one.changed for one in found)
@@ -62,7 +67,7 @@ def test_nothing_is_found_where_nothing_changed():
 def test_columns_that_move_by_themselves_are_not_its_business():
     rng = np.random.default_rng(3)
 
-    found = together.compare(rows(rng, 5000, "shift"), rows(rng, 5000), ["x0", "x1", "x2", "c"])
+    found = together.compare(sample(rng, 5000, "shift"), sample(rng, 5000), ["x0", "x1", "x2", "c"])
 
     assert not found.changed
 
@@ -70,8 +75,8 @@ def test_columns_that_move_by_themselves_are_not_its_business():
 def test_too_little_says_nothing():
     rng = np.random.default_rng(4)
 
-    assert together.compare(rows(rng, 400), rows(rng, 5000), ["x0", "x1"]) is None
-    assert together.compare(rows(rng, 900), rows(rng, 5000), ["x0", "absent"]) is None
+    assert together.compare(sample(rng, 400), sample(rng, 5000), ["x0", "x1"]) is None
+    assert together.compare(sample(rng, 900), sample(rng, 5000), ["x0", "absent"]) is None
 
 
 def test_the_area_is_scikit_learns_and_its_deviation_scipys():

@@ -10,16 +10,17 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from farero_monitor.drift.special import benjamini_hochberg, normal_tail
-from farero_monitor.untyped import pa, pc
+from farero_monitor.profile.rows import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from farero_monitor.profile.rows import Rows, Texts
     from farero_monitor.profile.sketch import Floats
 
 #: Columns looked at, so that the work stays bounded: 19,900 pairs.
@@ -43,9 +44,11 @@ class Pair:
     p: float
 
 
-def compare(current: Any, reference: Any, names: Sequence[str], level: float = 0.01) -> list[Pair]:
-    """Return the pairs whose correlation changed, the largest change first; tables as `with_numbers` gives them."""
-    both = {*current.column_names} & {*reference.column_names}
+def compare(
+    current: Rows, reference: Rows, names: Sequence[str], level: float = 0.01
+) -> list[Pair]:
+    """Return the pairs whose correlation changed, the largest change first."""
+    both = {*current.columns} & {*reference.columns}
     filled = (
         name
         for name in names
@@ -71,9 +74,9 @@ def compare(current: Any, reference: Any, names: Sequence[str], level: float = 0
     return sorted(found, key=lambda pair: -abs(pair.current - pair.reference))
 
 
-def _filled(table: Any, name: str) -> bool:
+def _filled(rows: Rows, name: str) -> bool:
     """Tell whether so much of a column is there that complete rows are left."""
-    return table.column(name).null_count <= MOST_MISSING * table.num_rows
+    return rows.columns[name].missing <= MOST_MISSING * rows.count
 
 
 def correlation_p(one: float, rows: int, other: float, rows_other: int) -> float:
@@ -83,25 +86,24 @@ def correlation_p(one: float, rows: int, other: float, rows_other: int) -> float
     return normal_tail((math.atanh(one) - math.atanh(other)) / math.sqrt(variance))
 
 
-def numbers(table: Any, names: Sequence[str]) -> Floats:
+def numbers(sample: Rows, names: Sequence[str]) -> Floats:
     """Return the rows of a sample in which all these columns have a number, shape (rows, columns)."""
-    if not table.num_rows or not names:
+    if not sample.count or not names:
         return np.zeros((0, len(names)))
-    columns = [_numbers(table.column(name)) for name in names]
+    columns = [_numbers(sample.columns[name]) for name in names]
     rows = np.column_stack(columns)
     return rows[np.isfinite(rows).all(axis=1)]
 
 
-def _numbers(column: Any) -> Floats:
-    try:
-        return pc.cast(column, pa.float64()).to_numpy()
-    except pa.ArrowInvalid:
-        return np.array([_number(text) for text in column.to_pylist()])
+def _numbers(column: Numbers | Texts) -> Floats:
+    if isinstance(column, Numbers):
+        return column.values
+    return np.array([*map(_number, column.texts), math.nan])[column.codes]
 
 
-def _number(text: str | None) -> float:
+def _number(text: str) -> float:
     try:
-        return math.nan if text is None else float(text)
+        return float(text)
     except ValueError:
         return math.nan
 

@@ -15,26 +15,29 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from farero_monitor.drift.pairs import ranks
 from farero_monitor.drift.special import normal_tail
-from farero_monitor.estimate.binning import MOST, cut, flat, table_bins
-from farero_monitor.untyped import pa
+from farero_monitor.profile.rows import Numbers, Rows, joined
+from farero_monitor.profile.sketch import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from farero_monitor.profile.rows import Texts
     from farero_monitor.profile.sketch import Floats
 
     Groups = NDArray[np.int64]
 
 #: Columns that take part: 780 pairs.
 COLUMNS = 40
+#: Fine bins of a column's values, of which groups are made; the one of missing values among them.
+BINS = 32
 #: Groups of a column's values, of about the same size; one more for missing ones.
 PARTS = 5
 SIDE = PARTS + 1
@@ -80,12 +83,12 @@ class _Table:
     lift: Floats
 
 
-def compare(current: Any, reference: Any, names: Sequence[str]) -> Together | None:
-    """Tell two tables apart by pairs of their columns, as `with_numbers` gives them; None where there is too little."""
-    shared = {*current.column_names} & {*reference.column_names}
+def compare(current: Rows, reference: Rows, names: Sequence[str]) -> Together | None:
+    """Tell two samples apart by pairs of columns, each of one kind in both; None where there is too little."""
+    shared = {*current.columns} & {*reference.columns}
     names = [name for name in names if name in shared][:COLUMNS]
     current, reference = _some(current, ROWS), _some(reference, ROWS_REFERENCE)
-    n, m = int(current.num_rows), int(reference.num_rows)
+    n, m = current.count, reference.count
     if min(n, m) < LEAST or len(names) < 2:
         return None
     groups = _groups(current, reference, names)
@@ -104,37 +107,63 @@ def compare(current: Any, reference: Any, names: Sequence[str]) -> Together | No
     return told
 
 
-def _some(table: Any, most: int) -> Any:
-    """Return so many rows of a table, drawn evenly."""
-    rows = int(table.num_rows)
-    if rows <= most:
-        return table
-    chosen = np.random.default_rng(1).choice(rows, most, replace=False)
-    # not pa.array, which imports masked arrays to know one when it sees it
-    rows = pa.Array.from_buffers(pa.int64(), most, [None, pa.py_buffer(np.sort(chosen))])
-    return table.take(rows)
+def _some(sample: Rows, most: int) -> Rows:
+    """Return so many rows of a sample, drawn evenly."""
+    if sample.count <= most:
+        return sample
+    chosen = np.random.default_rng(1).choice(sample.count, most, replace=False)
+    return sample.at(np.sort(chosen), most)
 
 
-def _groups(current: Any, reference: Any, names: Sequence[str]) -> Groups:
-    """Return the group of each value, both tables' rows one below the other, (rows, columns)."""
-    tables = [
-        pa.table([flat(t.column(name)) for name in names], names) for t in (current, reference)
+def _groups(current: Rows, reference: Rows, names: Sequence[str]) -> Groups:
+    """Return the group of each value, both samples' rows one below the other, (rows, columns)."""
+    shared = [
+        Rows(s.count, {name: s.columns[name] for name in names}) for s in (current, reference)
     ]
-    both = pa.concat_tables(tables)
-    cuts = [cut(name, both.column(name)) for name in names]
-    bins = table_bins(both, cuts)
-    made = np.empty(bins.shape, dtype=np.int64)
-    for place, one in enumerate(cuts):
-        counts = np.bincount(bins[:, place], minlength=MOST).astype(np.float64)
-        counts[0] = 0.0
-        if one.ends is None:  # the most frequent values by themselves, all others together
-            group = np.minimum(np.arange(MOST), PARTS)
+    both = joined(shared)
+    assert both is not None, "a column of two kinds"
+    made = np.empty((both.count, len(names)), dtype=np.int64)
+    for place, name in enumerate(names):
+        column = both.columns[name]
+        if isinstance(column, Numbers):
+            made[:, place] = _groups_of_numbers(column.values)
         else:
-            middle = (np.cumsum(counts) - counts / 2) / max(1.0, counts.sum())
-            group = 1 + np.minimum((middle * PARTS).astype(np.int64), PARTS - 1)
-        group[0] = 0
-        made[:, place] = group[bins[:, place]]
+            made[:, place] = _groups_of_texts(column)
     return made
+
+
+def _groups_of_numbers(values: Floats) -> Groups:
+    """Return groups of about the same size, in the order of the values."""
+    present = values[np.isfinite(values)]
+    ends = np.zeros(0)
+    if len(present):
+        # the quantiles that `np.quantile` calls lower; whole columns are sorted faster than parted at thirty places
+        places = np.floor((len(present) - 1) * (np.arange(1, BINS - 1) / (BINS - 1)))
+        ordered = np.sort(present)
+        ends = distinct(ordered[places.astype(np.int64)])
+        ends = ends[ends < ordered[-1]]
+    bins = np.where(np.isnan(values), 0, np.searchsorted(ends, values) + 1)
+    counts = np.bincount(bins, minlength=BINS).astype(np.float64)
+    counts[0] = 0.0
+    middle = (np.cumsum(counts) - counts / 2) / max(1.0, counts.sum())
+    group = 1 + np.minimum((middle * PARTS).astype(np.int64), PARTS - 1)
+    group[0] = 0
+    return group[bins]
+
+
+def _groups_of_texts(column: Texts) -> Groups:
+    """Return a group for each of the most frequent texts, and one of all others."""
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.texts))
+    often = sorted(
+        np.flatnonzero(counts >= np.sort(counts)[-(PARTS - 1) :][0]).tolist()
+        if len(counts)
+        else [],
+        key=lambda code: (-counts[code], column.texts[code]),
+    )[: PARTS - 1]
+    group = np.full(len(column.texts) + 1, PARTS, dtype=np.int64)
+    group[often] = np.arange(1, len(often) + 1)
+    group[-1] = 0
+    return group[column.codes]
 
 
 def _learn(groups: Groups, now: NDArray[np.bool_]) -> list[_Table]:

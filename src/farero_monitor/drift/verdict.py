@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from farero_monitor.aws.statistics import Reference
     from farero_monitor.profile.column import Column
     from farero_monitor.profile.dataset import Profile
+    from farero_monitor.profile.rows import Rows
 
 Severity = Literal["none", "notice", "warning", "critical"]
 ORDER: tuple[Severity, ...] = ("none", "notice", "warning", "critical")
@@ -130,12 +131,12 @@ class Settings:
 
 def judge(  # noqa: PLR0913 - the last two have defaults
     profile: Profile, constraints: Constraints, references: Mapping[str, Reference],
-    samples: tuple[Any, Any] | None = None, *, settings: Settings | None = None, before: Sequence[Sequence[str]] = (),
+    samples: tuple[Rows, Rows] | None = None, *, settings: Settings | None = None, before: Sequence[Sequence[str]] = (),
 ) -> Verdict:  # fmt: skip
     """Return the verdict over a window.
 
-    samples: rows of the window and of the baseline, as `estimate.binning.with_numbers` gives them; without them pairs
-    of columns are not compared. before: columns that drifted in each of the last windows, the newest first; a notice
+    samples: rows of the window and of the baseline, as `profile.sample.alike` gives them; without them pairs of columns
+    are not compared. before: columns that drifted in each of the last windows, the newest first; a notice
     needs two of three windows.
     """
     settings = settings or Settings()

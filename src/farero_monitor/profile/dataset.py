@@ -12,7 +12,7 @@ from farero_monitor.profile.sample import ROWS, Sample
 from farero_monitor.untyped import pa
 
 #: Changes when a written profile can no longer be read by the code before it.
-FORMAT = 4
+FORMAT = 5
 #: Places of unreadable lines that are remembered.
 PLACES = 20
 
@@ -96,15 +96,15 @@ class Profile:
                 column.rows += rows
                 column.missing += rows
 
-    def to_bytes(self) -> bytes:
-        """Return the profile as MessagePack."""
+    def to_bytes(self, *, numbers: bool = False) -> bytes:
+        """Return the profile as MessagePack. numbers: its sample as numbers, too, for who only judges it."""
         state = {
             "format": FORMAT, "answers": sorted(self.answers),
             "rows": self.rows, "first": self.first, "last": self.last,
             "outside": self.outside,
             "unread": [self.unread.count, self.unread.places],
             "columns": [column.to_state() for column in self.columns.values()],
-            "sample": self.sample.to_state(),
+            "sample": self.sample.to_state(numbers=numbers),
         }  # fmt: skip
         return msgspec.msgpack.encode(state)
 

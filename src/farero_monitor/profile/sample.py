@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from farero_monitor.profile import rows
 from farero_monitor.untyped import pa
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class _Written:
     drawn: Draws
     schema: bytes
     batches: list[tuple[int, bytes]]
+    #: The same as numbers and codes, where that was written, too.
+    numbers: rows.Rows | None = None
 
     def table(self) -> Any:
         schema = pa.ipc.read_schema(pa.py_buffer(self.schema))
@@ -57,7 +60,10 @@ class _Written:
 
     def below(self, threshold: float) -> _Written:
         count = int(np.searchsorted(self.drawn, threshold, side="left"))
-        return _Written(self.drawn[:count], self.schema, self.batches)
+        if count == len(self.drawn):
+            return self
+        numbers = self.numbers and self.numbers.at(slice(count), count)
+        return _Written(self.drawn[:count], self.schema, self.batches, numbers)
 
 
 class Sample:
@@ -109,6 +115,19 @@ class Sample:
         self._parts = [_Live(np.concatenate([part.drawn for part in self._parts]), rows)]
         return rows
 
+    def rows(self) -> rows.Rows:
+        """Return the rows as numbers and codes, in the order of `table`."""
+        self._cut(self.most)
+        written = [p.numbers for p in self._parts if isinstance(p, _Written) and p.numbers]
+        made = None
+        if written and len(written) == len(self._parts):
+            made = rows.joined(written)
+        return made or rows.of_table(self.table())
+
+    def texts(self, name: str) -> rows.Texts:
+        """Return one column as texts, also where nothing but numbers stand in it."""
+        return rows.texts_of(self.table().column(name).combine_chunks())
+
     def _cut(self, held_most: int) -> None:
         """Let go of rows that are not in the sample, if there are more than `held_most`."""
         held = sum(len(part.drawn) for part in self._parts)
@@ -120,16 +139,18 @@ class Sample:
         cut = [part.below(self.threshold) for part in self._parts]
         self._parts = [part for part in cut if len(part.drawn)]
 
-    def to_state(self) -> dict[str, Any]:
-        """Return what `from_state` reads."""
+    def to_state(self, *, numbers: bool = False) -> dict[str, Any]:
+        """Return what `from_state` reads. numbers: with the rows as numbers and codes, too."""
         table = self.table()
         drawn = np.concatenate([part.drawn for part in self._parts]) if self._parts else np.zeros(0)
         order = np.argsort(drawn)
-        batches = table.take(pa.array(order)).combine_chunks().to_batches(BATCH)
+        table = table.take(pa.array(order)).combine_chunks()
+        batches = table.to_batches(BATCH)
         return {
             "most": self.most, "threshold": self.threshold, "drawn": drawn[order].tobytes(),
             "schema": table.schema.serialize().to_pybytes(),
             "batches": [_packed(batch.serialize()) for batch in batches],
+            "numbers": rows.of_table(table).to_state() if numbers else None,
         }  # fmt: skip
 
     @classmethod
@@ -139,12 +160,14 @@ class Sample:
         made.threshold = state["threshold"]
         drawn = np.frombuffer(state["drawn"])
         if len(drawn):
-            made._parts = [_Written(drawn, state["schema"], state["batches"])]
+            kept = state.get("numbers")  # not in what earlier versions wrote
+            numbers = None if kept is None else rows.Rows.from_state(len(drawn), kept)
+            made._parts = [_Written(drawn, state["schema"], state["batches"], numbers)]
         return made
 
     def to_bytes(self) -> bytes:
         """Return the sample as MessagePack."""
-        return msgspec.msgpack.encode(self.to_state())
+        return msgspec.msgpack.encode(self.to_state(numbers=True))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Sample:
@@ -153,6 +176,18 @@ class Sample:
             return cls.from_state(msgspec.msgpack.decode(data, type=dict[str, Any]))
         except (msgspec.MsgspecError, KeyError) as error:
             raise ValueError(f"not a sample of rows of this version: {error}") from error
+
+
+def alike(one: Sample, other: Sample) -> tuple[rows.Rows, rows.Rows]:
+    """Return the rows of two samples; a column is one of numbers if nothing else stands in it in either."""
+    samples, made = (one, other), (one.rows(), other.rows())
+    columns = [{**found.columns} for found in made]
+    for name in {*columns[0]} & {*columns[1]}:
+        if type(columns[0][name]) is not type(columns[1][name]):
+            for sample, held in zip(samples, columns, strict=True):
+                if isinstance(held[name], rows.Numbers):
+                    held[name] = sample.texts(name)
+    return rows.Rows(made[0].count, columns[0]), rows.Rows(made[1].count, columns[1])
 
 
 def _packed(buffer: Any) -> tuple[int, bytes]:
