@@ -50,18 +50,13 @@ def baseline(asked: argparse.Namespace, pool: Workers | None) -> int:
 def _labelled(asked: argparse.Namespace) -> Labelled | None:
     # what few runs need is imported by them: it takes a part of the time that a run over kept profiles takes
     from farero_monitor.estimate.labelled import Labelled, LabelsError
+    from farero_monitor.probabilities import of_classes
 
     if not asked.target:
         if asked.prediction or asked.probability:
             raise LabelsError("--prediction and --probability need --target, the true one.")
         return None
-    columns = dict(_named(text) for text in asked.probability)
-    return Labelled(asked.target, asked.prediction, columns)
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, _, column = text.rpartition("=")
-    return name, column
+    return Labelled(asked.target, asked.prediction, of_classes(asked.probability))
 
 
 def run(asked: argparse.Namespace, pool: Workers | None) -> int:

@@ -150,12 +150,13 @@ def _labelled(environ: Mapping[str, str]) -> Labelled | None:
     if not target:
         return None
     from farero_monitor.estimate.labelled import Labelled
+    from farero_monitor.probabilities import of_text
 
     probability = environ.get("probability_attribute")
     return Labelled(
         target,
         environ.get("inference_attribute", ""),
-        {"": probability} if probability else {},
+        of_text(probability) if probability else {},
     )
 
 

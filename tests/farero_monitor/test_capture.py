@@ -131,8 +131,23 @@ def test_lists_in_json_go_by_position(line):
             kinds=("JSON", "JSON"),
         )
     )
-    assert [row["score"] for row in rows] == ["0.7", "0.1"]
+    assert [row["y"] for row in rows] == ["0.7", "0.1"]
     assert [row["a"] for row in rows] == ["1", "4"]
+
+
+def test_answers_in_json_that_the_baseline_does_not_know_by_name_go_by_position(line):
+    options = Options(names=("p0", "p1", "a", "b"))
+    answer = '{"predictions": [{"score": [0.25, 0.75]}]}'
+
+    of_csv, _ = exactly(line("1,2", answer, kinds=("CSV", "JSON")), options=options)
+    of_json, profile = exactly(
+        line('{"a": 1, "b": 2}', answer, kinds=("JSON", "JSON")), options=options
+    )
+    other, _ = exactly(line("1,2,3", answer, kinds=("CSV", "JSON")), options=options)
+
+    assert of_csv == of_json == [{"p0": "0.25", "p1": "0.75", "a": "1", "b": "2"}]
+    assert profile.answers == {"p0", "p1"}
+    assert {"score.0", "score.1"} <= other[0].keys()
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ def add_to(commands: Any) -> None:
         help="name, index or JSONPath; of captures 0 by default",
     )
     command.add_argument(
-        "--probability", default="", metavar="COLUMN", help="of the positive label"
+        "--probability",
+        default="",
+        metavar="COLUMN",
+        help="of the positive label; of several classes all, as 0-2 or CLASS=COLUMN,CLASS=COLUMN",
     )
     command.add_argument(
         "--threshold", type=float, default=0.5, help="above it a probability is positive"

@@ -1,7 +1,8 @@
 """Labelled predictions in captures that a merge gave their labels (`groundTruthData`).
 
 A JSONPath, name or index is looked up in the answer (`endpointOutput`, or what `captureIndexNames` says): in JSON as a
-path, in CSV as an index. Several rows in one record need as many labels, in as many lines.
+path, in CSV as an index. Several rows in one record need as many labels, in as many lines. The probabilities of several
+classes are values of a row (`0-2`), or a list of their own (`score`, `$.predictions[*].score`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import msgspec
 
 from farero_monitor.quality import jsonpath
 from farero_monitor.quality.sources import (
+    LISTED,
     ROWS,
     AttributeMissingError,
     Gathered,
     flatten_once,
+    lists,
     missing,
     parsed,
 )
@@ -85,9 +88,22 @@ def _of_record(record: Merged, source: Source, attributes: Attributes) -> dict[s
     half = record.captureData[found[0]]
     made = {"label": _label(record, attributes)}
     for role, name in attributes.roles.items():
-        if role != "label":
+        if role == LISTED:
+            made[role] = [lists_of(half, name)]
+        elif role != "label":
             made[role] = values_of(half, name)
+    if attributes.problem == "MulticlassClassification":
+        _check_told(made)
     return made
+
+
+def _check_told(made: dict[str, list[Any]]) -> None:
+    told = len(made.get("prediction", ()))
+    if told > 1 == len(made["label"]):
+        raise UnreadableError(
+            f"{told} predictions for one label; if they are the probabilities of all classes, name them as "
+            "probability_attribute"
+        )
 
 
 def _label(record: Merged, attributes: Attributes) -> list[Any]:
@@ -127,6 +143,33 @@ def values_of(half: Half, name: str) -> list[Any]:
     return [_of_row(row, name, steps) for row in rows]
 
 
+def lists_of(half: Half, name: str) -> list[list[Any]]:
+    """Return a column of lists, one a row. Raises UnreadableError, AttributeMissingError."""
+    kind = half.observedContentType.lower()
+    if half.encoding == "JSON" or ("json" in kind and half.encoding != "BASE64"):
+        steps = parsed(name)
+        found = [value for one in _documents(half.data) for value in _find(one, steps)]
+        if found:
+            return lists(found)
+    return [_list_in(row, name) for row in rows_of(half) or []]
+
+
+def _list_in(row: Row, name: str) -> list[Any]:
+    """Return a list of a row: what flat names made of it (`score.0`, `score.1`, …), or a cell of CSV with JSON."""
+    if isinstance(row, dict):
+        prefix = f"{name.removeprefix('$.')}."
+        found = [value for key, value in row.items() if key.startswith(prefix)]
+        if found:
+            return found
+    text = _of_row(row, name, parsed(name)) or ""
+    try:
+        return msgspec.json.decode(text, type=list[Any])
+    except msgspec.MsgspecError:
+        most = len(row) - 1
+        hint = f"; name one for each class, as 0-{most}" if most else ""
+        raise UnreadableError(f"'{text[:40]}' is no list of probabilities{hint}") from None
+
+
 def _is_plain(half: Half) -> bool:
     """Tell whether a payload is one line of CSV without quotes, as most are."""
     data = half.data
@@ -145,7 +188,7 @@ def _documents(data: str) -> list[Any]:
 
 def _find(document: Any, steps: tuple[jsonpath.Step, ...]) -> list[Any]:
     # an index goes by rows and their values, not into the document
-    return [] if isinstance(steps[0], int) else jsonpath.find(document, steps)
+    return [] if steps and isinstance(steps[0], int) else jsonpath.find(document, steps)
 
 
 def _of_row(row: Row, name: str, steps: tuple[jsonpath.Step, ...]) -> str | None:
@@ -153,8 +196,8 @@ def _of_row(row: Row, name: str, steps: tuple[jsonpath.Step, ...]) -> str | None
     names = list(row) if isinstance(row, dict) else table.numbered(len(row))
     if name in names:
         return values[names.index(name)]
-    step = steps[0]
-    if len(steps) == 1 and isinstance(step, int) and -len(values) <= step < len(values):
+    step = steps[0] if len(steps) == 1 else None
+    if isinstance(step, int) and -len(values) <= step < len(values):
         return values[step]
     shown = names if isinstance(row, dict) else [str(index) for index in range(len(row))]
     raise missing(name, shown, "The answer")
@@ -167,7 +210,9 @@ def _of_script(
     made: dict[str, list[Any]] = {role: [] for role in attributes.roles}
     for row in rows:
         for role, name in attributes.roles.items():
-            made[role].append(_of_row(row, name, parsed(name)))
+            made[role].append(
+                _list_in(row, name) if role == LISTED else _of_row(row, name, parsed(name))
+            )
     if rows and not attributes.truth:
         made["label"] = _label(record, attributes)
     return made if rows else {}

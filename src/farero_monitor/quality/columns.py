@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from farero_monitor.untyped import pa, pc
@@ -30,7 +31,7 @@ PAIRS = (
 class Batch:
     """Labelled predictions as texts, None where one is missing."""
 
-    #: Columns by role: label, prediction, probability. All of one length.
+    #: Columns by role: label, prediction, probability, of several classes one each. All of one length.
     columns: dict[str, Any]
     file: str
     #: Where each row is: the number of the first one, or one each.
@@ -55,6 +56,10 @@ def texts(column: Any) -> Any:
     made = made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
     if pa.types.is_dictionary(made.type):
         made = made.dictionary_decode()
+    if pa.types.is_list(made.type) or pa.types.is_large_list(made.type):
+        made = pa.array(
+            [None if one is None else msgspec.json.encode(one).decode() for one in made.to_pylist()]
+        )
     if not pa.types.is_string(made.type):
         made = pc.cast(made, pa.string())
     return pc.utf8_trim_whitespace(made)
@@ -90,6 +95,38 @@ def probabilities(column: Any, batch: Batch, unread: Unread) -> tuple[Floats, Fl
         )
     made[outside] = np.nan
     return made, missing
+
+
+def lists(column: Any, batch: Batch, unread: Unread) -> tuple[Floats, Flags]:
+    """Return lists of probabilities, (rows, classes), and where one is missing; others are NaN, and told."""
+    held = texts(column).to_pylist()
+    found = [_list_of(text) for text in held]
+    width = next((len(one) for one in found if one), 1)
+    made = np.full((len(held), width), np.nan)
+    for index, one in enumerate(found):
+        if not one:
+            if held[index]:
+                told = f"'{held[index][:40]}' is no list of probabilities"
+                unread.add(batch.file, batch.place(index), told)
+        elif len(one) != width:
+            told = f"{len(one)} probabilities where others have {width}"
+            unread.add(batch.file, batch.place(index), told)
+        elif not all(0 <= value <= 1 for value in one):
+            told = f"the probability {next(v for v in one if not 0 <= v <= 1):g} is outside 0 to 1"
+            unread.add(batch.file, batch.place(index), told)
+        else:
+            made[index] = one
+    return made, np.array([not text for text in held], np.bool_)
+
+
+def _list_of(text: str | None) -> list[float]:
+    """Return a list of two numbers or more; an empty one where there is none."""
+    try:
+        # not strict: flat names make texts of the numbers in a list
+        found = msgspec.json.decode(text or "[]", type=list[float], strict=False)
+    except msgspec.MsgspecError:
+        return []
+    return found if len(found) > 1 else []
 
 
 def labels(column: Any, *, logical: bool) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from farero_monitor.errors import AnalysisError
 from farero_monitor.profile.dataset import Unread
 from farero_monitor.quality import columns, tallies
-from farero_monitor.quality.sources import batches
+from farero_monitor.quality.sources import LISTED, batches, chance_roles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Share of rows that may be unreadable before a run counts as failed.
 UNREAD_LIMIT = 0.1
+#: Rows from which on predictions that share no class with the labels are a mistake, and not a bad model.
+LEAST_TO_TELL = 50
 
 
 class QualityError(AnalysisError):
@@ -53,7 +55,7 @@ def gather(source: Source, attributes: Attributes) -> Gathering:
     elif attributes.problem == "BinaryClassification":
         reader = _Two(attributes)
     else:
-        reader = _Many()
+        reader = _Many(attributes)
     made = Gathering(reader.tally)
     for batch in batches(source, attributes, made.unread):
         made.rows += len(batch)
@@ -62,13 +64,17 @@ def gather(source: Source, attributes: Attributes) -> Gathering:
     _judge(made, source)
     if isinstance(reader, _Two):
         made.names = reader.finish()
+    elif isinstance(reader, _Many):
+        reader.check()
     return made
 
 
 def _check(attributes: Attributes) -> None:
-    binary = attributes.problem == "BinaryClassification"
-    if not attributes.inference and not (binary and attributes.probability):
-        also = " (or the probability: probability_attribute)" if binary else ""
+    classes = attributes.problem != "Regression"
+    if not attributes.inference and not (classes and attributes.probability):
+        one = attributes.problem == "BinaryClassification"
+        what = "the probability" if one else "the probabilities of all classes"
+        also = f" (or {what}: probability_attribute)" if classes else ""
         raise QualityError(
             f"Nothing says which column is the prediction: inference_attribute{also}."
         )
@@ -111,16 +117,28 @@ class _Numbers:
 class _Many:
     """Rows of a multiclass problem."""
 
-    def __init__(self) -> None:
+    def __init__(self, attributes: Attributes) -> None:
         self.tally = tallies.Multiclass()
+        self._chances = attributes.chances
+        if len(self._chances) == 1 and "" not in self._chances:
+            raise QualityError(
+                f"'{attributes.probability}' is the probability of one class; name those of all of them, as 0-2."
+            )
+        #: Classes in the order of their probabilities; of lists they are known with the first one.
+        self._classes = [
+            columns.label(name, logical=False) or name for name in self._chances if name
+        ]
 
     def add(self, batch: Batch, unread: Unread) -> dict[str, Flags]:
         """Add rows; return where what is missing. Raises QualityError for too many labels."""
-        _ = unread
         label = columns.labels(batch.columns["label"], logical=False)
-        said = columns.labels(batch.columns["prediction"], logical=False)
-        absent = {"label": _none(label), "prediction": _none(said)}
-        usable = ~(absent["label"] | absent["prediction"])
+        absent = {"label": _none(label)}
+        if self._chances:
+            said, absent["probability"] = self._likeliest(batch, unread)
+        else:
+            said = columns.labels(batch.columns["prediction"], logical=False)
+            absent["prediction"] = _none(said)
+        usable = ~(absent["label"] | _none(said))
         if usable.any():
             self.tally.update(label[usable].astype(str), said[usable].astype(str))
         if len(names := self.tally.names) > tallies.LABELS:
@@ -129,6 +147,53 @@ class _Many:
                 "Is it a Regression?"
             )
         return absent
+
+    def _likeliest(self, batch: Batch, unread: Unread) -> tuple[NDArray[Any], Flags]:
+        """Return the class with the highest probability, None where it cannot be known, and where one is missing."""
+        roles = list(chance_roles(self._chances))
+        if roles == [LISTED]:
+            scores, absent = columns.lists(batch.columns[LISTED], batch, unread)
+            known = [str(index) for index in range(scores.shape[1])]
+            self._classes = max(self._classes, known, key=len)
+        else:
+            held = [columns.probabilities(batch.columns[role], batch, unread) for role in roles]
+            scores = np.column_stack([one for one, _ in held])
+            absent = np.any([missing for _, missing in held], axis=0)
+        there = np.isfinite(scores).all(axis=1)
+        names = np.array(self._classes, object)
+        made = np.full(len(scores), None, object)
+        made[there] = names[scores[there].argmax(axis=1)]
+        return made, absent
+
+    def check(self) -> None:
+        """Raise QualityError if predictions and labels are not of the same kind, which no share would show."""
+        labels = {label for label, _ in self.tally.counts}
+        said = {told for _, told in self.tally.counts}
+        if self._chances:
+            known = {*self._classes}
+            strange = sum(n for (label, _), n in self.tally.counts.items() if label not in known)
+            if strange > UNREAD_LIMIT * self.tally.rows:
+                raise QualityError(
+                    f"{strange:,} of {self.tally.rows:,} labels ({_list(labels - known)}) are of no class that has a "
+                    f"probability ({_list(known)}). Say which one is whose, as {min(labels)}=0,…"
+                )
+        elif (
+            not labels & said
+            and all(_is_share(name) for name in said - {"0", "1"})
+            and said - {"0", "1"}
+        ):
+            raise QualityError(
+                f"The predictions ({_list(said)}) are none of the labels ({_list(labels)}). Are they probabilities? "
+                "Then name those of all classes as probability_attribute (--probability), as 0-2."
+            )
+        elif (
+            not labels & said
+            and min(len(labels), len(said)) > 1
+            and self.tally.rows >= LEAST_TO_TELL
+        ):
+            raise QualityError(
+                f"None of the predictions ({_list(said)}) is one of the labels ({_list(labels)})."
+            )
 
 
 class _Two:

@@ -6,6 +6,7 @@
 |---|---|
 | `problem_type` | Regression, BinaryClassification or MulticlassClassification; a run may leave it to its baseline |
 | `inference_attribute`, `probability_attribute` | the prediction, and the positive label's probability |
+| `probability_attribute` of several classes | all of them, `0-2` or `CLASS=COLUMN,…`, where no prediction is named |
 | `probability_threshold_attribute` | a number: a probability above it is a positive prediction; 0.5 by default |
 | `ground_truth_attribute` | the label; of merged captures their `groundTruthData` by default |
 | `dataset_format` | csv, json, parquet, sagemakerMergeJson (or sagemakerCaptureJson with groundTruthData in it) |

@@ -9,7 +9,7 @@ from farero_monitor.profile.dataset import Unread
 from farero_monitor.quality.columns import texts
 from farero_monitor.quality.gather import QualityError
 from farero_monitor.quality.labels import Labels
-from farero_monitor.quality.sources import Attributes, batches
+from farero_monitor.quality.sources import Attributes, batches, chance_roles
 from farero_monitor.untyped import pa, pq
 
 if TYPE_CHECKING:
@@ -55,11 +55,15 @@ def join(
             f"None of {rows:,} predictions has a label: {count:,} labels were read, all for other ids. The first "
             f"prediction is '{first}', the first label is for '{known}'; --id names the column of both."
         )
+    chances, roles = attributes.chances, chance_roles(attributes.chances)
+    held = ",".join(
+        f"{name}={role}" if name else role for name, role in zip(chances, roles, strict=True)
+    )
     told = f"{joined:,} of {rows:,} predictions have a label ({count:,} labels)."
     return replace(
         attributes,
         inference=attributes.inference and PREDICTION,
-        probability=attributes.probability and PROBABILITY,
+        probability=held or (attributes.probability and PROBABILITY),
         truth=LABEL,
     ), told
 

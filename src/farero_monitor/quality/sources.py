@@ -1,7 +1,8 @@
 """Where labelled predictions come from: CSV, Parquet, JSON lines, and captures merged with their labels.
 
 Columns are named by `Attributes`: by name, by index (`"0"`), or by JSONPath, as SageMaker's `InferenceAttribute`,
-`ProbabilityAttribute` and `GroundTruthAttribute`.
+`ProbabilityAttribute` and `GroundTruthAttribute`. Of several classes the probability is one column for each, or one
+with a list in each row.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 
 from farero_monitor.errors import AnalysisError
+from farero_monitor.probabilities import of_text
 from farero_monitor.quality import jsonpath
 from farero_monitor.quality.columns import Batch
 from farero_monitor.readers import files, flat, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from farero_monitor.profile.dataset import Unread
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 Problem = Literal["Regression", "BinaryClassification", "MulticlassClassification"]
 PROBLEMS: tuple[Problem, ...] = ("Regression", "BinaryClassification", "MulticlassClassification")
 Kind = files.Format
+#: Role of the column that has a list with the probability of every class.
+LISTED = "probabilities"
 #: Rows of one batch where they are read one by one.
 ROWS = 20_000
 
@@ -41,6 +45,7 @@ class Attributes:
 
     problem: Problem
     #: Column of the prediction, of the probability of the positive label, and of the label; empty if there is none.
+    #: Of several classes all probabilities, as `probabilities.of_text` reads them; what was told is then the likeliest.
     inference: str = ""
     probability: str = ""
     truth: str = ""
@@ -55,7 +60,25 @@ class Attributes:
         found = {"label": self.truth, "prediction": self.inference, "probability": self.probability}
         if self.problem != "BinaryClassification":
             del found["probability"]
+        found |= chance_roles(self.chances)
         return {role: name for role, name in found.items() if name}
+
+    @property
+    def chances(self) -> Mapping[str, str]:
+        """Class → column, where the likeliest of several classes is what was told; of a column of lists "" → column.
+
+        Raises ProbabilitiesError.
+        """
+        if self.problem != "MulticlassClassification" or self.inference or not self.probability:
+            return {}
+        return of_text(self.probability)
+
+
+def chance_roles(chances: Mapping[str, str]) -> dict[str, str]:
+    """Return role → column of the probabilities of several classes, in the order of the classes."""
+    if list(chances) == [""]:
+        return {LISTED: chances[""]}
+    return {f"probability {index}": column for index, column in enumerate(chances.values())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +148,8 @@ def _json(path: Path, roles: dict[str, str], unread: Unread) -> Iterator[Batch]:
     gathered = Gathered(path.name, roles)
     for line, _, document in files.documents(path, decode, unread, "not JSON"):
         values = {role: jsonpath.find(document, path_of) for role, path_of in steps.items()}
+        if values.get(LISTED):
+            values[LISTED] = [lists(values[LISTED])]
         reason = gathered.add(values, line)
         if reason:
             unread.add(path.name, f"line {line}", reason)
@@ -192,6 +217,16 @@ def flatten_once(found: list[Any]) -> list[Any]:
     if len(found) == 1 and isinstance(found[0], list):
         return cast("list[Any]", found[0])
     return found
+
+
+def lists(found: list[Any]) -> list[list[Any]]:
+    """Return what a path leads to as a list for each row: lists, a list of lists, or the values of one."""
+    if not any(isinstance(one, list) for one in found):
+        return [found]
+    made: list[list[Any]] = []
+    for one in cast("list[list[Any]]", [one if isinstance(one, list) else [one] for one in found]):
+        made += one if one and all(isinstance(inner, list) for inner in one) else [one]
+    return made
 
 
 def _text(value: Any) -> str | None:

@@ -49,8 +49,11 @@ def quality(
         str, typer.Option(help="Which value of the answer: index, name, JSONPath; by default 0.")
     ] = "",
     probability: Annotated[
-        str, typer.Option(help="Which one is the probability of the positive label.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="Which one is the probability of the positive label; of several classes all: 0-2, or CLASS=INDEX each."
+        ),
+    ] = None,
     positive: Annotated[
         str, typer.Option(help="The positive label; by default 1, true, yes.")
     ] = "",
@@ -87,7 +90,11 @@ def quality(
         ]  # fmt: skip
         asked += ["--baseline", str(folder / "baseline")] if compare else []
         asked += ["--problem", problem or _problem(folder / "baseline")] if not compare else []
-        chosen = {"prediction": prediction, "probability": probability, "positive": positive}
+        chosen = {
+            "prediction": prediction,
+            "probability": ",".join(probability or ()),
+            "positive": positive,
+        }
         if not any(chosen.values()) and "constraints.json" in known:
             chosen = {flag: read_answers(where, base, QUALITY).get(flag, "") for flag in chosen}
         asked += [word for flag, value in chosen.items() if value for word in (f"--{flag}", value)]
