@@ -44,6 +44,7 @@ def hostile(stage: Any) -> Any:
     stage.model(BAD, raising)
     stage.deploy(BAD, BAD)
     _policy(stage)
+    _job(stage)
     stage.client("sns").create_topic(Name=BAD, Attributes={"DisplayName": PAYLOADS[0]})
     for payload in PAYLOADS:
         assert stage.invoke("echo", payload.encode()) == payload.encode()
@@ -104,6 +105,20 @@ def _policy(stage: Any) -> None:
     iam.put_user_policy(UserName=BAD, PolicyName=BAD, PolicyDocument=document)
 
 
+def _job(stage: Any) -> None:
+    stage.client("sagemaker").create_processing_job(
+        ProcessingJobName=BAD, RoleArn="arn:aws:iam::123456789012:role/any",
+        AppSpecification={
+            "ImageUri": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3",
+            "ContainerEntrypoint": ["python3", "-c", "import sys; print(*sys.argv[1:], sep=chr(10))"],
+            "ContainerArguments": PAYLOADS,
+        },
+        ProcessingResources={
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+        },
+    )  # fmt: skip
+
+
 def _logs(stage: Any) -> None:
     logs = stage.client("logs")
     logs.create_log_group(logGroupName=GROUP, tags={"for": "nothing"})
@@ -162,7 +177,7 @@ def _dashboard(stage: Any) -> None:
 
 #: Address, and how many of the payloads it shows as they are.
 PLACES = [
-    ("/", 0), ("/endpoints/echo", 20), (f"/endpoints/{BAD}", 1), ("/jobs", 0), ("/logs", 0),
+    ("/", 0), ("/endpoints/echo", 20), (f"/endpoints/{BAD}", 1), ("/jobs", 0), (f"/jobs/processing/{BAD}", 40), ("/logs", 0),
     (f"/logs?group={GROUP}", 40), (f"/logs?group=/aws/sagemaker/Endpoints/{BAD}", 1), ("/storage", 0),
     (f"/storage?bucket={BUCKET}", len([one for one in PAYLOADS if "/" not in one])),
     (f"/storage?bucket={BUCKET}&prefix={quote('<script>alert(1)</')}", 0), ("/alarms", 40),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tests.console.conftest import Person, Stage
 
 GROUP = "/console/filter"
+SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,43 @@ def test_job_shows_its_steps_and_why_it_failed(stage: Stage, told_by: Any) -> No
         await person.until(lambda: "Failed" in person.texts, 40)
         reason = sagemaker.describe_training_job(TrainingJobName="console-job")["FailureReason"]
         await person.sees(reason[:60])
+
+    told_by(story)
+
+
+def test_processing_jobs_are_listed_newest_first_and_show_what_they_ran(
+    stage: Stage, told_by: Any
+) -> None:
+    sagemaker = stage.client("sagemaker")
+
+    def start(name: str, code: str) -> None:
+        sagemaker.create_processing_job(
+            ProcessingJobName=name, RoleArn="arn:aws:iam::123456789012:role/any",
+            AppSpecification={"ImageUri": SKLEARN, "ContainerEntrypoint": ["python3", "-c", code]},
+            Environment={"SHELF": "upper"},
+            ProcessingResources={
+                "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+            },
+        )  # fmt: skip
+
+    start("count-ok", "import os; print('counted', os.environ['SHELF'])")
+    start("count-bad", "raise SystemExit('no shelf')")
+
+    async def story(person: Person) -> None:
+        await person.open("/jobs")
+        await person.sees("count-ok")
+        names = [one for one in person.texts if one.startswith("count-")]
+        assert names == ["count-bad", "count-ok"]
+        await person.open("/jobs/processing/count-ok")
+        await person.until(lambda: "Completed" in person.texts, 40)
+        await person.sees("counted upper")
+        await person.sees("SHELF")
+        await person.sees("python3 -c import os")
+        await person.open("/jobs/processing/count-bad", language="es")
+        await person.until(lambda: "Failed" in person.texts, 40)
+        reason = sagemaker.describe_processing_job(ProcessingJobName="count-bad")["FailureReason"]
+        await person.sees(reason[:60])
+        await person.sees("Entorno")
 
     told_by(story)
 

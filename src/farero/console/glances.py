@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from farero.console import time_range
 from farero.console.data import Cloud, UnavailableError, shared
@@ -71,7 +72,8 @@ class Now(NamedTuple):
     status: Json
     glances: dict[str, Glance]
     alarms: list[Json]
-    jobs: list[Json]
+    #: Name and address of each that runs.
+    jobs: list[tuple[str, str]]
     #: Endpoint → its newest run that looked for drift.
     drift: dict[str, Json]
 
@@ -130,14 +132,22 @@ async def _alarms(cloud: Cloud) -> list[Json]:
     return [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
 
 
-async def _jobs(cloud: Cloud) -> list[Json]:
+async def _jobs(cloud: Cloud) -> list[tuple[str, str]]:
+    """Return (name, address of its page) of each job that runs."""
+    found = await asyncio.gather(
+        _running(cloud, "Training", "/jobs"), _running(cloud, "Processing", "/jobs/processing")
+    )
+    return [job for some in found for job in some]
+
+
+async def _running(cloud: Cloud, kind: str, folder: str) -> list[tuple[str, str]]:
+    operation = f"list_{kind.lower()}_jobs"
     try:
-        answer = await cloud.ask(
-            "sagemaker", "list_training_jobs", StatusEquals="InProgress", MaxResults=50
-        )
+        answer = await cloud.ask("sagemaker", operation, StatusEquals="InProgress", MaxResults=50)
     except UnavailableError:
         return []
-    return answer.get("TrainingJobSummaries", [])
+    names = (one[f"{kind}JobName"] for one in answer[f"{kind}JobSummaries"])
+    return [(name, f"{folder}/{quote(name, safe='')}") for name in names]
 
 
 async def _drift(cloud: Cloud) -> dict[str, Json]:

@@ -36,7 +36,8 @@ EN = {
 
     "roles": "Roles", "no_policies": "No policy: nothing is allowed.",
     "only_first": "Only the first {count} are shown.", "job_cpu": "CPU", "job_memory": "Memory",
-    "newest_lines": "newest lines",
+    "newest_lines": "newest lines", "training": "Training", "processing": "Processing", "outputs": "Outputs",
+    "environment": "Environment", "command": "Command",
     "last_minutes": "in the last minutes",
     # dashboards and alarms
     "above_band": "above the expected band", "actions_off": "Actions are off: it tells nobody.",
@@ -150,7 +151,8 @@ ES = {
 
     "roles": "Roles", "no_policies": "Sin política: no se permite nada.",
     "only_first": "Solo se muestran los {count} primeros.", "job_cpu": "CPU", "job_memory": "Memoria",
-    "newest_lines": "últimas líneas",
+    "newest_lines": "últimas líneas", "training": "Entrenamiento", "processing": "Procesamiento",
+    "outputs": "Salidas", "environment": "Entorno", "command": "Orden",
     "last_minutes": "en los últimos minutos",
     # paneles y alarmas
     "above_band": "por encima de la banda esperada", "actions_off": "Acciones desactivadas: no avisa a nadie.",

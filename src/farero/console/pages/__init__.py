@@ -14,6 +14,7 @@ from farero.console.pages import (
     logs,
     monitor,
     platform,
+    processing,
     storage,
 )
 
@@ -29,6 +30,7 @@ def register(first: Home, outer: FastAPI) -> None:
     home.register(first.read)
     endpoint.register(cloud)
     jobs.register(cloud)
+    processing.register(cloud)
     logs.register(cloud)
     monitor.register(cloud)
     alarms.register(cloud)

@@ -68,10 +68,10 @@ def _draw(t: dict[str, str], now: Now) -> None:
             _row(t, one, rows, seen) + ([_watched(t, one, drift)] if drift else []) for one in found
         ]
         table(heads, drawn, f"{t['empty']}  farero try")
-    for job in jobs[:5]:
+    for name, address in jobs[:5]:
         with card():
-            ui.link(job["TrainingJobName"], f"/jobs/{quote(job['TrainingJobName'], safe='')}")
-            pill(job["TrainingJobStatus"])
+            ui.link(name, address)
+            pill("InProgress")
     notes: list[str] = status.get("notes") or []
     is_adrift = any(one["MonitoringExecutionStatus"] in _ADRIFT for one in drift.values())
     if not notes and not alarms and not is_adrift and "Failed" not in states:

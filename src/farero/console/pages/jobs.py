@@ -1,8 +1,8 @@
-"""Training jobs, and one of them: steps, metrics round by round, hardware, log, files."""
+"""All jobs, and one training job: steps, metrics round by round, hardware, log, files."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -11,15 +11,13 @@ from nicegui import ui
 from farero.console.charts import Series, chart, lines, told
 from farero.console.data import UnavailableError
 from farero.console.layout import card, frame, heading, pill, table, words
-from farero.console.metrics import stat
-from farero.console.pages.endpoint import storage_link
+from farero.console.pages import processing
 from farero.console.pages.endpoint_figures import took
-from farero.console.pages.live import live, live_text
-from farero.console.plots import Plot, plots
-from farero.console.time_range import Range
+from farero.console.pages.job_parts import files, hardware, log_tail, moment
+from farero.console.pages.live import live
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from farero.console.data import Cloud
 
@@ -27,9 +25,8 @@ Json = dict[str, Any]
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 _MOST_PAGES = 5
-_TAIL = 200
-#: A minute's metrics of hardware stand at the minute's start.
-_BEFORE = timedelta(minutes=1)
+#: SageMaker lists the oldest first unless asked otherwise.
+_NEWEST: Json = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": 100}
 
 
 def register(cloud: Cloud) -> None:
@@ -39,11 +36,19 @@ def register(cloud: Cloud) -> None:
     async def page() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame("Jobs", "/jobs") as t:
 
-            async def read() -> Any:
-                found = await cloud.ask("sagemaker", "list_training_jobs", MaxResults=100)
-                return found["TrainingJobSummaries"]
+            async def trained() -> Any:
+                found = await cloud.ask("sagemaker", "list_training_jobs", **_NEWEST)
+                return [_row(one, "Training", _address) for one in found["TrainingJobSummaries"]]
 
-            await live(read, lambda found: _list(t, found))
+            async def processed() -> Any:
+                found = await cloud.ask("sagemaker", "list_processing_jobs", **_NEWEST)
+                return [
+                    _row(one, "Processing", processing.address)
+                    for one in found["ProcessingJobSummaries"]
+                ]
+
+            await live(trained, lambda found: _list(t, t["training"], found))
+            await live(processed, lambda found: _list(t, t["processing"], found))
 
     @ui.page("/jobs/{name}")
     async def one(name: str) -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
@@ -61,27 +66,24 @@ def register(cloud: Cloud) -> None:
             await live(series, lambda found: _progress(t, found), 3.0)
             await _hardware(cloud, t, name)
 
-            async def tail() -> tuple[str, str]:
-                found = [one["message"].rstrip() for one in await _last_lines(cloud, name)]
-                return "\n".join(found[-_TAIL:]), f"{len(found)} {t['newest_lines']}"
-
-            heading(t["lines"])
-            await live_text(t, tail)
+            await log_tail(cloud, t, GROUP, name)
 
 
-def _list(t: dict[str, str], found: list[Json]) -> None:
+def _address(name: str) -> str:
+    return f"/jobs/{quote(name, safe='')}"
+
+
+def _row(one: Json, kind: str, address: Callable[[str], str]) -> list[Any]:
+    """Return (name, its page), state, when it was made and how long it took, of a summary of that kind."""
+    name, end = one[f"{kind}JobName"], one.get(f"{kind}EndTime")
+    lasted = took(end - one["CreationTime"]) if end else ""
+    return [(name, address(name)), one[f"{kind}JobStatus"], moment(one["CreationTime"]), lasted]
+
+
+def _list(t: dict[str, str], title: str, found: list[list[Any]]) -> None:
     with card():
-        rows = [
-            [
-                (one["TrainingJobName"], f"/jobs/{quote(one['TrainingJobName'], safe='')}"),
-                lambda state=one["TrainingJobStatus"]: pill(state),
-                _moment(one["CreationTime"]),
-                took(one["TrainingEndTime"] - one["CreationTime"])
-                if one.get("TrainingEndTime")
-                else "",
-            ]
-            for one in found
-        ]
+        heading(title)
+        rows = [[name, lambda state=state: pill(state), *times] for name, state, *times in found]
         table([t["name"], t["status"], t["created"], t["duration"]], rows, t["empty"])
 
 
@@ -90,7 +92,7 @@ def _job(t: dict[str, str], found: Json) -> None:
         with ui.element("div").classes("f-facts"):
             pill(found["TrainingJobStatus"])
             for text in (
-                f"{t['created']} {_moment(found['CreationTime'])}"
+                f"{t['created']} {moment(found['CreationTime'])}"
                 if "CreationTime" in found
                 else "",
                 found.get("ResourceConfig", {}).get("InstanceType", ""),
@@ -132,11 +134,7 @@ def _files(t: dict[str, str], found: Json) -> None:
     for channel in found.get("InputDataConfig", []):
         uri = channel.get("DataSource", {}).get("S3DataSource", {}).get("S3Uri", "")
         paths.append((f"{t['inputs']}: {channel.get('ChannelName', '')}", uri))
-    rows = [
-        [name, (uri, storage_link(uri)) if storage_link(uri) else uri] for name, uri in paths if uri
-    ]
-    if rows:
-        table(["", t["paths"]], rows, "")
+    files(t, paths)
 
 
 async def _events(cloud: Cloud, name: str) -> list[Json]:
@@ -159,25 +157,6 @@ async def _events(cloud: Cloud, name: str) -> list[Json]:
         if not answer.get("nextToken"):
             break
         token = {"nextToken": answer["nextToken"]}
-    return found
-
-
-async def _last_lines(cloud: Cloud, name: str) -> list[Json]:
-    try:
-        streams = await cloud.ask(
-            "logs", "describe_log_streams", logGroupName=GROUP, logStreamNamePrefix=f"{name}/"
-        )
-        found: list[Json] = []
-        for stream in streams.get("logStreams", [])[:4]:
-            answer = await cloud.ask(
-                "logs", "get_log_events", logGroupName=GROUP, logStreamName=stream["logStreamName"],
-                limit=_TAIL, startFromHead=False,
-            )  # fmt: skip
-            found += answer.get("events", [])
-    except UnavailableError as error:
-        if "ResourceNotFound" in str(error):
-            return []
-        raise
     return found
 
 
@@ -225,23 +204,6 @@ async def _hardware(cloud: Cloud, t: dict[str, str], name: str) -> None:
         job = await cloud.ask("sagemaker", "describe_training_job", TrainingJobName=name)
     except UnavailableError:
         return
-    start = job.get("TrainingStartTime")
-    if not isinstance(start, datetime):
-        return
-    end = job.get("TrainingEndTime")
-    shown = Range(start.astimezone(UTC) - _BEFORE, (end or datetime.now(UTC)) + _BEFORE, "")
-    host = {"Host": f"{name}/algo-1"}
-    wanted = [
-        Plot(
-            title=t[title], unit="Percent", is_optional=True,
-            queries=[stat(prefix, metric, "Average", host, namespace=GROUP, label="algo-1")],
-        )
-        for prefix, title, metric in (
-            ("c", "job_cpu", "CPUUtilization"), ("m", "job_memory", "MemoryUtilization"),
-        )
-    ]  # fmt: skip
-    await plots(cloud, t, wanted, shown)
-
-
-def _moment(at: Any) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+    if isinstance(start := job.get("TrainingStartTime"), datetime):
+        end = job.get("TrainingEndTime")
+        await hardware(cloud, t, group=GROUP, job=name, start=start, end=end)
