@@ -34,6 +34,7 @@ class Connections:
         self.head_within_s = head_within_s
         self.body_within_s = body_within_s
         self.is_draining = False
+        self._is_settling = False
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -51,7 +52,15 @@ class Connections:
         self._handler.take(request, functools.partial(self._reply, reply))
 
     def settle(self) -> None:
-        """Hand on that all has been taken."""
+        """Hand on that all has been taken; of several connections once for what came on all of them together."""
+        if len(self._open) <= 1:
+            self._handler.settle()
+        elif not self._is_settling:
+            self._is_settling = True
+            asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        self._is_settling = False
         self._handler.settle()
 
     def _reply(self, reply: Reply, response: Response) -> None:

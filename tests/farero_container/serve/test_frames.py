@@ -3,11 +3,13 @@
 import asyncio
 import io
 import json
+import socket
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farero_container.serve.frames import FramedForm
+from farero_container.serve.connections import Connections
+from farero_container.serve.frames import MAGIC, FramedForm
 from farero_container.serve.messages import Response
 
 from .conftest import raw_frame, read_frame
@@ -108,3 +110,46 @@ def test_a_length_that_is_shorter_than_the_head_ends_the_connection():
 
     assert is_closed
     assert written == b""
+
+
+class Together:
+    """Answers what was taken when it is settled, with how many came together."""
+
+    def __init__(self):
+        self.taken = []
+
+    def take(self, request, reply):
+        self.taken.append((request, reply))
+
+    def settle(self):
+        taken, self.taken = self.taken, []
+        for request, reply in taken:
+            reply(Response(200, {}, b"%d:" % len(taken) + request.body))
+
+
+def test_what_comes_on_several_connections_in_one_turn_is_settled_together(tmp_path):
+    path = str(tmp_path / "s")
+
+    async def story():
+        connections = Connections(Together())
+        server = await asyncio.get_running_loop().create_unix_server(connections.protocol, path)
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        streams = [client.makefile("rb") for client in clients]
+        answers = []
+        try:
+            for client, stream in zip(clients, streams, strict=True):
+                client.connect(path)
+                client.sendall(MAGIC + raw_frame(0, b"", HEADS[1]))
+                await asyncio.to_thread(read_frame, stream)
+            for number, client in enumerate(clients):
+                client.sendall(raw_frame(number, b"x", HEADS[0]) + raw_frame(9, b"y", HEADS[0]))
+            for stream in streams:
+                answers += [(await asyncio.to_thread(read_frame, stream))[2] for _ in range(2)]
+        finally:
+            for one in (*streams, *clients):
+                one.close()
+            server.close()
+            await server.wait_closed()
+        return answers
+
+    assert asyncio.run(story()) == [b"6:x", b"6:y"] * 3
