@@ -107,6 +107,10 @@ def test_a_model_file_becomes_an_endpoint_and_goes_again(shared_platform, model)
         shared_platform.farero("invoke", "prices", "-d", "[0.1,0.2,0.3,0.4]", "--json").stdout
     )
     listed = json.loads(shared_platform.farero("ls", "--json").stdout)
+    long = "prices-with-a-name-that-is-longer-than-its-column"
+    shared_platform.farero("deploy", str(model), "--name", long)
+    rows = shared_platform.farero("ls").stdout.splitlines()
+    shared_platform.farero("rm", long, "--yes")
     shown = shared_platform.farero("show", "prices").stdout
     refused = shared_platform.farero("deploy", str(model), check=False)
     updated = shared_platform.farero("deploy", str(model), "--update")
@@ -120,6 +124,7 @@ def test_a_model_file_becomes_an_endpoint_and_goes_again(shared_platform, model)
     assert ("prices", "InService") in [
         (e["EndpointName"], e["EndpointStatus"]) for e in listed["endpoints"]
     ]
+    assert any(row.startswith(f"{long} ") and "InService" in row for row in rows)
     assert "capturing 100 % of requests (Started)" in shown
     assert (refused.returncode, refused.stderr.startswith("E-EXISTS  ")) == (1, True)
     assert "is InService after" in updated.stdout

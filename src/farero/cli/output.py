@@ -17,6 +17,9 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+#: Characters in a line where no terminal ends it: programs that read a table get each row in one line.
+_ENDLESS = 100_000
+
 OK = 0
 FAILED = 1
 WRONG_USAGE = 2
@@ -49,6 +52,8 @@ def result(data: Any, text: str | Table = "") -> None:
     if options.as_json:
         sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
     elif text and not options.quiet:
+        if not out.is_terminal:
+            out.width = _ENDLESS
         out.print(text)
 
 
