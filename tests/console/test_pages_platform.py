@@ -165,6 +165,7 @@ def test_doctor_shows_how_it_stands(told_by: Any) -> None:
         await person.open("/doctor")
         await person.sees("GB")
         await person.sees("Isolation")
+        await person.sees("written, 0 lost")
 
     told_by(story)
 

@@ -37,7 +37,7 @@ EN = {
     "roles": "Roles", "no_policies": "No policy: nothing is allowed.",
     "only_first": "Only the first {count} are shown.", "job_cpu": "CPU", "job_memory": "Memory",
     "newest_lines": "newest lines", "training": "Training", "processing": "Processing", "outputs": "Outputs",
-    "environment": "Environment", "command": "Command",
+    "environment": "Environment", "command": "Command", "captured_of": "{recorded:,} written, {dropped:,} lost",
     "last_minutes": "in the last minutes",
     # dashboards and alarms
     "above_band": "above the expected band", "actions_off": "Actions are off: it tells nobody.",
@@ -153,6 +153,7 @@ ES = {
     "only_first": "Solo se muestran los {count} primeros.", "job_cpu": "CPU", "job_memory": "Memoria",
     "newest_lines": "últimas líneas", "training": "Entrenamiento", "processing": "Procesamiento",
     "outputs": "Salidas", "environment": "Entorno", "command": "Orden",
+    "captured_of": "{recorded:,} escritas, {dropped:,} perdidas",
     "last_minutes": "en los últimos minutos",
     # paneles y alarmas
     "above_band": "por encima de la banda esperada", "actions_off": "Acciones desactivadas: no avisa a nadie.",

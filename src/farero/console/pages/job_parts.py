@@ -55,13 +55,13 @@ async def hardware(  # noqa: PLR0913 - where to draw, what, and when
     await plots(cloud, t, wanted, shown)
 
 
-def files(t: dict[str, str], paths: Sequence[tuple[str, str]]) -> None:
+def files(paths: Sequence[tuple[str, str]]) -> None:
     """Draw where files lie: (what, URI); those in S3 lead to their page."""
     rows = [
         [name, (uri, storage_link(uri)) if storage_link(uri) else uri] for name, uri in paths if uri
     ]
     if rows:
-        table(["", t["paths"]], rows, "")
+        table(["", "S3"], rows, "")
 
 
 def moment(at: Any) -> str:

@@ -134,7 +134,7 @@ def _files(t: dict[str, str], found: Json) -> None:
     for channel in found.get("InputDataConfig", []):
         uri = channel.get("DataSource", {}).get("S3DataSource", {}).get("S3Uri", "")
         paths.append((f"{t['inputs']}: {channel.get('ChannelName', '')}", uri))
-    files(t, paths)
+    files(paths)
 
 
 async def _events(cloud: Cloud, name: str) -> list[Json]:

@@ -28,10 +28,7 @@ def register(cloud: Cloud) -> None:
                     rows = [
                         [t["isolation"], found["isolation"]],
                         [t["free"], f"{found['disk_free_gb']:.1f} GB"],
-                        [
-                            t["captured"],
-                            ", ".join(f"{k}: {v}" for k, v in found["capture"].items()),
-                        ],
+                        [t["captured"], t["captured_of"].format(**found["capture"])],
                     ]
                     table(["", ""], rows, t["empty"])
                     for note in found["notes"] or [t["all_good"]]:

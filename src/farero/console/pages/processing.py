@@ -62,7 +62,7 @@ def _job(t: dict[str, str], found: Json) -> None:
         for reason in (found.get("FailureReason"), found.get("ExitMessage")):
             if reason:
                 words(reason).classes("f-pre f-bad")
-        files(t, _paths(t, found))
+        files(_paths(t, found))
     with card():
         heading(t["environment"])
         command = [*app.get("ContainerEntrypoint", []), *app.get("ContainerArguments", [])]
