@@ -6,8 +6,10 @@
     ground_truth_source   folder of labels: …/yyyy/mm/dd/HH/*.jsonl; the hour is when a label was collected
     output_path           folder for the merged files, under the same paths below it as the captures
 
-and, of Farero's own, all optional, ISO 8601 in UTC:
+and, of Farero's own, all optional, times ISO 8601 in UTC:
 
+    dataset_format                        `{"csv": {"header": false}}` or `{"json": {"lines": true}}`: the data are
+                                          outputs of batch transform jobs with inference ids (`quality/outputs.py`)
     start_time, end_time                  only records captured in [start, end)
     ground_truth_start, ground_truth_end  only labels from hour folders in [start, end)
 
@@ -34,7 +36,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farero_monitor.quality.merging import MergeError, merge
+from farero_monitor.environment import SettingError, dataset_format
+from farero_monitor.quality.merging import Batch, MergeError, merge
 from farero_monitor.readers.files import NoDataError
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ def main() -> int:
         message, code = made.message, 0
         for place in made.unread.places:
             print("could not be read:", ", ".join(place[:2]), "-", place[2])
-    except (MergeError, NoDataError) as error:
+    except (MergeError, NoDataError, SettingError) as error:
         message, code = str(error), 255
     except OSError as error:
         message, code = f"{error.filename or ''}: {error.strerror or error}", 255
@@ -63,15 +66,19 @@ def main() -> int:
 
 
 def run(environ: Mapping[str, str]) -> Merged:
-    """Merge as the environment says; raises MergeError, NoDataError, OSError."""
+    """Merge as the environment says; raises MergeError, SettingError, NoDataError, OSError."""
     for name in ("dataset_source", "ground_truth_source", "output_path"):
         if not environ.get(name):
             raise MergeError(f"The environment variable {name} is missing.")
+    batch = None
+    if environ.get("dataset_format"):
+        batch = Batch(*dataset_format(environ, ("csv", "json")))
     return merge(
         Path(environ["dataset_source"]), Path(environ["ground_truth_source"]),
         Path(environ["output_path"]),
         window=(environ.get("start_time", ""), environ.get("end_time", "")),
         labelled=(environ.get("ground_truth_start", ""), environ.get("ground_truth_end", "")),
+        batch=batch,
     )  # fmt: skip
 
 

@@ -19,6 +19,11 @@ HOURLY = {
 }
 
 
+BATCH = {
+    "DataCapturedDestinationS3Uri": "s3://data/batches/", "LocalPath": "/opt/ml/x", "DatasetFormat": {"Csv": {}},
+}  # fmt: skip
+
+
 def define(watch, **offsets):
     return watch.define(
         QUALITY, "q",
@@ -205,14 +210,12 @@ def test_a_merge_that_fails_says_why(labelled):
         ),
         (
             {
-                "BatchTransformInput": {
-                    "DataCapturedDestinationS3Uri": "s3://data/b", "LocalPath": "/opt/ml/x",
-                    "DatasetFormat": {"Csv": {}},
-                },
+                "BatchTransformInput": BATCH | {"DatasetFormat": {"Parquet": {}}},
                 "GroundTruthS3Input": {"S3Uri": "s3://data/labels"},
             },
-            "joins labels with what an endpoint captured",
+            "DatasetFormat cannot be Parquet",
         ),
+        ({"BatchTransformInput": BATCH}, "needs GroundTruthS3Input"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_judged_is_refused_when_it_is_defined(watch, job_input, said):
@@ -231,3 +234,81 @@ def test_model_quality_needs_its_problem(watch):
                 "EndpointInput": ENDPOINT, "GroundTruthS3Input": {"S3Uri": "s3://data/labels"},
             },
         )  # fmt: skip
+
+
+def test_bias_of_a_batch_is_refused(watch):
+    kind = MonitoringType.MODEL_BIAS
+    with pytest.raises(Invalid, match="joins labels with what an endpoint captured"):
+        watch.define(
+            kind, "q",
+            ModelBiasAppSpecification={"ImageUri": IMAGE, "ConfigUri": "s3://data/config.json"},
+            ModelBiasJobInput={
+                "BatchTransformInput": BATCH, "GroundTruthS3Input": {"S3Uri": "s3://data/labels"},
+            },
+        )  # fmt: skip
+
+
+@pytest.fixture
+def batch(watch):
+    """An hourly schedule of model quality over what batch transform jobs answered."""
+    watch.define(
+        QUALITY, "q",
+        ModelQualityAppSpecification={"ImageUri": IMAGE, "ProblemType": "Regression"},
+        ModelQualityJobInput={
+            "BatchTransformInput": BATCH, "GroundTruthS3Input": {"S3Uri": "s3://data/labels"},
+        },
+    )  # fmt: skip
+    watch.schedules.create(watch.ctx(), "s", HOURLY, ())
+    return watch
+
+
+def test_outputs_of_batch_transform_are_merged_by_their_manifests(batch):
+    began = batch.clock.now()
+    hour = f"{began:%Y/%m/%d/%H}"
+    batch.objects.put("data", f"batches/output/{hour}/m-1.json", b"[]")
+    batch.objects.put("data", f"batches/{hour}/rows.csv.out", b"1,i,t")
+    batch.label(began)
+    batch.clock.advance(hours=1, minutes=1)
+
+    batch.worker.run_due()
+    (merging,) = batch.jobs()
+    assert merging.spec.environment["dataset_format"] == '{"csv":{"header":false}}'
+    captured = [one for one in merging.spec.inputs if one.name.startswith("endpoint_input")]
+    assert [(one.s3_uri, one.local_path, one.data_type) for one in captured] == [
+        (f"s3://data/batches/output/{hour}/m-1.json", f"/opt/ml/x/{hour}/m-1", "ManifestFile"),
+        (f"s3://data/batches/{hour}/", f"/opt/ml/x/{hour}", "S3Prefix"),
+    ]
+
+    batch.objects.put("data", f"reports/merge/{hour}/m-1/a.csv.out.jsonl", b"{}")
+    batch.settle()
+
+    done = only(batch)
+    _, analysis = batch.jobs()
+    assert done.status is ExecutionStatus.COMPLETED
+    environment = analysis.spec.environment
+    assert environment["dataset_format"] == '{"sagemakerMergeJson":{"captureIndexNames":["batchTransformOutput"]}}'  # fmt: skip
+    assert environment["monitoring_input_type"] == "BATCH_TRANSFORM_INPUT"
+    assert [one.s3_uri for one in analysis.spec.inputs] == [f"s3://data/reports/merge/{hour}/"]
+    assert analysis.spec.outputs[0].s3_uri == f"s3://data/reports/s/{done.scheduled_at:%Y/%m/%d/%H}"
+
+
+def test_a_window_without_a_batch_says_when_the_last_one_was(batch):
+    before = batch.clock.now()
+    batch.objects.put("data", f"batches/output/{before:%Y/%m/%d/%H}/m.json", b"[]")
+    batch.clock.advance(hours=1, minutes=1)
+    batch.label(batch.clock.now())
+    batch.clock.advance(hours=1)
+    batch.settle()
+
+    assert "The last record before it came at" in batch.executions()[-1].failure_reason
+
+
+def test_a_batch_that_no_label_fits_is_told(batch):
+    began = batch.clock.now()
+    batch.objects.put("data", f"batches/output/{began:%Y/%m/%d/%H}/m.json", b"[]")
+    batch.label(began)
+    batch.clock.advance(hours=1, minutes=1)
+    batch.settle("Completed: nothing")
+
+    reason = only(batch).failure_reason
+    assert "must be the inference id that the job appended to its row" in reason

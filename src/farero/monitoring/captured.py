@@ -1,8 +1,9 @@
 """Finds in S3 what a window holds: folders of hours with captures or labels, and when the last record came before.
 
 Keys are `<prefix>/<endpoint>/<variant>/yyyy/mm/dd/HH/<MM-SS-mmm>-<id>.jsonl` for captures and
-`<prefix>/yyyy/mm/dd/HH/…` for labels and batch transform. Folders are asked for one by one: an endpoint's captures of
-years are never listed.
+`<prefix>/yyyy/mm/dd/HH/…` for labels and batch transform; the manifests that transform jobs leave of their outputs lie
+in `<prefix>/output/yyyy/mm/dd/HH/`, the hour in which a job began. Folders are asked for one by one: an endpoint's
+captures of years are never listed.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Folder:
 
     uri: str
     path: str
+    #: Whether it is a manifest, which says where the hour's objects are.
+    manifest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,23 @@ def folders(
                 below = f"{where.endpoint}/{name}" if where.endpoint else name
                 found.append(Folder(f"s3://{where.bucket}/{where.root}{name}/", below))
             hour += _HOUR
+    return found
+
+
+def manifests(
+    objects: ObjectStore, where: Place, start: dt.datetime, end: dt.datetime
+) -> list[Folder]:
+    """Return the manifests of the hours of [start, end), each for a folder of its own. Raises NotFound: no bucket."""
+    found: list[Folder] = []
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    while hour < end:
+        name = f"{hour:%Y/%m/%d/%H}"
+        for item in objects.list(where.bucket, f"{where.root}{name}/"):
+            stem = item.key.rpartition("/")[2].partition(".")[0]
+            if stem and item.size_bytes:
+                uri = f"s3://{where.bucket}/{item.key}"
+                found.append(Folder(uri, f"{name}/{stem}", manifest=True))
+        hour += _HOUR
     return found
 
 

@@ -97,10 +97,15 @@ def _read(  # noqa: PLR0913 - by name
         raise Invalid(
             f"{kind} needs GroundTruthS3Input.S3Uri: the labels its answers are compared with."
         )
-    if kind in WITH_LABELS and batch:
+    if kind is MonitoringType.MODEL_BIAS and batch:
         raise Invalid(
-            f"{kind} joins labels with what an endpoint captured; BatchTransformInput is for DataQuality and "
-            "ModelExplainability."
+            f"{kind} joins labels with what an endpoint captured; BatchTransformInput is for DataQuality, ModelQuality "
+            "and ModelExplainability."
+        )
+    if kind in WITH_LABELS and "Parquet" in (batch.get("DatasetFormat") or {}):
+        raise Invalid(
+            f"{kind} joins labels by the inference id that a batch transform job appends to its rows, which it does in "
+            "CSV and JSON: DatasetFormat cannot be Parquet."
         )
     if kind is MonitoringType.MODEL_QUALITY and not app.get("ProblemType"):
         raise Invalid(

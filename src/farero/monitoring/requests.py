@@ -65,13 +65,16 @@ def merging(
     """Return the job that joins what was captured with its labels."""
     inputs = [*_folders("groundtruth_input", labels, LABELS)]
     inputs += _folders("endpoint_input", captured, plan.local_path)
+    environment = {
+        "dataset_source": plan.local_path, "ground_truth_source": LABELS, "output_path": OUTPUT,
+    }  # fmt: skip
+    if plan.batch_uri:
+        environment["dataset_format"] = json.dumps(plan.batch_format, separators=(",", ":"))
     return JobSpec(
         image=MERGER.format(region), role_arn=plan.role_arn,
         instance_type=plan.resources["ClusterConfig"]["InstanceType"],
         max_runtime_s=plan.max_runtime_s, inputs=tuple(inputs),
-        environment={
-            "dataset_source": plan.local_path, "ground_truth_source": LABELS, "output_path": OUTPUT,
-        },
+        environment=environment,
         outputs=(Output(name="result", s3_uri=merge_root(plan), local_path=OUTPUT),),
     )  # fmt: skip
 
@@ -146,7 +149,12 @@ def _stamp(execution: Execution) -> str:
 
 def _folders(name: str, folders: Sequence[Folder], local_path: str) -> list[Input]:
     return [
-        Input(name=f"{name}_{number}", s3_uri=one.uri, local_path=f"{local_path}/{one.path}")
+        Input(
+            name=f"{name}_{number}",
+            s3_uri=one.uri,
+            local_path=f"{local_path}/{one.path}",
+            data_type="ManifestFile" if one.manifest else "S3Prefix",
+        )
         for number, one in enumerate(folders, 1)
     ]
 
@@ -188,6 +196,8 @@ def _environment(execution: Execution, plan: Plan, extras: set[str]) -> dict[str
 
 
 def _format(plan: Plan) -> dict[str, Any]:
+    if plan.batch_uri and plan.ground_truth_uri:
+        return {"sagemakerMergeJson": {"captureIndexNames": ["batchTransformOutput"]}}
     if plan.batch_uri:
         return plan.batch_format
     if plan.ground_truth_uri:

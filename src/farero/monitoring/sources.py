@@ -30,6 +30,8 @@ SAMPLE = "baseline.sample"
 ESTIMATE = "baseline.estimate"
 #: The calibrated verdict, and of how many windows before it is read.
 REPORT, REMEMBERED = "drift_report.json", 30
+#: Where a batch transform job leaves manifests of its outputs, below what DataCaptureConfig names.
+OUTPUTS = "output"
 _CLARIFY = (MonitoringType.MODEL_BIAS, MonitoringType.MODEL_EXPLAINABILITY)
 
 
@@ -43,7 +45,12 @@ class Sources:
 
     def captured(self, execution: Execution, plan: Plan) -> list[Folder]:
         """Return the folders with what was captured in the window. Raises NotFound: no endpoint, capture or bucket."""
-        return captured.folders(self._objects, self.place(plan), execution.start, execution.end)
+        found: list[Folder] = []
+        if _of_outputs(plan):
+            where = captured.place(f"{plan.batch_uri.rstrip('/')}/{OUTPUTS}")
+            found += captured.manifests(self._objects, where, execution.start, execution.end)
+        where = self.place(plan)
+        return [*found, *captured.folders(self._objects, where, execution.start, execution.end)]
 
     def labels(self, execution: Execution, plan: Plan) -> list[Folder]:
         """Return the folders of labels collected from the window's start up to the run: they come late."""
@@ -145,6 +152,12 @@ class Sources:
 
     def no_match(self, execution: Execution, plan: Plan, said: str) -> str:
         """Say that labels and records do not belong together."""
+        if plan.batch_uri:
+            return (
+                f"No row that batch transform jobs begun from {execution.start:%Y-%m-%dT%H:%M:%SZ} to "
+                f"{execution.end:%Y-%m-%dT%H:%M:%SZ} left has a label below {plan.ground_truth_uri}. A label's "
+                f"eventMetadata.eventId must be the inference id that the job appended to its row. {said}"
+            ).strip()
         return (
             f"No record that endpoint {plan.endpoint} captured from {execution.start:%Y-%m-%dT%H:%M:%SZ} to "
             f"{execution.end:%Y-%m-%dT%H:%M:%SZ} has a label below {plan.ground_truth_uri}. A label's "
@@ -163,6 +176,9 @@ class Sources:
         text = f"The window was {start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}."
         try:
             last = captured.find_last(self._objects, self.place(plan), start)
+            if last is None and _of_outputs(plan):
+                where = captured.place(f"{plan.batch_uri.rstrip('/')}/{OUTPUTS}")
+                last = captured.find_last(self._objects, where, start)
         except NotFound:
             return text
         if last is None:
@@ -184,3 +200,8 @@ class Sources:
             f"bucket exists in the selected AWS region ({self._region}), that objects exist under that S3 prefix, "
             f'and that the role "{plan.role_arn}" has "s3:ListBucket" permissions on bucket "{where.bucket}".'
         )
+
+
+def _of_outputs(plan: Plan) -> bool:
+    """Say whether a plan judges what batch transform jobs answered, and not what they were sent."""
+    return bool(plan.batch_uri and plan.ground_truth_uri)

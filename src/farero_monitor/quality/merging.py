@@ -11,11 +11,12 @@ import msgspec
 
 from farero_monitor.errors import AnalysisError
 from farero_monitor.profile.dataset import Unread
+from farero_monitor.quality import outputs
 from farero_monitor.quality.labels import Labels, hour_of
 from farero_monitor.readers.files import NoDataError, documents, find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import BinaryIO
 
 #: Share of captured lines that may be unreadable before a merge counts as failed.
@@ -28,6 +29,14 @@ OPEN = 64
 
 class MergeError(AnalysisError):
     """Nothing can be merged; the text says why and what was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How the outputs of batch transform jobs are written: see `outputs.rows`."""
+
+    kind: str
+    details: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -84,14 +93,15 @@ class _Found:
     line: bytes
 
 
-def merge(
+def merge(  # noqa: PLR0913 - all but the first three have defaults
     captures: Path, truth: Path, output: Path, *,
-    window: tuple[str, str] = ("", ""), labelled: tuple[str, str] = ("", ""),
+    window: tuple[str, str] = ("", ""), labelled: tuple[str, str] = ("", ""), batch: Batch | None = None,
 ) -> Merged:  # fmt: skip
     """Write each captured record that has a label, with it, below `output`; files appear whole, at the end.
 
     window: start and end of the records' times, labelled: of the hours the labels were collected in; both ISO 8601,
-    empty for no limit. Raises MergeError if no record has a label or too many lines cannot be read, NoDataError.
+    empty for no limit. batch: `captures` are outputs of batch transform jobs, in this form. Raises MergeError if no
+    record has a label or too many lines cannot be read, NoDataError.
     """
     made = Merged()
     with Labels() as labels:
@@ -101,11 +111,11 @@ def merge(
             raise MergeError(f"There are no labels: {error}") from error
         first: _Found | None = None
         with _Output() as files:
-            for batch in _batches(_captured(captures, output, window, made)):
-                first = first or batch[0]
-                known = labels.find([found.id for found in batch])
-                made.records += len(batch)
-                for found in batch:
+            for part in _batches(_captured(captures, output, window, made, batch)):
+                first = first or part[0]
+                known = labels.find([found.id for found in part])
+                made.records += len(part)
+                for found in part:
                     label = known.get(found.id)
                     if label is not None:
                         made.merged += 1
@@ -113,12 +123,14 @@ def merge(
                         files.write(found.target, _joined(found.line, label.data))
             made.labels, made.replaced, made.unused = labels.count, labels.replaced, labels.unused()
             made.unread.merge(labels.unread)
-            _judge(made, labels, first, window)
+            _judge(made, labels, first, window, batch)
             made.files = files.keep()
     return made
 
 
-def _judge(made: Merged, labels: Labels, first: _Found | None, window: tuple[str, str]) -> None:
+def _judge(
+    made: Merged, labels: Labels, first: _Found | None, window: tuple[str, str], batch: Batch | None
+) -> None:
     bad = made.unread
     if bad.count > UNREAD_LIMIT * (made.records + made.labels + bad.count):
         raise MergeError(
@@ -132,10 +144,14 @@ def _judge(made: Merged, labels: Labels, first: _Found | None, window: tuple[str
         return
     if not made.labels:
         raise MergeError("The files of labels hold none (in the hours asked for).")
+    ids = f"the first captured is '{first.id}', the first label is for '{labels.first}'."
+    goes = "its inferenceId, or else its eventId"
+    send = "Send the id you will label by as InferenceId with InvokeEndpoint."
+    if batch is not None:
+        goes, send = "the inference id that its transform job appended", "Label by that one."
     raise MergeError(
         f"None of {made.records:,} captured records has a label: {made.labels:,} labels were read, all for other ids. "
-        f"A record goes by its inferenceId, or else its eventId: the first captured is '{first.id}', the first label "
-        f"is for '{labels.first}'. Send the id you will label by as InferenceId with InvokeEndpoint."
+        f"A record goes by {goes}: {ids} {send}"
     )
 
 
@@ -146,17 +162,17 @@ def place_of(unread: Unread) -> str:
 
 
 def _captured(
-    source: Path, output: Path, window: tuple[str, str], made: Merged
+    source: Path, output: Path, window: tuple[str, str], made: Merged, batch: Batch | None
 ) -> Iterator[_Found]:
-    decode = msgspec.json.Decoder(_Captured).decode
     for path in find(source):
         inside = path.relative_to(source) if path != source else Path(path.name)
         folder, name = output / inside.parent, path.name.removesuffix(".gz")
+        if batch is not None:
+            name += ".jsonl"
         placed = hour_of(inside)
         targets: dict[str, Path] = {}
-        for line, text, record in documents(path, decode, made.unread, "not a capture record"):
-            event = record.eventMetadata
-            moment, known = event.inferenceTime, event.inferenceId or event.eventId
+        found = _records(path, made.unread) if batch is None else _rows(path, batch, made.unread)
+        for line, text, known, moment in found:
             if not known:
                 made.unread.add(path.name, f"line {line}", "neither inferenceId nor eventId")
             elif window[0] <= moment and (not window[1] or moment < window[1]):
@@ -165,6 +181,20 @@ def _captured(
                 if target is None:
                     target = targets[hour] = (folder if placed else folder / hour) / name
                 yield _Found(known, placed or hour, target, text)
+
+
+def _records(path: Path, unread: Unread) -> Iterator[tuple[int, bytes, str, str]]:
+    """Yield line, text, id and time of each record of a capture file."""
+    decode = msgspec.json.Decoder(_Captured).decode
+    for line, text, record in documents(path, decode, unread, "not a capture record"):
+        event = record.eventMetadata
+        yield line, text, event.inferenceId or event.eventId, event.inferenceTime
+
+
+def _rows(path: Path, batch: Batch, unread: Unread) -> Iterator[tuple[int, bytes, str, str]]:
+    """Yield the same of each row of a batch transform job's output."""
+    for line, row in outputs.rows(path, batch.kind, batch.details, unread):
+        yield line, row.line, row.id, row.moment
 
 
 def _batches(found: Iterator[_Found]) -> Iterator[list[_Found]]:
