@@ -169,13 +169,49 @@ def test_an_alarm_on_metric_math(cloud, cloudwatch):
     assert described(cloudwatch)["StateValue"] == "ALARM"
 
 
-def test_an_alarm_may_not_search(cloudwatch):
-    search = {"Id": "s", "Expression": "MAX(SEARCH('{Shop,EndpointName} Errors', 'Sum', 60))"}
+def put_math(client, expression, name="fails"):
+    """Put an alarm on an expression of two metrics, `a` and `b`, of which nothing is known yet."""
+    stats = [
+        {"Id": one, "ReturnData": False, "MetricStat": {
+            "Metric": {"Namespace": "Shop", "MetricName": one}, "Period": 60, "Stat": "Sum",
+        }}
+        for one in "ab"
+    ]  # fmt: skip
+    put_alarm(
+        client, name, Namespace=None, MetricName=None, Dimensions=None, Statistic=None, Period=None,
+        Metrics=[*stats, {"Id": "e", "Expression": expression}],
+    )  # fmt: skip
 
-    with pytest.raises(ClientError, match="SEARCH is not supported on Metric Alarms"):
-        put_alarm(
-            cloudwatch, Namespace=None, MetricName=None, Dimensions=None, Statistic=None, Period=None, Metrics=[search]
-        )  # fmt: skip
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("MAX(SEARCH('{Shop,EndpointName} Errors', 'Sum', 60))", "SEARCH is not supported on Metric Alarms"),
+        ("a / requests", "unknown id 'requests'"), ("e + 1", "refers to itself"),
+        ("[a, b]", "single time series, not 2"), ("METRICS() * 2", "single time series, not 2"),
+    ],
+)  # fmt: skip
+def test_an_expression_that_could_never_go_off_is_refused(cloudwatch, expression, words):
+    with pytest.raises(ClientError, match=words) as refused:
+        put_math(cloudwatch, expression)
+
+    assert refused.value.response["Error"]["Code"] == "ValidationError"
+    assert cloudwatch.describe_alarms()["MetricAlarms"] == []
+
+
+def test_an_expression_that_has_no_or_several_series_just_now_has_no_data(cloud, cloudwatch):
+    put_math(cloudwatch, "REMOVE_EMPTY(METRICS())")
+    seen = []
+    for names in ("", "a", "b"):
+        for name in names:
+            at = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1.5)
+            cloudwatch.put_metric_data(
+                Namespace="Shop", MetricData=[{"MetricName": name, "Value": 9, "Timestamp": at}]
+            )
+        evaluate(cloud)
+        seen.append(described(cloudwatch)["StateValue"])
+
+    assert seen == ["INSUFFICIENT_DATA", "ALARM", "INSUFFICIENT_DATA"]
 
 
 def test_a_composite_follows_its_children(cloud, cloudwatch, queue):

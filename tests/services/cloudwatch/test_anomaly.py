@@ -129,6 +129,20 @@ def test_a_band_may_be_watched_on_one_side(room, operator, value, state):
     assert room.described()["StateValue"] == state
 
 
+def test_a_detector_is_trained_when_there_is_a_band(room, client):
+    """A model begins with the last full three hours: what came since then was not learnt."""
+    client.put_anomaly_detector(SingleMetricAnomalyDetector=SINGLE)
+    room.pass_time(90 * 60)  # 11:30
+    fill(room, 4 / 24)
+    early, without = client.describe_anomaly_detectors()["AnomalyDetectors"], band(room)
+    room.pass_time(60 * 60)  # 12:30
+    late, learnt = client.describe_anomaly_detectors()["AnomalyDetectors"], band(room)
+
+    assert (early[0]["StateValue"], without["ad1"]) == ("TRAINED_INSUFFICIENT_DATA", [{}, {}])
+    assert late[0]["StateValue"] == "TRAINED"
+    assert learnt["ad1"][0]
+
+
 def test_a_detector_is_kept_described_and_deleted(room, client):
     client.put_anomaly_detector(SingleMetricAnomalyDetector=SINGLE)
     [new] = client.describe_anomaly_detectors()["AnomalyDetectors"]

@@ -135,14 +135,16 @@ class Detectors:
         return _id(config)
 
     def state(self, detector: AnomalyDetector) -> DetectorState:
-        """Return whether the history of a detector's series suffices for a band."""
+        """Return whether what a model learns from now, the history before its origin, suffices for a band."""
         end = self._clock.now()
         start = end - dt.timedelta(seconds=HISTORY)
         [series, *_] = self._queries.evaluate(_queries_of(detector.config), start=start, end=end)
         if not series.points:
             return "PENDING_TRAINING"
-        span = series.points[-1][0] - series.points[0][0] + series.period_s
-        is_enough = len(series.points) >= baseline.LEAST_POINTS and span >= baseline.LEAST_SPAN
+        origin = int(end.timestamp()) // SERVES * SERVES
+        learnt = [at for at, _ in series.points if at + series.period_s <= origin]
+        span = learnt[-1] - learnt[0] + series.period_s if learnt else 0
+        is_enough = len(learnt) >= baseline.LEAST_POINTS and span >= baseline.LEAST_SPAN
         return "TRAINED" if is_enough else "TRAINED_INSUFFICIENT_DATA"
 
 

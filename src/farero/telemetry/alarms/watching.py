@@ -76,7 +76,12 @@ class Watch:
         return found
 
     def _of_queries(self, queries: Any, start: int, end: int) -> dict[int, Point]:
-        [series] = self._queries.evaluate(queries, start=moment(start), end=moment(end))
+        found = self._queries.evaluate(queries, start=moment(start), end=moment(end))
+        if (
+            len(found) != 1
+        ):  # an expression may have none, or several, of those that have values just now
+            return {}
+        [series] = found
         return {
             (at - start) // series.period_s: Point(at=moment(at), value=value)
             for at, value in series.points
@@ -87,7 +92,10 @@ class Watch:
         band_id = config["ThresholdMetricId"]
         found = self._queries.evaluate(config["Metrics"], start=moment(start), end=moment(end))
         upper, lower = (dict(one.points) for one in found if one.id == band_id)
-        [series] = [one for one in found if one.id != band_id]
+        others = [one for one in found if one.id != band_id]
+        if len(others) != 1:
+            return {}
+        [series] = others
         return {
             (at - start) // series.period_s: Point(
                 at=moment(at), value=value, lower=lower[at], upper=upper[at]

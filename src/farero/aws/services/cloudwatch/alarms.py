@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ _BANDED = {
     "GreaterThanUpperThreshold", "LessThanLowerThreshold", "LessThanLowerOrGreaterThanUpperThreshold",
 }  # fmt: skip
 _DAY = 86_400
+#: How much of the past the queries of a new alarm are tried on.
+_TRIED = dt.timedelta(minutes=5)
 _SEARCH = re.compile(r"\bSEARCH\s*\(", re.IGNORECASE)
 
 
@@ -45,7 +48,7 @@ class AlarmFamily:
 
     def put_metric_alarm(self, ctx: Context, req: Value) -> Value:
         """Create an alarm on a metric or an expression, or configure it anew."""
-        self._check(req)
+        self._check(req, ctx.now)
         self._alarms.put(_alarm(ctx, req, "MetricAlarm"), _tags(req.get("Tags", ())))
         return {}
 
@@ -188,7 +191,7 @@ class AlarmFamily:
             and _has_action(alarm, req.get("ActionPrefix", ""))
         ], _described
 
-    def _check(self, req: Value) -> None:
+    def _check(self, req: Value, now: dt.datetime) -> None:
         _check_threshold(req)
         if ("Metrics" in req) == ("MetricName" in req):
             raise AwsError(
@@ -206,6 +209,7 @@ class AlarmFamily:
                     "Exactly one element of the metrics list should return data.",
                     400,
                 )
+            self._check_series([one for one in req["Metrics"] if one["Id"] != band], now)
         else:
             if ("Statistic" in req) == ("ExtendedStatistic" in req):
                 raise AwsError(
@@ -219,6 +223,15 @@ class AlarmFamily:
                 )
             statistic(req.get("Statistic") or req["ExtendedStatistic"])
         _check_periods(req)
+
+    def _check_series(self, queries: Sequence[Value], now: dt.datetime) -> None:
+        """Raise AwsError for queries that name what is not there, or that give several series."""
+        try:
+            found = self._queries.evaluate(queries, start=now - _TRIED, end=now)
+        except Invalid as error:
+            raise _invalid(str(error)) from error
+        if len(found) > 1:
+            raise _invalid(f"The metrics list must give a single time series, not {len(found)}.")
 
 
 def _check_threshold(req: Value) -> None:
