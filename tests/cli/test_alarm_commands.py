@@ -162,7 +162,7 @@ def test_of_several_variants_one_must_be_named(shared_platform, split):
         {"Name": "EndpointName", "Value": "split"},
         {"Name": "VariantName", "Value": "green"},
     ]
-    assert "Average Invocation5XXErrors > 0.01, 1/1 of 60 s" in listed
+    assert "Average Invocation5XXErrors > 1 %, 1/1 of 60 s" in listed
 
 
 def test_a_mistake_leaves_nothing_behind(shared_platform):

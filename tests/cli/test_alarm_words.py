@@ -127,3 +127,22 @@ def test_each_alarm_has_a_topic_of_its_own():
 
     assert len(names) == 4
     assert words.topic_name("a-b") == "farero-alarm-a-b"
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "shown"),
+    [
+        ("p99", "200ms", "p99 ModelLatency > 200 ms, 3/5 of 60 s"), ("p50", "1.5s", "p50 ModelLatency > 1.5 s, 3/5 of 60 s"),
+        ("latency", "80us", "Average ModelLatency > 0.08 ms, 3/5 of 60 s"),
+        ("5xx", "1%", "Average Invocation5XXErrors > 1 %, 3/5 of 60 s"),
+        ("5xx", "3", "Sum Invocation5XXErrors > 3, 3/5 of 60 s"), ("Shop/Latency", "7", "Average Latency > 7, 3/5 of 60 s"),
+    ],
+)  # fmt: skip
+def test_an_alarm_is_told_in_the_units_it_was_asked_for(word, value, shown):
+    found = words.watched(word, value, comparison=">", period_s=60)
+    alarm = {
+        "Namespace": found.namespace, "MetricName": found.metric, **found.statistic, "Threshold": found.threshold,
+        "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 5, "DatapointsToAlarm": 3, "Period": 60,
+    }  # fmt: skip
+
+    assert words.described(alarm) == shown

@@ -167,11 +167,25 @@ def described(alarm: dict[str, Any]) -> str:
     name = alarm.get("MetricName") or "an expression"
     stat = alarm.get("Statistic") or alarm.get("ExtendedStatistic") or ""
     symbol = SYMBOLS.get(alarm.get("ComparisonOperator", ""), alarm.get("ComparisonOperator", ""))
-    limit = f"{alarm['Threshold']:g}" if "Threshold" in alarm else "the band"
+    limit = _limit(alarm) if "Threshold" in alarm else "the band"
     n = alarm.get("EvaluationPeriods", 1)
     many = f"{alarm.get('DatapointsToAlarm', n)}/{n}"
     period = f" of {alarm['Period']} s" if "Period" in alarm else ""
     return f"{stat} {name} {symbol} {limit}, {many}{period}".strip()
+
+
+def _limit(alarm: dict[str, Any]) -> str:
+    """Return a threshold as somebody would type it: times and shares of an endpoint's requests with their unit."""
+    value, metric = float(alarm["Threshold"]), alarm.get("MetricName", "")
+    if alarm.get("Namespace") == INVOCATIONS and metric.endswith("Latency"):
+        return f"{value / 1e6:g} s" if value >= 1e6 else f"{value / 1e3:g} ms"
+    if (
+        alarm.get("Namespace") == INVOCATIONS
+        and metric.endswith("Errors")
+        and alarm.get("Statistic") == "Average"
+    ):
+        return f"{100 * value:g} %"
+    return f"{value:g}"
 
 
 def topic_name(alarm: str) -> str:
