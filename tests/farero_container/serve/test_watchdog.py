@@ -35,13 +35,13 @@ HANGS = {
 }
 
 
-def run(tmp_path, script):
+def run(tmp_path, script, program=PROGRAM):
     code = tmp_path / "model" / "code"
     code.mkdir(parents=True)
     (code / "inference.py").write_text(script, encoding="utf-8")
     env = {**os.environ, "SAGEMAKER_BASE_DIR": str(tmp_path)}
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
@@ -60,6 +60,44 @@ def test_the_platform_is_told_the_place(tmp_path):
 
     told = json.loads((tmp_path / "output" / "failure.json").read_text())
     assert (told["cause"], told["file"], told["line"]) == ("E-HANG", "code/inference.py", 3)
+
+
+@pytest.mark.parametrize("kind", HANGS)
+def test_a_model_that_hangs_after_a_rest_ends_its_server_too(tmp_path, kind):
+    # It answers, rests until nobody looks any more, and hangs at the second request.
+    rests = "        time.sleep(2.2)\n        watchdog.begin()\n"
+    program = PROGRAM.replace("import asyncio", "import asyncio, time").replace(
+        "        watchdog.begin()\n", "        watchdog.end()\n" + rests
+    )
+    script = "calls = []\n" + HANGS[kind].replace(
+        "def predict_fn():\n",
+        "def predict_fn():\n    calls.append(1)\n    if len(calls) < 2: return\n",
+    )
+
+    done = run(tmp_path, script, program)
+
+    assert done.returncode == 1
+    assert 'inference.py", line ' in done.stderr
+
+
+def test_at_rest_nobody_looks(tmp_path):
+    program = """
+import asyncio, os, time
+from farero_container.serve.watchdog import LOOK_EVERY_S, Watchdog
+async def main():
+    watchdog = Watchdog(5)
+    watchdog.watch()
+    watchdog.begin()
+    watchdog.end()
+    began = time.monotonic()
+    while watchdog._is_looking:
+        await asyncio.sleep(0.05)
+    print(len(os.listdir("/proc/self/task")), time.monotonic() - began >= LOOK_EVERY_S / 2)
+asyncio.run(main())
+"""
+    done = run(tmp_path, "", program)
+
+    assert (done.returncode, done.stdout) == (0, "1 True\n")
 
 
 def test_a_model_that_goes_on_lives(tmp_path):
