@@ -1,12 +1,13 @@
 """Whether a request costs the same with many endpoints and with several gateways, and what an idle endpoint takes.
 
 Requests go to one endpoint over 64 connections while the others stand idle; CPU is that of all processes, so what the
-idle ones take is in it.
+idle ones take is in it. Platforms of each kind stand side by side and take turns, window by window, for what the same
+request costs differs from minute to minute by more than what is to be seen.
 """
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -36,32 +37,27 @@ class Growth:
 
     def measure(self, results: Results) -> None:
         """Measure all of it into `results.single`. Raises Failed."""
-        for gateways in GATEWAYS:
-            with ours.platform(gateways=gateways) as platform:
+        with contextlib.ExitStack() as stack:
+            targets: dict[str, load.Target] = {}
+            sizes: dict[int, float] = {}
+            for gateways in GATEWAYS:
+                platform = stack.enter_context(ours.platform(gateways=gateways))
                 endpoint, _ = platform.deploy(self._work)
-                found = self._cpu(platform, endpoint)
-                results.single[f"gateways_{gateways}_cpu_us"] = found
-                if gateways == 1:
-                    results.single["endpoints_1_cpu_us"] = found
-                    try:
-                        self._more(results, platform, endpoint)
-                    except load.Failed as error:
-                        results.failures.append(f"growth: {error}")
-
-    def _more(self, results: Results, platform: ours.Platform, endpoint: str) -> None:
-        sizes: dict[int, float] = {}
-        for before, count in itertools.pairwise(ENDPOINTS):
-            platform.put_endpoints(endpoint, [f"e-{number}" for number in range(before, count)])
-            time.sleep(SETTLE_S)
-            sizes[count] = load.memory_mb(load.tree(platform.pid))
-            results.single[f"endpoints_{count}_cpu_us"] = self._cpu(platform, endpoint)
-        fewer, most = sorted(sizes)
-        results.single["idle_endpoint_mb"] = [(sizes[most] - sizes[fewer]) / (most - fewer)]
-
-    def _cpu(self, platform: ours.Platform, endpoint: str) -> list[float]:
-        target = platform.target(endpoint, self._work)
-        load.measure(self._wrk, target, connections=CONNECTIONS, seconds=1)
-        return [
-            load.measure(self._wrk, target, connections=CONNECTIONS, seconds=self._seconds).cpu_us
-            for _ in range(self._windows)
-        ]
+                targets[f"gateways_{gateways}"] = platform.target(endpoint, self._work)
+            for endpoints in ENDPOINTS:
+                platform = stack.enter_context(ours.platform())
+                endpoint, _ = platform.deploy(self._work)
+                platform.put_endpoints(endpoint, [f"e-{number}" for number in range(1, endpoints)])
+                targets[f"endpoints_{endpoints}"] = platform.target(endpoint, self._work)
+                time.sleep(SETTLE_S)
+                sizes[endpoints] = load.memory_mb(load.tree(platform.pid))
+            _, fewer, most = ENDPOINTS
+            results.single["idle_endpoint_mb"] = [(sizes[most] - sizes[fewer]) / (most - fewer)]
+            for target in targets.values():
+                load.measure(self._wrk, target, connections=CONNECTIONS, seconds=1)
+            for _ in range(self._windows):
+                for name, target in targets.items():
+                    window = load.measure(
+                        self._wrk, target, connections=CONNECTIONS, seconds=self._seconds
+                    )
+                    results.single.setdefault(f"{name}_cpu_us", []).append(window.cpu_us)
