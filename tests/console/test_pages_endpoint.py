@@ -46,6 +46,35 @@ def test_an_endpoint_that_asked_to_be_accelerated_shows_what_came_of_it(
     sagemaker.delete_endpoint(EndpointName="hasty")
 
 
+def test_a_serverless_endpoint_shows_how_long_its_starts_took(stage: Stage, told_by: Any) -> None:
+    sagemaker = stage.client("sagemaker")
+    variant = {
+        "VariantName": "AllTraffic", "ModelName": "echo",
+        "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 2},
+    }  # fmt: skip
+    sagemaker.create_endpoint_config(EndpointConfigName="sleeper", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="sleeper", EndpointConfigName="sleeper")
+    assert stage.settled("sleeper") == "InService"
+    assert stage.invoke("sleeper", b"1") == b"1"
+
+    async def story(person: Person) -> None:
+        def charts() -> list[str]:
+            return [
+                str(one.props.get("aria-label"))
+                for one in person.elements
+                if one.props.get("role") == "img"
+            ]
+
+        await person.open("/endpoints/sleeper?range=15m")
+        await person.until(lambda: any(one.startswith("Cold starts. ") for one in charts()))
+        await person.open("/endpoints/echo?range=15m")
+        await person.sees("The model's latency")
+        assert not any(one.startswith("Cold starts") for one in charts())
+
+    told_by(story)
+    sagemaker.delete_endpoint(EndpointName="sleeper")
+
+
 def test_try_it_answers_what_the_model_says(told_by: Any) -> None:
     async def story(person: Person) -> None:
         await person.open("/endpoints/echo")

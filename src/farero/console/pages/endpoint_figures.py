@@ -57,6 +57,8 @@ def wanted(t: dict[str, str], name: str, variants: Sequence[str]) -> list[Plot]:
         Plot(title=t["errors_minute"], queries=queries("e", errors), is_columns=True, is_per_minute=True,
              colours=("var(--c5)", "var(--c6)") if len(variants) == 1 else ()),
         Plot(title=t["overhead_latency"], queries=queries("o", overhead), unit="Microseconds"),
+        Plot(title=t["cold_starts"], queries=queries("s", [("ModelSetupTime", "Maximum", "")]), unit="Microseconds",
+             is_optional=True),
         Plot(title=t["cpu"], queries=queries("c", cpu, HARDWARE), unit="Percent", is_optional=True),
         Plot(title=t["memory"], queries=queries("m", memory, HARDWARE), unit="Percent", is_optional=True),
     ]  # fmt: skip
