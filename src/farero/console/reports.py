@@ -79,6 +79,9 @@ class Report(msgspec.Struct, frozen=True):
     estimated: Any = None
     #: Whether all columns at once differ.
     together: Any = None
+    #: Of runs of Clarify: metrics of bias, and what each label's answers come from.
+    bias: Any = None
+    attributions: Any = None
     #: Columns by name; empty in older reports, and where nothing is compared.
     sagemaker: dict[str, Far] = {}
     spanish: Texts = field(default_factory=Texts)

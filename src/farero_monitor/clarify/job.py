@@ -133,7 +133,8 @@ def _monitor(environ: Mapping[str, str], aws: Aws, *, kind: str, method: str) ->
         "first": environ.get("start_time", ""), "last": environ.get("end_time", ""),
         "findings": [], "columns": [], "pairs": [], "limits": {},
         "spanish": {"sentence": spanish, "findings": []},
-        "bias": judged, "attributions": {label: {"ndcg": score} for label, score in scores.items()},
+        "bias": report.bias_told(found, judged),
+        "attributions": violations.attributions_told(found.content, baseline, scores),
     })  # fmt: skip
     text = report.page(
         found, title=texts.say("title_bias" if kind == BIAS else "title_shap", language),

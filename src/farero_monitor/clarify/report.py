@@ -53,6 +53,29 @@ def page(  # noqa: PLR0913 - by name
     return "\n".join(part for part in parts if part)
 
 
+def bias_told(found: Analysis, judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was judged of each metric, with its name, the span of 99 % of samples, and why it has no value.
+
+    `low`, `high` and `reason` are null where there is none; `spanish` has the texts in Spanish.
+    """
+    errors = {
+        (name.removesuffix("_bias_metrics"), facet, group, metric): str(held.get("error") or "")
+        for (name, facet, group, metric), held in metrics_of(found.content)
+    }
+    made: list[dict[str, Any]] = []
+    for one in judged:
+        metric = one["metric"]
+        error = errors.get((one["stage"], one["facet"], one["facet_value"], metric)) or ""
+        low, high = found.intervals.get((one["facet"], one["facet_value"], metric), (None, None))
+        made.append({
+            **one, "low": low, "high": high, "description": texts.described(metric), "reason": error or None,
+            "spanish": {
+                "description": texts.described(metric, "es"), "reason": texts.reason(error, "es") or None,
+            },
+        })  # fmt: skip
+    return made
+
+
 def write(path: Path, text: str) -> None:
     """Write the page."""
     path.parent.mkdir(parents=True, exist_ok=True)

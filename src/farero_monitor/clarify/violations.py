@@ -177,3 +177,21 @@ def attributions(
         if score < LIMIT
     ]  # fmt: skip
     return found, scores
+
+
+def attributions_told(
+    analysis: Mapping[str, Any], baseline: Mapping[str, Any], scores: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
+    """Return each label's attributions beside the baseline's, its NDCG, from when on that holds, and whether it does.
+
+    What is not known without a baseline is null.
+    """
+    before = attributions_of(baseline)
+    return {
+        label: {
+            "ndcg": scores.get(label), "limit": LIMIT,
+            "changed": scores[label] < LIMIT if label in scores else None,
+            "values": held, "baseline": before.get(label),
+        }
+        for label, held in attributions_of(analysis).items()
+    }  # fmt: skip

@@ -18,6 +18,7 @@ from farero.console.charts import Series, Threshold, chart, lines, told
 from farero.console.data import UnavailableError
 from farero.console.layout import card, heading, table, words
 from farero.console.pages.monitor_alerts import distance, draw_violations
+from farero.console.pages.monitor_clarify import draw_clarify
 from farero.console.pages.monitor_quality import draw_quality
 from farero.console.plots import sparkline
 from farero.console.reports import STATISTICS, UnreadableError
@@ -89,7 +90,9 @@ def draw(  # noqa: PLR0913, PLR0917 - a page is about as much
         return
     _findings(t, report)
     past = [one for one in reversed(done) if one.report is not None and one.at <= run.at]
-    draw_quality(t, [(one.at_ms, one.report) for one in past if one.report])
+    told_by = [(one.at_ms, one.report) for one in past if one.report]
+    draw_quality(t, told_by)
+    draw_clarify(t, told_by)
     if detail is not None:
         _feature(t, detail, past)
     _features(t, schedule, run, past)

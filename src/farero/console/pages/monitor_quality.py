@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +10,7 @@ from nicegui import ui
 from farero.console.charts import Series, Threshold, chart, lines, told
 from farero.console.layout import card, heading, table, words
 from farero.console.units import number
+from farero.console.untrusted import as_list, as_number, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,19 +47,19 @@ class Quality:
 
 def read(content: Any) -> Quality | None:
     """Read what stands under `quality` or `estimated` of a report; None if nothing does."""
-    held = _object(content)
+    held = as_object(content)
     if not held:
         return None
     figures: dict[str, Figure] = {}
-    for name, one in _object(held.get("figures") or held.get("metrics")).items():
+    for name, one in as_object(held.get("figures") or held.get("metrics")).items():
         made = _figure(one)
         if made is not None:
             figures[str(name)] = made
     return Quality(
         figures,
-        rows=_number(held.get("rows")),
-        method=_text(held.get("method")),
-        reason=_text(held.get("reason")),
+        rows=as_number(held.get("rows")),
+        method=as_text(held.get("method")),
+        reason=as_text(held.get("reason")),
     )
 
 
@@ -84,8 +84,8 @@ def draw_quality(t: dict[str, str], past: Sequence[tuple[float, Report]]) -> Non
 
 def _together(t: dict[str, str], content: Any) -> None:
     """Draw whether all columns at once differ, though perhaps none does by itself."""
-    held = _object(content)
-    auc = _number(held.get("auc"))
+    held = as_object(content)
+    auc = as_number(held.get("auc"))
     if auc is None:
         return
     with card():
@@ -151,37 +151,22 @@ def _charts(
 
 
 def _figure(content: Any) -> Figure | None:
-    held = _object(content)
-    value = _number(held.get("value")) if held else _number(content)
+    held = as_object(content)
+    value = as_number(held.get("value")) if held else as_number(content)
     if value is None:
         return None
-    low, high = _number(held.get("low")), _number(held.get("high"))
-    deviation = _number(held.get("standard_deviation"))
+    low, high = as_number(held.get("low")), as_number(held.get("high"))
+    deviation = as_number(held.get("standard_deviation"))
     if low is None and deviation is not None:
         low, high = value - 1.96 * deviation, value + 1.96 * deviation
     return Figure(
-        value, low, high, reference=_number(held.get("reference")), state=_text(held.get("state")),
-        least=_number(held.get("least")), most=_number(held.get("most")),
+        value, low, high, reference=as_number(held.get("reference")), state=as_text(held.get("state")),
+        least=as_number(held.get("least")), most=as_number(held.get("most")),
     )  # fmt: skip
 
 
 def _pairs(content: Any) -> list[str]:
     """Return the pairs of columns that give a run away."""
-    held = cast("list[Any]", content) if isinstance(content, list) else []
     return [
-        ", ".join(map(str, cast("list[Any]", one)))[:200] for one in held[:_MOST] if isinstance(one, list)
+        ", ".join(map(str, cast("list[Any]", one)))[:200] for one in as_list(content)[:_MOST] if isinstance(one, list)
     ]  # fmt: skip
-
-
-def _object(content: Any) -> dict[Any, Any]:
-    return cast("dict[Any, Any]", content) if isinstance(content, dict) else {}
-
-
-def _number(content: Any) -> float | None:
-    if isinstance(content, bool) or not isinstance(content, int | float):
-        return None
-    return float(content) if math.isfinite(content) else None
-
-
-def _text(content: Any) -> str:
-    return content if isinstance(content, str) else ""
