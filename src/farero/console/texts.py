@@ -114,6 +114,13 @@ EN = {
     "by_sagemaker_none": "No violation.", "sagemaker_distance": "SageMaker's distance",
     "sagemaker_distance_what": "SageMaker's distance is a violation above its limit, whatever the number of records.",
     "shadow": "shadow",
+    "bias": "Bias", "bias_what": "SageMaker's rule calls every metric worse that is farther from fair than the "
+    "baseline's, which chance brings about in every second one; beyond chance is more than that.",
+    "stage_pre_training": "in the labels", "stage_post_training": "in the answers",
+    "samples_99": "99 % of samples", "bias_farther": "farther than the baseline", "bias_beyond": "beyond chance",
+    "comes_from": "What the answers come from:", "attribution": "Attribution",
+    "order_changed": "the order changed", "order_same": "the order holds",
+    "order_limit": " against the baseline's order; from {limit} on it holds", "order_holds_from": "holds from here",
 }  # fmt: skip
 ES = {
     "access": "Acceso", "alarms": "Alarmas", "all_good": "Todo en orden.", "apply": "Aplicar pesos",
@@ -237,6 +244,15 @@ ES = {
     "sagemaker_distance_what": "La distancia de SageMaker es una infracción por encima de su límite, sean cuantos sean "
     "los registros.",
     "shadow": "sombra",
+    "bias": "Sesgo", "bias_what": "La regla de SageMaker llama peor a toda métrica más lejos de lo justo que la de la "
+    "línea base, cosa que el azar hace con una de cada dos; «más que el azar» es más que eso.",
+    "stage_pre_training": "en las etiquetas", "stage_post_training": "en las respuestas",
+    "samples_99": "99 % de las muestras", "bias_farther": "más lejos que la línea base",
+    "bias_beyond": "más que el azar",
+    "comes_from": "De qué salen las respuestas:", "attribution": "Atribución",
+    "order_changed": "el orden cambió", "order_same": "el orden se mantiene",
+    "order_limit": " frente al orden de la línea base; se mantiene desde {limit}",
+    "order_holds_from": "se mantiene desde aquí",
 }  # fmt: skip
 
 
