@@ -220,10 +220,10 @@ def _parts(path: Path, source: Source) -> Iterator[Part]:
         yield from _row_groups(path)
         return
     names, size = _header(path, source), path.stat().st_size
-    if size <= files.PART or files.is_gzip(path) or (source.format == "csv" and _has_quotes(path)):
+    if size <= files.BLOCK or files.is_gzip(path) or (source.format == "csv" and _has_quotes(path)):
         yield Part(path, names=names)
         return
-    count = -(-size // files.PART)
+    count = -(-size // files.part_size(size))
     for index in range(count):
         start, end = size * index // count, size * (index + 1) // count
         yield Part(path, start, end if index < count - 1 else None, names=names)
@@ -237,7 +237,8 @@ def _row_groups(path: Path) -> Iterator[Part]:
     if groups <= 1:
         yield Part(path)
         return
-    many = max(1, groups * files.PART // max(files.PART, path.stat().st_size))
+    size = path.stat().st_size
+    many = max(1, groups * files.part_size(size) // max(1, size))
     for first in range(0, groups, many):
         yield Part(path, groups=tuple(range(first, min(groups, first + many))))
 

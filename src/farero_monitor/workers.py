@@ -118,7 +118,7 @@ def ahead(data: Path, count: int | None) -> Generator[Workers | None]:
     data: a file or a folder. count: processes; by default one for each core. Raises NoDataError.
     """
     sizes = [path.stat().st_size for path in files.find(data)]
-    parts = sum(max(1, size // files.PART) for size in sizes)
+    parts = sum(max(1, size // files.part_size(size)) for size in sizes)
     count = min(count or len(os.sched_getaffinity(0)), parts)
     if count < 2 or sum(sizes) < files.WORTH_PROCESSES:
         yield None

@@ -66,11 +66,11 @@ def test_what_goes_wrong_in_another_process_is_raised_here(tasks, there, error):
     [
         ([16 << 20, 16 << 20], 2, True),
         ([80 << 20], 2, True),
-        ([40 << 20], 2, False),
+        ([20 << 20], 2, False),
         ([1 << 20, 1 << 20], 2, False),
         ([16 << 20, 16 << 20], 1, False),
     ],
-    ids=["two files", "one of two parts", "one of one part", "small ones", "one process asked for"],
+    ids=["two files", "one of many parts", "a small one", "small ones", "one process asked for"],
 )
 def test_processes_are_started_ahead_where_the_data_is_worth_them(tmp_path, sizes, count, others):
     for number, size in enumerate(sizes):

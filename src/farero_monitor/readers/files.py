@@ -19,7 +19,9 @@ T = TypeVar("T")
 Format = Literal["csv", "parquet", "json", "capture"]
 
 BLOCK = 8 << 20
-#: Work for one process at a time.
+#: Work for one process at a time: a file is cut into so many parts, of about a block at least and of PART at the most.
+#: What the last one at work takes longer than the others is time that they wait.
+PARTS = 16
 PART = 32 << 20
 #: Below this starting processes costs more than it gains.
 WORTH_PROCESSES = 24 << 20
@@ -49,6 +51,11 @@ def find(source: Path) -> list[Path]:
         problem = "is empty" if source.is_dir() else "does not exist"
         raise NoDataError(f"{source} {problem}.")
     return found
+
+
+def part_size(size: int) -> int:
+    """Return how many bytes of a file of so many are worth a part of its own."""
+    return min(PART, max(BLOCK, size // PARTS))
 
 
 def format_of(source: Path) -> Format:
