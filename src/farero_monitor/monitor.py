@@ -204,7 +204,7 @@ def _estimated(
     """Estimate the quality of a window, where the baseline had labels; add what there is to tell to the verdict."""
     if learned is None or not found.rows:
         return {}
-    made = learned.estimate(found.sample.table(), found.rows)
+    made = learned.estimate(found.sample.table(), found.rows, found.answers)
     # labels that came along are nothing the data has too much
     judged.findings = [
         one for one in judged.findings if (one.kind, one.column) != ("extra column", learned.target)

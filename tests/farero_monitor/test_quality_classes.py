@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -211,3 +212,63 @@ def test_the_container_learns_of_three_classes(tmp_path):
     assert (tmp_path / "out" / "baseline.estimate").exists()
     names = json.loads((tmp_path / "out" / "constraints.json").read_bytes())["features"]
     assert [one["name"] for one in names] == ["p0", "p1", "p2", "x"]
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """A labelled table of three classes, and a function: answer of a row → the estimate of a window of such answers."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(0.0, 1.0, 900)
+    p = np.column_stack([x, rng.normal(0.0, 1.0, 900), np.zeros(900)])
+    p = np.exp(p) / np.exp(p).sum(axis=1, keepdims=True)
+    said = p.argmax(axis=1)
+    rows = np.column_stack([said, p, x, rng.permutation(said)])
+    np.savetxt(tmp_path / "a.csv", rows, "%.5f", ",", header="said,p0,p1,p2,x,y", comments="")
+
+    def estimate(answer, *flags, kind="CSV"):
+        lines = []
+        for row in rows[:300].tolist():
+            half = {"observedContentType": "application/json" if kind == "JSON" else "text/csv"}
+            data = {
+                "endpointInput": {"observedContentType": "text/csv", "mode": "INPUT", "encoding": "CSV", "data": f"{row[4]}"},
+                "endpointOutput": half | {"mode": "OUTPUT", "encoding": kind, "data": answer(row)},
+            }  # fmt: skip
+            lines.append(json.dumps({"captureData": data, "eventMetadata": {}}))
+        (tmp_path / "window.jsonl").write_text("\n".join(lines))
+        base, out = str(tmp_path / "base"), str(tmp_path / "out")
+        main(["baseline", str(tmp_path / "a.csv"), "-o", base, "--target", "y", "--probability", "p0,p1,p2", *flags])  # fmt: skip
+        main(["run", str(tmp_path / "window.jsonl"), "-b", base, "-o", out, "--format", "capture"])
+        return json.loads((tmp_path / "out" / "drift_report.json").read_bytes())["estimated"]
+
+    return estimate
+
+
+def test_answers_as_the_baseline_has_them_are_estimated_in_csv_and_json(labelled):
+    in_csv = labelled(lambda row: ",".join(map(str, row[:4])), "--prediction", "said")
+    in_json = labelled(
+        lambda row: json.dumps({"told": row[0], "score": row[1:4]}), "--prediction", "said", kind="JSON"
+    )  # fmt: skip
+
+    assert in_csv["reason"] == in_json["reason"] == ""
+    assert in_csv["figures"] == in_json["figures"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "flags", "kind", "told"),
+    [
+        (lambda row: ",".join(map(str, row[1:4])), ["--prediction", "said"], "CSV",
+         "The captured answers are p0, p1, said, but the baseline's are said, p0, p1, p2: name every value"),
+        (lambda row: json.dumps(row[1:4]), ["--prediction", "said"], "JSON",
+         "The captured answers are p0, p1, said, but"),
+        (lambda row: json.dumps({"score": row[1:3]}), [], "JSON",
+         "The captured answers are score.0, score.1, but the baseline's are p0, p1, p2"),
+        (lambda row: ",".join(map(str, row[:4])), [], "CSV",
+         "The captured answers are 4 values, but the baseline's are p0, p1, p2: name every value"),
+    ],
+    ids=["one-less", "one-less-in-a-list", "one-less-by-name", "one-more"],
+)  # fmt: skip
+def test_answers_of_another_width_are_not_estimated_from(labelled, answer, flags, kind, told):
+    found = labelled(answer, *flags, kind=kind)
+
+    assert told in found["reason"]
+    assert (found["figures"], found["rows"]) == ({}, 0)

@@ -54,6 +54,10 @@ def test_a_records_columns_are_counted_or_left_alone(line, shape):
         (NAMES, Shape(1, 2, ("price", "rooms", "size")), None),
         (NAMES, Shape(1, 2, ("price", "Rooms", "size")), "'rooms' is not among those captured"),
         (NAMES, Shape(1, 1, ("age", "sex")), "baseline of another model"),
+        (NAMES, Shape(1, 2, ("rooms", "size")), None),
+        (NAMES, Shape(1, 2, ("score", "rooms", "size")), None),
+        (NAMES, Shape(1, 2, ("score", "Rooms", "size")), "'rooms' is not among those captured"),
+        (NAMES, Shape(2, 2, ("score", "sure", "rooms", "size")), "'price' is not among those captured"),
     ],
 )  # fmt: skip
 def test_the_likely_mistake_is_named(baseline, shape, said):

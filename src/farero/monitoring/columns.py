@@ -1,6 +1,7 @@
 """Whether a captured record fits a baseline's columns, and if not, which mistake is likely. Pure.
 
-Values of CSV go by position, the answer's first; those of JSON by name. Records that cannot be told apart into columns
+Values of CSV go by position, the answer's first; those of JSON by name, or where the baseline has none of an answer's
+names by position, too. Records that cannot be told apart into columns
 (BASE64, nested JSON) are not compared.
 """
 
@@ -46,7 +47,7 @@ def of_record(line: bytes) -> Shape | None:
 def mismatch(baseline: Sequence[str], shape: Shape) -> str | None:
     """Say how a baseline's columns differ from a record's, and the likely mistake; None if they go together."""
     if shape.names:
-        return _by_name(baseline, shape.names)
+        return _by_name(baseline, shape)
     known, width = len(baseline), shape.answer + shape.request
     if known == width:
         return None
@@ -64,9 +65,12 @@ def mismatch(baseline: Sequence[str], shape: Shape) -> str | None:
     return f"{counts}: it may be the baseline of another model."
 
 
-def _by_name(baseline: Sequence[str], names: Sequence[str]) -> str | None:
+def _by_name(baseline: Sequence[str], shape: Shape) -> str | None:
+    names = shape.names
     missing = [name for name in baseline if name not in names]
-    if not missing:
+    answers = names[: len(names) - shape.request]
+    # an answer of which the baseline has no name goes by position
+    if not missing or (len(missing) == shape.answer and {*answers}.isdisjoint(baseline)):
         return None
     if len(missing) == len(baseline):
         return (

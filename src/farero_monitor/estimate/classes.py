@@ -56,6 +56,11 @@ class Classes:
     wobble: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
+    def needed(self) -> list[str]:
+        """The columns without which nothing is estimated."""
+        return [head.column for head in self.heads]
+
+    @property
     def binary(self) -> bool:
         """Whether there are two classes, of which one has a probability."""
         return len(self.heads) == 1

@@ -11,11 +11,13 @@ import numpy as np
 from farero_monitor.estimate import binning, classes, numbers
 from farero_monitor.estimate.binning import Cut, flat, table_bins
 from farero_monitor.estimate.classes import Classes
+from farero_monitor.estimate.figures import Estimated
 from farero_monitor.estimate.labelled import Labelled, is_number, texts
 from farero_monitor.estimate.numbers import Numbers
 
 if TYPE_CHECKING:
-    from farero_monitor.estimate.figures import Estimated
+    from collections.abc import Collection
+
     from farero_monitor.profile.sketch import Floats
 
 #: Changes when a written reference can no longer be read by the code before it.
@@ -30,9 +32,34 @@ class Estimator:
     cuts: list[Cut]
     model: Classes | Numbers
 
-    def estimate(self, table: Any, window_rows: int) -> Estimated:
-        """Return the estimated quality of a window. table: a uniform sample of its rows, as texts."""
-        return self.model.estimate(table, table_bins(table, self.cuts), window_rows)
+    def estimate(self, table: Any, window_rows: int, answers: Collection[str] = ()) -> Estimated:
+        """Return the estimated quality of a window. table: a uniform sample of its rows, as texts.
+
+        answers: the columns that captured answers filled, where that is known; where they are not those of the
+        reference, every column may stand under the name of another one, and nothing is estimated.
+        """
+        made = self.model.estimate(table, table_bins(table, self.cuts), window_rows)
+        if answers and (why := self._other_answers(answers)):
+            return Estimated(made.method, made.problem, 0, window_rows, way=made.way, reason=why)
+        return made
+
+    def _other_answers(self, answers: Collection[str]) -> str:
+        """Say how captured answers differ from the reference's; nothing if they do not."""
+        wanted, own = self.model.needed, self._answers()
+        lacking = [name for name in wanted if name not in answers]
+        # by position an answer with a value more goes on into the features
+        order = [*own, *(cut.name for cut in self.cuts if cut.name not in own)]
+        over = len(answers) > len(own) and {*order[: len(answers)]} == {*answers}
+        if not lacking and not over:
+            return ""
+        told = ", ".join(sorted(answers)) if lacking else f"{len(answers)} values"
+        return (
+            f"The captured answers are {told}, but the baseline's are {', '.join(own)}: name every value "
+            "that the endpoint answers, in its order (--prediction, --probability), and no other."
+        )
+
+    def _answers(self) -> list[str]:
+        return [*dict.fromkeys([*filter(None, [self.model.prediction]), *self.model.needed])]
 
     def to_bytes(self) -> bytes:
         """Return the reference as MessagePack."""

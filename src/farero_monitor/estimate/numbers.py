@@ -49,6 +49,11 @@ class Numbers:
     #: Variance of the means of |error| and error^2 between stretches of the reference beyond chance, by their squares.
     wobble: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
+    @property
+    def needed(self) -> list[str]:
+        """The columns without which nothing is estimated."""
+        return [self.prediction]
+
     def estimate(self, table: Any, bins: Bins, window_rows: int) -> Estimated:
         """Return the estimated errors. table: a sample of the window's rows as texts; bins: features and prediction."""
         made = Estimated("DLE", "regression", 0, window_rows, way="boosted trees")
