@@ -346,6 +346,8 @@ def test_spanish_and_dark_by_the_keyboard_alone(visit: Visit) -> None:
     page, keys = visit.page, visit.page.keyboard
     visit.go("/")
     page.get_by_role("heading", name="Home").wait_for()
+    for landmark in ("banner", "navigation", "main"):
+        assert page.get_by_role(landmark).count() == 1, landmark
 
     def tab_to(name: str) -> None:
         for _ in range(60):

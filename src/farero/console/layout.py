@@ -44,6 +44,7 @@ def frame(title: str, here: str) -> Generator[dict[str, str]]:
         f"document.documentElement.lang='{'es' if spanish else 'en'}';"
         "document.querySelector('.f-nav a[aria-current]')?.scrollIntoView({block:'nearest',inline:'center'})"
     )
+    _is_no_landmark(ui.context.client.content)
     ui.link(t["skip"], "#content").classes("f-skip")
     with ui.element("header").classes("f-top"):
         ui.link("Farero", "/").classes("f-brand")
@@ -65,6 +66,13 @@ def frame(title: str, here: str) -> Generator[dict[str, str]]:
             heading(title, 1)
             yield t
     _keyboard(t)
+
+
+def _is_no_landmark(content: ui.element) -> None:
+    """Keep NiceGUI's own `main`, which holds the header and the navigation too, from being told as one."""
+    around = content.parent_slot
+    if around is not None:
+        around.parent.props("role=none")
 
 
 def heading(text: str, level: int = 2) -> None:
