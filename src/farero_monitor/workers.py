@@ -95,11 +95,11 @@ class Workers:
         """Let another process work until nothing is left.
 
         It has its next task before the answer to the last one is read: this process, which works too, may be slow to
-        read it. But what is left for the others to begin with is not taken from them.
+        read it. But of the last ones nobody has a second while others have none: they would wait for it at the end.
         """
         given: deque[Future[Profile]] = deque()
         while True:
-            while not given or (len(given) < 2 and len(self._left) > len(self._all)):
+            while not given or (len(given) < 2 and len(self._left) > 2 * (1 + len(self._all))):
                 if (taken := self._take()) is None:
                     break
                 task, future = taken
