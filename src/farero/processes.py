@@ -24,7 +24,6 @@ from farero.base import logs
 from farero.base.config import read_settings
 from farero.endpoints.waking import LOOK_EVERY_S
 from farero.gateway.connections import LimitedConnection
-from farero.work.ticks import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -155,13 +154,12 @@ def worker_main(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ear.stop())
     worker.resume()
-    ticker = Ticker(worker.ticks)
-    ticker.start()
+    worker.ticker.start()
     notify_ready()
     try:
         worker.worker.run_forever(ear.wait)
     finally:
-        ticker.stop()
+        worker.ticker.stop()
         worker.close()
         ear.close()
         app.close()

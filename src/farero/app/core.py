@@ -23,12 +23,12 @@ from farero.store.engine import Store
 from farero.telemetry.alarms.anomaly import Bands
 from farero.telemetry.alarms.keeper import Alarms
 from farero.telemetry.filter_apply import MetricFilters
-from farero.telemetry.insights.queries import Queries
+from farero.telemetry.insights.queries import QUERIES, Queries
 from farero.telemetry.logs import Logs
 from farero.telemetry.metrics.ingest import Metrics
 from farero.telemetry.metrics.queries import MetricQueries
 from farero.telemetry.subscriptions import Subscriptions
-from farero.work.wake import poke
+from farero.work.wake import TICK, poke
 
 if TYPE_CHECKING:
     from farero.base.clock import Clock
@@ -73,7 +73,12 @@ class App:
         self.alarms = Alarms(self.store, clock, self.metrics, self.metric_queries, self.poke)
         self.filters = MetricFilters(self.telemetry, clock, self.metrics.put_within)
         self.logs = Logs(self.telemetry, clock, self.filters)
-        self.queries = Queries(self.telemetry, clock, account=settings.account)
+        self.queries = Queries(
+            self.telemetry,
+            clock,
+            account=settings.account,
+            poke=lambda: poke(settings.run_dir / "worker.sock", f"{TICK} {QUERIES}"),
+        )
         self.subscriptions = Subscriptions(
             control=self.store,
             telemetry=self.telemetry,

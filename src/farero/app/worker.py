@@ -39,13 +39,14 @@ from farero.notify.topics import DELIVER
 from farero.store import jobs as job_rows
 from farero.store import work as work_rows
 from farero.telemetry.alarms.keeper import EVALUATE, TURN
+from farero.telemetry.insights.queries import QUERIES
 from farero.telemetry.insights.runner import QueryRunner
 from farero.telemetry.resources import LOOK_EVERY_S, Resources
 from farero.telemetry.ship import LogShipper
 from farero.work import items
 from farero.work.outbox import DISPATCH
-from farero.work.ticks import Tick
-from farero.work.wake import WakeSocket
+from farero.work.ticks import Tick, Ticker
+from farero.work.wake import TICK, WakeSocket
 from farero.work.worker import Worker
 
 if TYPE_CHECKING:
@@ -183,9 +184,10 @@ class WorkerApp:
             Tick(name="resources", every_s=LOOK_EVERY_S, run=self.resources.measure_due),
             Tick(name="alarm history", every_s=3600.0, run=app.alarms.forget_old),
             Tick(name="filters", every_s=5.0, run=app.filters.tell_defaults),
-            Tick(name="queries", every_s=0.1, run=self.queries.run_due),
+            Tick(name=QUERIES, every_s=0.1, run=self.queries.run_due, at_rest_s=2.0),
             Tick(name="subscriptions", every_s=0.5, run=app.subscriptions.send_due),
         )
+        self.ticker = Ticker(self.ticks)
 
     def wake_socket(self) -> WakeSocket:
         """Open the worker's ear."""
@@ -195,6 +197,9 @@ class WorkerApp:
         """Put an item that is due now; a request that waits for its endpoint to wake is not sent through the queue."""
         if kind == WAKE:
             self._waking.submit(self._wake, key)
+            return
+        if kind == TICK:
+            self.ticker.wake(key)
             return
         with self._app.store.begin() as db:
             items.put(db, kind, key, due=self._app.clock.now())

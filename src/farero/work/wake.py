@@ -1,6 +1,7 @@
 """How the worker hears at once that there is something to do: a Unix datagram socket.
 
-A datagram is empty ("look at the queue") or "KIND KEY" ("put this item": a process ended, a replica became ready).
+A datagram is empty ("look at the queue") or "KIND KEY" ("put this item": a process ended, a replica became ready; the
+kind `tick` wakes the tick of that name).
 Losing one costs time, never work: the worker looks at the queue twice a second anyway.
 """
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MESSAGE_LIMIT = 1024
+TICK = "tick"
 
 
 def poke(path: Path, message: str = "") -> None:

@@ -16,7 +16,7 @@ from farero.telemetry.insights.scan import read_pointer
 from farero.telemetry.insights.values import as_text, of_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from farero.base.clock import Clock
     from farero.store.engine import Store
@@ -25,15 +25,26 @@ if TYPE_CHECKING:
 CONCURRENT = 30
 GROUPS = 50
 _UNENDED = ("Scheduled", "Running")
+#: Name of the tick that runs them.
+QUERIES = "queries"
 
 
 class Queries:
     """What the operations on queries do."""
 
-    def __init__(self, store: Store, clock: Clock, *, account: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        account: str,
+        poke: Callable[[], None] = lambda: None,
+    ) -> None:
+        """poke: tells who runs them that one waits."""
         self._store = store
         self._clock = clock
         self._account = account
+        self._poke = poke
 
     def start(
         self, text: str, groups: Sequence[str], *, start_ms: int, end_ms: int, limit: int | None
@@ -68,6 +79,7 @@ class Queries:
             if len(rows.list_queries(db, statuses=_UNENDED)) >= CONCURRENT:
                 raise LimitExceeded("Account maximum query concurrency limit of [30] reached.")
             rows.insert(db, query)
+        self._poke()
         return query.id
 
     def get(self, query_id: str) -> LogQuery:
