@@ -71,7 +71,7 @@ PYTHON = (sys.executable, "-I", "-S", "-c")
 
 #: A supervisor whose worker is a fork of itself, which sees what was imported before.
 FORKED = """
-import json, os, socket, sys, time
+import json, os, signal, socket, sys, time
 from farero.base.config import read_settings
 from farero.supervisor import Supervisor
 
@@ -79,9 +79,17 @@ def preload():
     global seen
     seen = "preloaded"
 
+def gone():
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    try:
+        ours.send(b"x")
+    except BrokenPipeError:
+        return "an error"
+
 def worker():
     with open("births", "a") as births:
-        births.write(json.dumps([seen, os.environ["FARERO_PROCESS"], os.environ.get("GONE")]) + "\\n")
+        births.write(json.dumps([seen, os.environ["FARERO_PROCESS"], os.environ.get("GONE"), gone()]) + "\\n")
     os.environ["GONE"] = "of this fork alone"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
         notes.sendto(b"READY", os.environ["NOTIFY_SOCKET"])
@@ -260,7 +268,7 @@ def test_a_forked_child_has_what_was_imported_and_nothing_else_of_the_supervisor
     opened = [os.fspath(one.readlink()) for one in Path(f"/proc/{worker}/fd").iterdir()]
     process.terminate()
 
-    assert [json.loads(line) for line in births] == [["preloaded", "worker", None]]
+    assert [json.loads(line) for line in births] == [["preloaded", "worker", None, "an error"]]
     assert name == b"farero worker"
     assert not [path for path in opened if path.startswith("socket:")]
     assert process.wait(30) == 0

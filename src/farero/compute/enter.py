@@ -164,6 +164,10 @@ def _run(entry: Entry, run: Callable[[], int]) -> int:
     os.environ.clear()
     os.environ.update(entry.env)
     _take_name(" ".join(entry.argv))
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # as a new Python does: a caller that has gone is an error, no end
     code = 1
     try:
         code = run()
