@@ -29,6 +29,8 @@ def test_t34_neither_requests_nor_deployments_leave_anything_behind(shared_bench
     caller = soak.Caller(platform.port, soak.fresh.owner(platform.data_dir), "soak")
 
     asked = soak.soak(caller, platform.control, REQUESTS, say=lambda _: None)
+    # a gateway's totals are written within a second of its first request
+    platform.wait(lambda: [*(platform.data_dir / "run" / "totals").glob("*.json")])
     files = files_of(platform)
     made = soak.deployments(bench.sagemaker, platform.control, DEPLOYMENTS)
 
