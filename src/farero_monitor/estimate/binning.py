@@ -94,19 +94,6 @@ def flat(column: Any) -> Any:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def with_numbers(one: Any, other: Any) -> tuple[Any, Any]:
-    """Return two tables of texts with their numbers read: of each column that holds nothing else in both."""
-    tables = [{name: table.column(name) for name in table.column_names} for table in (one, other)]
-    for name in {*tables[0]} & {*tables[1]}:
-        try:
-            read = [_cast(table[name]) for table in tables]
-        except pa.ArrowInvalid:
-            continue
-        tables[0][name], tables[1][name] = read
-    made = [pa.table([*table.values()], names=[*table]) for table in tables]
-    return made[0], made[1]
-
-
 def values(column: Any, *, strict: bool) -> Any:
     """Return texts as numbers, NaN where there is none; if strict, None for a column with a text among them."""
     column = flat(column)
