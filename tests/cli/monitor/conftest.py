@@ -83,11 +83,11 @@ def flats_model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def watch_model(shared_platform, tmp_path_factory):
-    """A function: name, model file → a new endpoint that captures everything."""
+    """A function: name, model file, options of `deploy` → a new endpoint that captures everything."""
 
-    def deploy(name, path):
+    def deploy(name, path, *options):
         watched = Watched(shared_platform, name, tmp_path_factory.mktemp(name))
-        shared_platform.farero("deploy", str(path), "--name", name, "--capture", "100")
+        shared_platform.farero("deploy", str(path), "--name", name, "--capture", "100", *options)
         return watched
 
     return deploy
@@ -95,11 +95,11 @@ def watch_model(shared_platform, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def watch(watch_model, flats_model):
-    """A function: name → a new endpoint that tells what flats cost, and captures everything."""
+    """A function: name, options of `deploy` → a new endpoint that tells what flats cost, and captures everything."""
     path, table = flats_model
 
-    def deploy(name):
-        watched = watch_model(name, path)
+    def deploy(name, *options):
+        watched = watch_model(name, path, *options)
         write_csv(watched.train, table)
         return watched
 

@@ -25,6 +25,30 @@ def described(every, *, status="Scheduled", last=None):
 
 
 @pytest.mark.journey
+def test_a_serverless_endpoint_is_captured_and_judged_by_schedule_too(watch, rows_of):
+    flats = watch("flats-serverless", "--serverless", "--memory", "1024")
+    sagemaker = flats.platform.client("sagemaker")
+    described = sagemaker.describe_endpoint(EndpointName=flats.name)["ProductionVariants"]
+    flats.farero("monitor", "baseline", flats.name, str(flats.train))
+    flats.farero("monitor", "add", flats.name, "--every", "1m")
+    flats.send(rows_of(300, seed=11, shift=1.5))
+
+    def judged():
+        found = sagemaker.list_monitoring_executions(MonitoringScheduleName=f"farero-{flats.name}")
+        return [
+            one
+            for one in found["MonitoringExecutionSummaries"]
+            if one["MonitoringExecutionStatus"] == "CompletedWithViolations"
+        ]
+
+    (execution, *_) = flats.platform.wait(judged, 150)
+    assert described[0]["CurrentServerlessConfig"]["MemorySizeInMB"] == 1024
+    assert execution["EndpointName"] == flats.name
+    assert "rooms" in flats.farero("monitor", "show", flats.name).stdout
+    flats.farero("monitor", "rm", flats.name)
+
+
+@pytest.mark.journey
 def test_a_schedule_judges_every_minute_rests_goes_on_and_is_removed(watch, rows_of):
     flats = watch("flats-minute")
     flats.farero("monitor", "baseline", flats.name, str(flats.train))
