@@ -71,7 +71,7 @@ PYTHON = (sys.executable, "-I", "-S", "-c")
 
 #: A supervisor whose worker is a fork of itself, which sees what was imported before.
 FORKED = """
-import json, os, signal, socket, sys, time
+import json, os, signal, socket, sys
 from farero.base.config import read_settings
 from farero.supervisor import Supervisor
 
@@ -91,12 +91,11 @@ def worker():
     with open("births", "a") as births:
         births.write(json.dumps([seen, os.environ["FARERO_PROCESS"], os.environ.get("GONE"), gone()]) + "\\n")
     os.environ["GONE"] = "of this fork alone"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
-        notes.sendto(b"READY", os.environ["NOTIFY_SOCKET"])
-    time.sleep(0.3)
     if os.path.exists("raise"):
         raise RuntimeError("as it was asked to")
-    time.sleep(600)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
+        notes.sendto(b"READY", os.environ["NOTIFY_SOCKET"])
+    signal.pause()
 
 sys.exit(Supervisor(read_settings(), {"worker": worker}, preload).run())
 """

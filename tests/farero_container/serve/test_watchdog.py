@@ -65,7 +65,7 @@ def test_the_platform_is_told_the_place(tmp_path):
 @pytest.mark.parametrize("kind", HANGS)
 def test_a_model_that_hangs_after_a_rest_ends_its_server_too(tmp_path, kind):
     # It answers, rests until nobody looks any more, and hangs at the second request.
-    rests = "        time.sleep(2.2)\n        watchdog.begin()\n"
+    rests = "        while watchdog._is_looking: time.sleep(0.01)\n        watchdog.begin()\n"
     program = PROGRAM.replace("import asyncio", "import asyncio, time").replace(
         "        watchdog.begin()\n", "        watchdog.end()\n" + rests
     )

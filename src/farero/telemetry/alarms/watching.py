@@ -77,9 +77,8 @@ class Watch:
 
     def _of_queries(self, queries: Any, start: int, end: int) -> dict[int, Point]:
         found = self._queries.evaluate(queries, start=moment(start), end=moment(end))
-        if (
-            len(found) != 1
-        ):  # an expression may have none, or several, of those that have values just now
+        # an expression may have none, or several, of those that have values just now
+        if len(found) != 1:
             return {}
         [series] = found
         return {
