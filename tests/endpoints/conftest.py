@@ -16,6 +16,7 @@ from farero.endpoints.definitions import Definitions
 from farero.endpoints.lifecycle import EndpointLifecycle
 from farero.endpoints.preparing import Preparer
 from farero.endpoints.replicas import Replicas
+from farero.endpoints.rounds import ROUNDS
 from farero.endpoints.router import Router, RoutingStamp
 from farero.endpoints.serverless import WAKE, Demand, Used
 from farero.endpoints.upkeep import PREPARE, Workplace
@@ -78,7 +79,11 @@ class Domain:
                 measured=self.measured.append,
             )
         )
-        handlers = {"endpoint.reconcile": lifecycle.reconcile, PREPARE: lifecycle.prepare}
+        handlers = {
+            "endpoint.reconcile": lifecycle.reconcile,
+            PREPARE: lifecycle.prepare,
+            ROUNDS: lifecycle.rounds,
+        }
         self.worker = Worker(self.store, self.clock, handlers)
         self.ear = WakeSocket(self.socket_path, self.put)
         with self.store.begin() as db:

@@ -14,6 +14,7 @@ from farero.endpoints.lifecycle import EndpointLifecycle
 from farero.endpoints.preparing import Preparer
 from farero.endpoints.publish import CapturePublisher
 from farero.endpoints.replicas import Replicas
+from farero.endpoints.rounds import ROUNDS
 from farero.endpoints.serverless import WAKE, Demand, Used
 from farero.endpoints.upkeep import PREPARE, Workplace
 from farero.jobs import hosts
@@ -159,6 +160,7 @@ class WorkerApp:
             {
                 "endpoint.reconcile": self.endpoints.reconcile,
                 PREPARE: self.endpoints.prepare,
+                ROUNDS: self.endpoints.rounds,
                 "job.reconcile": self.jobs.reconcile,
                 PROCESSING: self.processing.reconcile,
                 MONITORING: self.monitoring.turn,

@@ -8,6 +8,7 @@ count as hanging: the model server answers /ping beside it, and ends by itself w
 from __future__ import annotations
 
 import socket
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,28 +34,31 @@ class _Beat:
 
 
 class Heartbeats:
-    """The pings of every replica that is in service."""
+    """The pings of every replica that is in service; any thread may call."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._beats: dict[str, _Beat] = {}
+        self._lock = threading.Lock()
 
     def silence_s(self, process_name: str, socket_path: str) -> float:
         """Return for how long the replica has left /ping unanswered, and ask again if it has not."""
-        beat = self._beats.setdefault(process_name, _Beat())
-        now = self._clock.monotonic()
-        if beat.connection is not None and _has_answered(beat):
-            beat.since = None
-        if beat.since is None or beat.connection is None:
-            beat.since = now if beat.since is None else beat.since
-            _send(beat, socket_path)
-        return now - beat.since
+        with self._lock:
+            beat = self._beats.setdefault(process_name, _Beat())
+            now = self._clock.monotonic()
+            if beat.connection is not None and _has_answered(beat):
+                beat.since = None
+            if beat.since is None or beat.connection is None:
+                beat.since = now if beat.since is None else beat.since
+                _send(beat, socket_path)
+            return now - beat.since
 
     def forget(self, process_name: str) -> None:
         """Close the connection to a replica that is no more."""
-        beat = self._beats.pop(process_name, None)
-        if beat is not None:
-            beat.close()
+        with self._lock:
+            beat = self._beats.pop(process_name, None)
+            if beat is not None:
+                beat.close()
 
     def close(self) -> None:
         """Close every connection."""

@@ -2,7 +2,7 @@
 
 A turn looks at every replica of one endpoint, does for each what can be done without waiting (`upkeep.py`), and then
 decides about the endpoint: in service, failed, rolled back, gone. It asks for its next turn when it has to wait; a
-process that ends or becomes ready wakes it at once.
+process that ends or becomes ready wakes it at once. Endpoints at rest are looked at together (`rounds.py`).
 
 An update is blue/green, all at once: the old fleet serves until each replica of the new one is ready, then one
 transaction gives the new fleet all requests and the old one drains. If the new fleet never gets there, the old one
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from farero.base.errors import NotReady
 from farero.endpoints import events, failures, fleets
 from farero.endpoints.commands import KIND
+from farero.endpoints.rounds import Rounds, is_at_rest, wanted
 from farero.endpoints.upkeep import PREPARE, GaveUp, Upkeep
 from farero.records.endpoint import EndpointStatus, Fleet, Replica, ReplicaState, process_prefix
 from farero.store import endpoints as rows
@@ -40,10 +41,8 @@ log = logging.getLogger(__name__)
 
 #: How often /ping is asked while a replica starts, should its own word not arrive.
 PING_EVERY = dt.timedelta(milliseconds=200)
-#: A process whose exit was not heard of is looked at this often; one of an endpoint at rest, of which there may be
-#: hundreds, less often.
+#: A process whose exit was not heard of is looked at this often.
 LOOK_AGAIN = dt.timedelta(seconds=5)
-LOOK_AT_REST = dt.timedelta(seconds=15)
 #: Between two looks at processes that were told to end.
 STOP_AGAIN = dt.timedelta(milliseconds=200)
 #: Gateways have long forgotten a draining replica when it is told to end.
@@ -53,12 +52,13 @@ DELETE_GRACE_S = 5.0
 
 
 class EndpointLifecycle:
-    """The handlers of `endpoint.reconcile` and `endpoint.prepare`."""
+    """The handlers of `endpoint.reconcile`, `endpoint.prepare` and `endpoint.rounds`."""
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
         self._store, self._clock, self._compute = place.store, place.clock, place.compute
         self._upkeep = Upkeep(place)
+        self._rounds = Rounds(place, self._upkeep, self._count)
         self._busy: set[str] = set()
         #: Claims of those that are busy which came in meanwhile.
         self._again: set[str] = set()
@@ -86,6 +86,10 @@ class EndpointLifecycle:
     def prepare(self, item: WorkItem) -> None:
         """Fetch and make what one variant needs; `item.key` is `<endpoint>/<generation>/<variant>`."""
         self._once(f"{item.kind} {item.key}", lambda: self._prepare(item.key))
+
+    def rounds(self, _item: WorkItem) -> None:
+        """Look at all endpoints at rest."""
+        self._rounds.take()
 
     def resume(self) -> int:
         """Give every endpoint a turn; for the start of the worker."""
@@ -140,7 +144,12 @@ class EndpointLifecycle:
             return
         replicas = [replica for replica in looked if replica is not None]
         self._zygotes[name] = self._ready_to_fork(endpoint)
-        if not self._settle(endpoint, replicas):
+        if self._settle(endpoint, replicas):
+            return
+        if is_at_rest(endpoint, replicas):
+            with self._store.begin() as db:
+                self._rounds.put(db)
+        else:
             self._place.put(KIND, name, self._next_turn(endpoint, replicas))
 
     def _match(self, endpoint: Endpoint, replicas: list[Replica]) -> list[Replica]:
@@ -148,7 +157,7 @@ class EndpointLifecycle:
         now = self._clock.now()
         new: list[Replica] = []
         surplus: list[Replica] = [r for r in replicas if r.state is not ReplicaState.DRAINING]
-        for fleet, variant in _wanted(endpoint):
+        for fleet, variant in wanted(endpoint):
             have = [
                 replica
                 for replica in surplus
@@ -191,7 +200,7 @@ class EndpointLifecycle:
     def _ready_to_fork(self, endpoint: Endpoint) -> tuple[Zygote, ...]:
         """Return what replicas are forked from; have that made known which a sleeping variant's first would need."""
         found: list[Zygote] = []
-        for fleet, variant in _wanted(endpoint):
+        for fleet, variant in wanted(endpoint):
             zygote = self._upkeep.zygote(variant)
             if zygote is not None:
                 found.append(zygote)
@@ -307,7 +316,7 @@ class EndpointLifecycle:
         found = next(
             (
                 one
-                for fleet, one in (_wanted(endpoint) if endpoint else ())
+                for fleet, one in (wanted(endpoint) if endpoint else ())
                 if (fleet.generation, one.name) == (int(generation), variant)
             ),
             None,
@@ -331,7 +340,7 @@ class EndpointLifecycle:
 
     def _next_turn(self, endpoint: Endpoint, replicas: list[Replica]) -> dt.datetime:
         now = self._clock.now()
-        due = now + (self._rest() if _is_at_rest(endpoint, replicas) else LOOK_AGAIN)
+        due = now + LOOK_AGAIN
         if (fleet := endpoint.current) is not None and replicas:
             sleeping = [
                 self._place.demand.sleeps_at(endpoint.name, fleet.generation, variant)
@@ -350,29 +359,6 @@ class EndpointLifecycle:
                 case _:
                     pass
         return due
-
-    def _rest(self) -> dt.timedelta:
-        """Return the time between looks at an endpoint at rest: several within the longest silence of a replica."""
-        silence = dt.timedelta(seconds=self._place.replicas.longest_silence_s)
-        return max(LOOK_AGAIN, min(LOOK_AT_REST, silence / 4))
-
-
-def _is_at_rest(endpoint: Endpoint, replicas: list[Replica]) -> bool:
-    """Say whether nothing is under way and nothing is to be expected: all replicas serve and none may sleep, or all do.
-
-    What sleeps is woken at once (`EndpointLifecycle.wake`), not by a look.
-    """
-    may_sleep = any(variant.serverless for _, variant in _wanted(endpoint))
-    return (
-        endpoint.status is EndpointStatus.IN_SERVICE
-        and all(replica.state is ReplicaState.READY for replica in replicas)
-        and not (replicas and may_sleep)
-    )
-
-
-def _wanted(endpoint: Endpoint) -> list[tuple[Fleet, Variant]]:
-    found = (endpoint.current, endpoint.pending)
-    return [(fleet, v) for fleet in found if fleet is not None for v in fleet.variants]
 
 
 def _is_ready(fleet: Fleet, replicas: list[Replica], *, is_pending: bool) -> bool:

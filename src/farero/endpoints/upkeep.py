@@ -249,12 +249,19 @@ class Upkeep:
 
     def _check_pulse(self, endpoint: Endpoint, replica: Replica) -> Replica:
         """Replace a replica in service that is there and answers nothing."""
-        silence_s = self._heartbeats.silence_s(replica.process_name, replica.socket_path)
+        silence_s = self._silence_s(replica)
         if silence_s < self._replicas.longest_silence_s:
             return replica
         self._heartbeats.forget(replica.process_name)
         self._compute.stop(replica.process_name, grace_s=0)
         return self._fail(endpoint, replica, failures.went_silent(silence_s))
+
+    def is_silent(self, replica: Replica) -> bool:
+        """Ask a replica in service whether it is well; say whether it has not answered for too long."""
+        return self._silence_s(replica) >= self._replicas.longest_silence_s
+
+    def _silence_s(self, replica: Replica) -> float:
+        return self._heartbeats.silence_s(replica.process_name, replica.socket_path)
 
     def _bury(self, endpoint: Endpoint, replica: Replica, status: ProcessStatus) -> Replica:
         """Note a death and when to start again; a process lost with the platform is started at once."""

@@ -188,9 +188,9 @@ class Replica:
         return f"{process_prefix(self.endpoint)}{self.variant}/{self.id}/{self.attempt}"
 
 
-def process_prefix(endpoint: str) -> str:
-    """Return what the names of all processes of an endpoint begin with."""
-    return f"endpoint/{endpoint}/"
+def process_prefix(endpoint: str | None = None) -> str:
+    """Return what the names of all processes of an endpoint, or of all endpoints, begin with."""
+    return "endpoint/" if endpoint is None else f"endpoint/{endpoint}/"
 
 
 def log_group(endpoint: str) -> str:

@@ -69,6 +69,8 @@ class Resources:
         self._find = find
         self._began = clock.now()
         self._last: dict[str, Reading] = {}
+        #: When processes that are nobody's business were asked about: ours, which are always there.
+        self._others: dict[str, Reading] = {}
         self._pending: deque[Datum] = deque(maxlen=MOST_PENDING)
         self._lock = threading.Lock()
         self._is_failing = False
@@ -91,10 +93,15 @@ class Resources:
         now = self._clock.now()
         running = [one for one in self._compute.list() if one.state == "running"]
         self._last = {one.name: self._last[one.name] for one in running if one.name in self._last}
-        names = [one.name for one in running if is_due(one, self._last.get(one.name), now)]
+        self._others = {
+            one.name: self._others[one.name] for one in running if one.name in self._others
+        }
+        last = self._others | self._last
+        names = [one.name for one in running if is_due(one, last.get(one.name), now)]
         subjects: dict[str, Subject] = {}
         for find in self._find if names else ():
             subjects |= find(names)
+        self._others |= {name: Reading(now, 0.0) for name in names if name not in subjects}
         if not subjects:
             return 0
         for usage in self._compute.usage():

@@ -12,7 +12,6 @@ import re
 import stat
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farero.records.telemetry import FollowedFile, NewLogEvent
@@ -21,6 +20,7 @@ from farero.store import logs as rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -49,6 +49,8 @@ BACKLOG_BYTES = 8 * 1024 * 1024
 KEPT_BYTES = 1024 * 1024
 #: One line says what was dropped in this time.
 DROP_EVERY_S = 5.0
+#: What is known of followed files is read anew at least this often, whoever changes it.
+RELOAD_EVERY_S = 5.0
 #: Smaller portions are not worth a transaction.
 _PORTION_BYTES = 64 * 1024
 #: First line of a file that compute/logfiles.py has cut.
@@ -86,6 +88,9 @@ class LogShipper:
         self._filters = filters
         self._reader = reader
         self._flows: dict[str, _Flow] = {}
+        #: What is followed, as it was last read: most files do not grow for a long time.
+        self._followed: list[FollowedFile] = []
+        self._reload_at = float("-inf")
         #: The line at the head of each file that says how it was cut, as last seen.
         self._cuts: dict[str, bytes | None] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -104,6 +109,7 @@ class LogShipper:
         with self._store.begin() as db:
             self._stream(db, file)
             files.put_file(db, file)
+        self._reload()
 
     def finish(self, path: Path | str) -> None:
         """Ship all that is left, also a last line without an end, and follow the file no longer.
@@ -116,23 +122,35 @@ class LogShipper:
                 pass
             with self._store.begin() as db:
                 files.delete_file(db, key)
+        self._reload()
         self._forget(key)
 
     unfollow = finish
 
     def ship_due(self) -> int:
         """Look once at every followed file; return how many bytes were taken."""
-        with self._store.read() as db:
-            followed = files.list_files(db)
+        now = self._clock.monotonic()
+        if now >= self._reload_at:
+            self._reload_at = now + RELOAD_EVERY_S  # in this order: it may change meanwhile
+            with self._store.read() as db:
+                self._followed = files.list_files(db)
         taken = 0
-        waiting = [(abs((_size(file.path) or 0) - file.offset), file) for file in followed]
+        waiting = [
+            (abs((_size(file.path) or 0) - file.offset), file.path) for file in self._followed
+        ]
         # The quiet ones first: a flood keeps nobody waiting.
-        for size, file in sorted(waiting, key=lambda found: found[0]):
+        for size, path in sorted(waiting):
             if not size:
                 continue
-            with self._lock(file.path):
-                taken += self._ship(file.path, last=False)
+            with self._lock(path):
+                taken += self._ship(path, last=False)
+        if taken:
+            self._reload()
         return taken
+
+    def _reload(self) -> None:
+        """Have the next look read what is followed, and up to where."""
+        self._reload_at = float("-inf")
 
     def _ship(self, path: str, *, last: bool) -> int:
         """Take one portion of the file in one transaction; return its size, 0 when nothing could be taken."""
@@ -245,7 +263,7 @@ class LogShipper:
 
 def _size(path: str) -> int | None:
     try:
-        status = Path(path).lstat()
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None

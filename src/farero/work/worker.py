@@ -47,7 +47,7 @@ class Worker:
         """
         count = 0
         while count < most:
-            leased = self._lease(16)
+            leased, _ = self._lease(16)
             if not leased:
                 break
             for item in leased:
@@ -68,13 +68,14 @@ class Worker:
                 if self._clock.monotonic() - renewed > RENEW_EVERY_S:
                     renewed = self._clock.monotonic()
                     self._renew(running.values())
-                leased = self._lease(THREADS - len(running)) if len(running) < THREADS else []
-                running |= {pool.submit(self.run, item): item for item in leased}
-                is_full = len(running) >= THREADS
-                if is_full:
+                pause_s = 0.0
+                if len(running) < THREADS:
+                    leased, pause_s = self._lease(THREADS - len(running))
+                    running |= {pool.submit(self.run, item): item for item in leased}
+                if len(running) >= THREADS:
                     wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
                 # However much there is to do, who wakes the worker or ends it is heard in each turn.
-                if not wait_for_work(0.0 if is_full or leased else self._pause()):
+                if not wait_for_work(pause_s):
                     return
 
     def run(self, item: WorkItem) -> None:
@@ -98,18 +99,12 @@ class Worker:
                 for item in running:
                     items.renew(db, item, self._clock.now())
 
-    def _lease(self, limit: int) -> list[WorkItem]:
+    def _lease(self, limit: int) -> tuple[list[WorkItem], float]:
+        """Take up to `limit` due items; return them, and the seconds until the queue is looked at again."""
         now = self._clock.now()
         with self._store.read() as db:
             due = items.next_due(db)
         if due is None or due > now:
-            return []
+            return [], min(items.NAP, (due or now + items.NAP) - now).total_seconds()
         with self._store.begin() as db:
-            return items.lease(db, now, limit=limit)
-
-    def _pause(self) -> float:
-        with self._store.read() as db:
-            due = items.next_due(db)
-        if due is None:
-            return items.NAP.total_seconds()
-        return max(0.0, min(items.NAP, due - self._clock.now()).total_seconds())
+            return items.lease(db, now, limit=limit), 0.0
