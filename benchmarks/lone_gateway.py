@@ -31,6 +31,9 @@ class Off:
     def note(self, *_: object) -> None:
         """Remember nothing."""
 
+    def note_alike(self, *_: object) -> None:
+        """Remember nothing."""
+
     def flush(self) -> None:
         """Store nothing."""
 

@@ -12,14 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farero.base.clock import ManualClock
-from farero.endpoints.capture import (
-    CaptureSpool,
-    CaptureTarget,
-    Invocation,
-    Payload,
-    is_sampled,
-    make_record,
-)
+from farero.endpoints.capture import CaptureSpool, CaptureTarget, is_sampled
+from farero.endpoints.capture_lines import Invocation, Payload, Recorder, ending_at, make_record
 from farero.endpoints.publish import object_key
 
 AT = dt.datetime(2022, 4, 18, 0, 21, 48, 123456, tzinfo=dt.UTC)
@@ -44,6 +38,29 @@ def invocation(**changes):
         "response": Payload(content_type="text/csv; charset=utf-8", body=b"0.0363977"),
     }
     return Invocation(**(facts | changes))
+
+
+BODIES = st.one_of(st.binary(max_size=40), st.text(max_size=40).map(str.encode))
+KINDS = st.sampled_from([None, "text/csv", "application/json", "Text/CSV; charset=utf-8", "x/y"])
+GIVEN = st.one_of(st.none(), st.text(max_size=9))
+
+
+@given(BODIES, BODIES, KINDS, KINDS, GIVEN, GIVEN, st.booleans(), st.booleans())
+def test_recorder_writes_what_a_record_by_itself_would_be(
+    body, answer, kind, answer_kind, inference_id, attributes, has_input, has_output
+):
+    aim = target(captures_input=has_input, captures_output=has_output)
+    one = invocation(
+        request=Payload(kind, body),
+        response=Payload(answer_kind, answer),
+        inference_id=inference_id,
+        custom_attributes=attributes,
+    )
+
+    recorder = Recorder(aim, kind, answer_kind, inference_id, attributes)
+    line = recorder.line(one.event_id, AT, ending_at(AT), body, answer)
+
+    assert line == make_record(aim, one)
 
 
 def test_record_is_byte_for_byte_what_aws_writes():
@@ -302,7 +319,7 @@ ROOM_FOR_TWO = (
     + """
 now = SystemClock().now()
 for line in (b"two\\n", b"three\\n", b"four\\n"):
-    spool.gather(target, line, now)
+    spool.gather(target, [line], now)
 spool.flush()
 assert (spool.stats()["recorded"], spool.dropped) == (3, 1), spool.stats()
 """
@@ -318,7 +335,7 @@ def test_of_records_that_are_written_together_a_full_disk_takes_those_that_fit(t
 
 def test_gathered_records_are_written_when_their_file_is_closed(spool, tmp_path):
     for line in (b"one\n", b"two\n"):
-        spool.gather(target(), line, spool.clock.now())
+        spool.gather(target(), [line], spool.clock.now())
     assert files(tmp_path)[0].read_bytes() == b""
 
     spool.close()

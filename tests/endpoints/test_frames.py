@@ -28,8 +28,8 @@ class Wire:
 class Nobody:
     sent = 0.0
 
-    def answered(self, reply):
-        raise AssertionError(reply)
+    def answered(self, head, body, at):
+        raise AssertionError(head, body, at)
 
     def failed(self, error):
         """It was sent; nobody answers here."""

@@ -278,8 +278,9 @@ class Waiting:
     def __init__(self):
         self.sent, self.outcome = 0.0, asyncio.get_running_loop().create_future()
 
-    def answered(self, reply):
-        self.outcome.set_result(reply)
+    def answered(self, head, body, at):
+        assert at >= self.sent
+        self.outcome.set_result((head.status, body))
 
     def failed(self, error):
         self.outcome.set_exception(error)

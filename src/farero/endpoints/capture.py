@@ -9,7 +9,6 @@ Follows AWS's "Data capture" page and the record of its Model Monitor examples.
 
 from __future__ import annotations
 
-import base64
 import collections
 import contextlib
 import datetime as dt
@@ -20,17 +19,15 @@ import os
 import random
 import threading
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import orjson
 
 from farero.base import ids
 from farero.base.arns import parse_s3_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from farero.base.clock import Clock
@@ -42,8 +39,6 @@ log = logging.getLogger(__name__)
 ROTATE_S = 60.0
 ROTATE_BYTES = 4 * 1024 * 1024
 TARGET_FILE = "target.json"
-
-_quote = orjson.dumps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,26 +64,6 @@ class CaptureTarget:
         object.__setattr__(self, "id", hashlib.sha256(text.encode()).hexdigest()[:24])
 
 
-class Payload(NamedTuple):
-    """One half of an invocation; a tuple, as every request makes two."""
-
-    #: Content-Type as it came; None when there was none.
-    content_type: str | None
-    body: bytes
-
-
-class Invocation(NamedTuple):
-    """One request to a model and its answer."""
-
-    event_id: str
-    at: dt.datetime
-    request: Payload
-    #: None when the model gave no answer or an error: then only the input is captured.
-    response: Payload | None
-    inference_id: str | None = None
-    custom_attributes: str | None = None
-
-
 def capture_target(endpoint: Endpoint, variant: str) -> CaptureTarget | None:
     """Return the capture target of a variant of an endpoint in service, or None if nothing is captured."""
     config = endpoint.current.capture if endpoint.current is not None else None
@@ -112,56 +87,6 @@ def capture_target(endpoint: Endpoint, variant: str) -> CaptureTarget | None:
 def is_sampled(target: CaptureTarget, draw: Callable[[], float] = random.random) -> bool:
     """Decide for one request, both halves together."""
     return target.percentage >= 100 or draw() * 100 < target.percentage
-
-
-def make_record(target: CaptureTarget, invocation: Invocation) -> bytes:
-    """Return one line, with its newline; key order and spacing are AWS's."""
-    parts = [b'{"captureData":{']
-    if target.captures_input:
-        parts += _half(target, invocation.request, "Input")
-    if target.captures_output and invocation.response is not None:
-        if len(parts) > 1:
-            parts.append(b",")
-        parts += _half(target, invocation.response, "Output")
-    parts += (b'},"eventMetadata":{"eventId":"', invocation.event_id.encode(), b'"')
-    if invocation.inference_id is not None:
-        parts += (b',"inferenceId":', _quote(invocation.inference_id))
-    if invocation.custom_attributes is not None:
-        parts += (b',"customAttributes":[', _quote(invocation.custom_attributes), b"]")
-    at = invocation.at
-    parts.append(_ending(at.year, at.month, at.day, at.hour, at.minute, at.second))
-    return b"".join(parts)
-
-
-def _half(target: CaptureTarget, payload: Payload, half: str) -> tuple[bytes, ...]:
-    opening, encoding = _described(half, payload.content_type, target.csv_types, target.json_types)
-    if encoding:
-        try:
-            return opening, _quote(payload.body.decode()), encoding
-        except UnicodeDecodeError:
-            pass  # bytes that are no text would not come back as they were; they go the way that keeps them
-    return opening, b'"', base64.b64encode(payload.body), b'","encoding":"BASE64"}'
-
-
-@lru_cache(maxsize=256)
-def _described(
-    half: str, kind: str | None, csv_types: frozenset[str], json_types: frozenset[str]
-) -> tuple[bytes, bytes]:
-    """Return what stands before the data of a half, and after it where it is text, b"" where it is not."""
-    bare = (kind or "").partition(";")[0].strip().lower()
-    name = b"CSV" if bare in csv_types else b"JSON" if bare in json_types else b""
-    observed = b"" if kind is None else b'"observedContentType":' + _quote(kind) + b","
-    opening = (
-        f'"endpoint{half}":{{'.encode() + observed + f'"mode":"{half.upper()}","data":'.encode()
-    )
-    return opening, name and b',"encoding":"' + name + b'"}'
-
-
-@lru_cache(maxsize=16)
-def _ending(*moment: int) -> bytes:
-    """Return what ends all records of one second; moment: year to second, in UTC."""
-    time = b"%04d-%02d-%02dT%02d:%02d:%02dZ" % moment
-    return b',"inferenceTime":"' + time + b'"},"eventVersion":"0"}\n'
 
 
 @dataclass(slots=True)
@@ -209,21 +134,22 @@ class CaptureSpool:
     def append(self, target: CaptureTarget, record: bytes) -> bool:
         """Append one line; False if it could not be written, which is counted and logged."""
         dropped = self._dropped
-        self.gather(target, record, self._clock.now())
+        self.gather(target, [record], self._clock.now())
         self.flush()
         return self._dropped == dropped
 
-    def gather(self, target: CaptureTarget, record: bytes, now: dt.datetime) -> None:
-        """Take one line for the next `flush`, which must come before anything is said of the request."""
+    def gather(self, target: CaptureTarget, records: Sequence[bytes], now: dt.datetime) -> None:
+        """Take lines for the next `flush`, which must come before anything is said of the requests."""
         try:
             file = self._file(target, now)
         except OSError as error:
-            self._drop(target, error)
+            for _ in records:
+                self._drop(target, error)
             return
-        file.lines.append(record)
-        file.size += len(record)
-        if len(file.lines) == 1:
+        if not file.lines:
             self._gathered.append(file)
+        file.lines += records
+        file.size += sum(map(len, records))
 
     def flush(self) -> None:
         """Write what was gathered, all lines of a file in one call; what cannot be written is counted and logged."""

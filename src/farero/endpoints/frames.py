@@ -39,7 +39,10 @@ _EARLY_S = 0.002
 _PIECES = 3
 
 _PREFIX = struct.Struct(">IIH")
-_LENGTH = struct.Struct(">I")
+_pack, _unpack_from, _PREFIX_SIZE = _PREFIX.pack, _PREFIX.unpack_from, _PREFIX.size
+_LENGTH_SIZE = 4
+#: Of a frame's prefix, what its length counts.
+_COUNTED_PREFIX = _PREFIX_SIZE - _LENGTH_SIZE
 
 
 class ReplicaLost(Exception):  # noqa: N818 - an event, not a fault of ours
@@ -53,10 +56,15 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    #: The head as it came: equal heads say the same.
-    head: bytes = b""
     #: How long the caller waited for it.
     seconds: float = 0.0
+
+
+class ReplyHead(msgspec.Struct, eq=False):
+    """What stands before the body of an answer; answers of one connection whose heads are equal share one object."""
+
+    status: int
+    headers: dict[str, str] = {}
 
 
 class Waiting(Protocol):
@@ -65,8 +73,8 @@ class Waiting(Protocol):
     #: When the request was sent, by the connection's clock; the connection sets it.
     sent: float
 
-    def answered(self, reply: Reply) -> None:
-        """Take the answer."""
+    def answered(self, head: ReplyHead, body: bytes, at: float) -> None:
+        """Take the answer, which came at `at` by the connection's clock."""
         ...
 
     def failed(self, error: ReplicaLost | TimeoutError) -> None:
@@ -74,12 +82,7 @@ class Waiting(Protocol):
         ...
 
 
-class _ResponseHead(msgspec.Struct):
-    status: int
-    headers: dict[str, str] = {}
-
-
-_decode_head = msgspec.json.Decoder(_ResponseHead).decode
+_decode_head = msgspec.json.Decoder(ReplyHead).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -97,8 +100,11 @@ class _Caller:
         self.future = future
         self.sent = 0.0
 
-    def answered(self, reply: Reply) -> None:
+    def answered(self, head: ReplyHead, body: bytes, at: float) -> None:
         if not self.future.done():
+            reply = Reply(
+                status=head.status, headers=head.headers, body=body, seconds=at - self.sent
+            )
             self.future.set_result(reply)
 
     def failed(self, error: ReplicaLost | TimeoutError) -> None:
@@ -131,23 +137,19 @@ class FramedConnection(asyncio.Protocol):
         self._last_id = 0
         #: The beginning of a frame, and how long it must be before it is looked at again.
         self._buffer = bytearray()
-        self._wanted = _PREFIX.size
-        self._heads: dict[bytes, _ResponseHead] = {}
+        self._wanted = _PREFIX_SIZE
+        self._heads: dict[bytes, ReplyHead] = {}
         #: One for all requests: it is set for the oldest, and set anew when it fires.
         self._timer: asyncio.TimerHandle | None = None
         self._may_write = asyncio.Event()
         self._may_write.set()
+        #: Whether `send` may be called: the connection is open and the replica reads. Asked for each request.
+        self.is_ready = False
 
     @property
     def is_open(self) -> bool:
         """Say whether requests can be sent."""
         return self._transport is not None and not self._transport.is_closing()
-
-    @property
-    def is_ready(self) -> bool:
-        """Say whether `send` may be called: the connection is open and the replica reads."""
-        transport = self._transport
-        return transport is not None and not transport.is_closing() and self._may_write.is_set()
 
     @property
     def in_flight(self) -> int:
@@ -161,11 +163,12 @@ class FramedConnection(asyncio.Protocol):
         self._pending[number] = waiting
         if self._timer is None:
             self._set_timer(self._timeout_s)
-        if not self._leaving:
+        leaving = self._leaving
+        if not leaving:
             asyncio.get_running_loop().call_soon(self._flush)
-        length = _PREFIX.size - _LENGTH.size + len(head) + len(body)
-        self._leaving += (_PREFIX.pack(length, number, len(head)), head, body)
-        if len(self._leaving) >= _PIECES * SENT_EARLY:
+        size = len(head)
+        leaving += (_pack(_COUNTED_PREFIX + size + len(body), number, size), head, body)
+        if len(leaving) >= _PIECES * SENT_EARLY:
             self._flush()
         return number
 
@@ -179,14 +182,13 @@ class FramedConnection(asyncio.Protocol):
         caller = _Caller(asyncio.get_running_loop().create_future())
         number = self.send(request_head(path, headers), body, caller)
         try:
-            reply = await caller.future
+            return await caller.future
         finally:
             self._pending.pop(number, None)
-        reply.seconds = self._monotonic() - caller.sent
-        return reply
 
     def close(self) -> None:
         """Close; requests in flight fail with ReplicaLost."""
+        self.is_ready = False
         if self._transport is not None:
             self._transport.close()
 
@@ -196,6 +198,7 @@ class FramedConnection(asyncio.Protocol):
         self._transport = cast("asyncio.WriteTransport", transport)
         self._transport.set_write_buffer_limits(WRITE_LIMIT)
         self._transport.write(MAGIC)
+        self.is_ready = self._may_write.is_set()
 
     def data_received(self, data: bytes) -> None:
         """Hand every complete frame to its caller."""
@@ -205,21 +208,26 @@ class FramedConnection(asyncio.Protocol):
                 return
             data = bytes(self._buffer)
             self._buffer.clear()
-        start, end = 0, len(data)
-        self._wanted = _PREFIX.size
-        while end - start >= _PREFIX.size:
-            length, number, head_length = _PREFIX.unpack_from(data, start)
-            if length > FRAME_LIMIT or head_length + 6 > length:
+        at, start, end = self._monotonic(), 0, len(data)
+        self._wanted = _PREFIX_SIZE
+        pending, heads = self._pending, self._heads
+        while end - start >= _PREFIX_SIZE:
+            length, number, head_length = _unpack_from(data, start)
+            if length > FRAME_LIMIT or head_length + _COUNTED_PREFIX > length:
                 self.close()
                 break
-            stop = start + _LENGTH.size + length
+            stop = start + _LENGTH_SIZE + length
             if stop > end:
                 self._wanted = stop - start
                 break
-            waiting = self._pending.pop(number, None)
+            waiting = pending.pop(number, None)
             if waiting is not None:
-                body_at = start + _PREFIX.size + head_length
-                self._answer(waiting, data[start + _PREFIX.size : body_at], data[body_at:stop])
+                head_at = start + _PREFIX_SIZE
+                body_at = head_at + head_length
+                raw = data[head_at:body_at]
+                head = heads.get(raw) or self._read_head(waiting, raw)
+                if head is not None:
+                    waiting.answered(head, data[body_at:stop], at)
             start = stop
         if start < end:
             self._buffer += data[start:] if start else data
@@ -228,6 +236,7 @@ class FramedConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is in flight."""
         self._transport = None
+        self.is_ready = False
         self._may_write.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -241,30 +250,31 @@ class FramedConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold new requests back while the replica reads slowly."""
+        self.is_ready = False
         self._may_write.clear()
 
     def resume_writing(self) -> None:
         """Let requests through again."""
         self._may_write.set()
+        self.is_ready = self.is_open
 
     def _flush(self) -> None:
         leaving, self._leaving = self._leaving, []
         if leaving and self._transport is not None:
             self._transport.write(b"".join(leaving))
 
-    def _answer(self, waiting: Waiting, head: bytes, body: bytes) -> None:
-        parsed = self._heads.get(head)
-        if parsed is None:
-            try:
-                parsed = _decode_head(head)
-            except msgspec.MsgspecError as error:
-                waiting.failed(ReplicaLost(f"malformed answer: {error}"))
-                return
-            if len(head) <= LONGEST_KEPT_HEAD:
-                if len(self._heads) >= MOST_HEADS:
-                    self._heads.clear()
-                self._heads[head] = parsed
-        waiting.answered(Reply(status=parsed.status, headers=parsed.headers, body=body, head=head))
+    def _read_head(self, waiting: Waiting, raw: bytes) -> ReplyHead | None:
+        """Parse the head of an answer; one that cannot be is no answer."""
+        try:
+            head = _decode_head(raw)
+        except msgspec.MsgspecError as error:
+            waiting.failed(ReplicaLost(f"malformed answer: {error}"))
+            return None
+        if len(raw) <= LONGEST_KEPT_HEAD:
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()
+            self._heads[raw] = head
+        return head
 
     def _set_timer(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -143,18 +143,29 @@ class Invocations:
     ) -> None:
         """Remember one request that has ended now; received: the monotonic time at which it came. For one thread."""
         ended = self._monotonic()
+        answer_s = _NO_ANSWER if model_s is None else model_s
+        self.note_alike(endpoint, variant, status, (answer_s, ended - received), ended)
+
+    def note_alike(
+        self,
+        endpoint: str,
+        variant: VariantRoute,
+        status: int,
+        seconds: Sequence[float],
+        ended: float,
+    ) -> None:
+        """Remember requests that have ended at `ended`; of each the seconds of its model and those in all, in turn."""
         if ended >= self._minute_ends:
             self._begin_minute(ended)
         alike = (endpoint, id(variant), status)
-        seconds = self._minute.seconds.get(alike)
-        if seconds is None:
+        waiting = self._minute.seconds.get(alike)
+        if waiting is None:
             self._minute.variants[alike] = variant
-            seconds = self._minute.seconds[alike] = array("d")
-        elif len(seconds) >= 2 * MOST_WAITING:
-            self._lose(1)
+            waiting = self._minute.seconds[alike] = array("d")
+        elif len(waiting) >= 2 * MOST_WAITING:
+            self._lose(len(seconds) // 2)
             return
-        seconds.append(_NO_ANSWER if model_s is None else model_s)
-        seconds.append(ended - received)
+        waiting.extend(seconds)
 
     def _begin_minute(self, ended: float) -> None:
         """Put the minute that is over aside."""

@@ -142,7 +142,7 @@ class Proxy:
         limit = variant.max_concurrency
         if count >= MOST_IN_FLIGHT or (limit is not None and (count >= limit or self._slots)):
             return None  # a place among all gateways may be refused: that is for `invoke` to say
-        found = self._choose(variant, None)
+        found = self._only_one(variant) or self._choose(variant, None)
         if found is None or not found[0].is_ready:
             return None
         self._count_one_more(key, variant, count)
@@ -164,14 +164,15 @@ class Proxy:
         finally:
             self.end(endpoint, variant)
 
-    def end(self, endpoint: str, variant: VariantRoute) -> None:
-        """Count a request as over."""
+    def end(self, endpoint: str, variant: VariantRoute, count: int = 1) -> None:
+        """Count requests as over."""
         key = (endpoint, variant.name)
         if variant.max_concurrency is not None:
-            self._ended[key] = self._ended.get(key, 0) + 1
+            self._ended[key] = self._ended.get(key, 0) + count
             if self._slots is not None:
-                self._slots.release(endpoint, variant.name)
-        left = self._in_flight[key] - 1
+                for _ in range(count):
+                    self._slots.release(endpoint, variant.name)
+        left = self._in_flight[key] - count
         if left:
             self._in_flight[key] = left
         else:
@@ -320,6 +321,15 @@ class Proxy:
                 async with asyncio.timeout(CONNECT_PAUSE_S if looks else LOOK_AGAIN_S):
                     await opened.wait()
             variant = await find_variant()
+
+    def _only_one(self, variant: VariantRoute) -> tuple[FramedConnection, str] | None:
+        """Return what `_choose` returns for a variant of one replica, if it reads; None leaves the choice to it."""
+        if len(variant.replicas) != 1:
+            return None
+        name = variant.replicas[0].id
+        hop = self._hops.get(name)
+        connection = None if hop is None else hop.connection
+        return None if connection is None or not connection.is_ready else (connection, name)
 
     def _choose(
         self, variant: VariantRoute, avoid: str | None

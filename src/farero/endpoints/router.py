@@ -163,6 +163,8 @@ class Router:
                 if variant.name == target:
                     return variant
             raise Invalid(f"Variant {target} of endpoint {route.name} not found")
+        if len(route.variants) == 1:
+            return route.variants[0]
         return pick_by_weight(route, self._draw())
 
     def replicas(self, endpoint: str, variant: str) -> tuple[ReplicaRoute, ...]:

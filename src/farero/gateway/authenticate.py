@@ -70,6 +70,10 @@ class Authenticator:
         )
         return verified.credential
 
+    def find_key(self, access_key_id: str) -> Credential | None:
+        """Return a key that there is, to be proved by `identity.alike`."""
+        return self._verifier.find(access_key_id)
+
     def _verify(
         self, request: HttpRequest, style: Style, names: set[str], bucket: str
     ) -> tuple[Principal, HttpRequest]:

@@ -18,11 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from farero.aws.wire.messages import Headers
 from farero.gateway.asgi import send_response
@@ -33,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from farero.aws.wire.messages import HttpResponse
+    from farero.gateway.alike import Pattern
     from farero.gateway.fast_path import FastPath
 
 #: Most bytes of request line and headers. The longest that AWS's clients send, presigned URLs with a session token
@@ -48,6 +45,8 @@ LEAST_BODY = 10 * 1024
 LOOK_AT_BODY_EVERY_S = 10.0
 #: A longer answer is worth no copy: it would not leave in one call anyway.
 WHOLE_ANSWER = 64 * 1024
+#: So often a connection's requests may leave what the next could share; if none ever does, it is no use.
+MOST_LEARNED = 32
 
 
 class HeadRefused(Exception):  # noqa: N818 - leaves a callback of the parser, nothing more
@@ -80,12 +79,12 @@ class WholeAnswers:
             return
         self._transport.write(data)
 
-    def write_whole(self, head: bytes, body: bytes) -> None:
+    def write_whole(self, head: tuple[bytes, ...], body: bytes) -> None:
         """Send an answer at once."""
-        if len(head) + len(body) <= WHOLE_ANSWER:
-            self._transport.write(head + body)
+        if len(body) <= WHOLE_ANSWER:
+            self._transport.write(b"".join((*head, body)))
         else:
-            self._transport.write(head)
+            self._transport.write(b"".join(head))
             self._transport.write(body)
 
     def close(self) -> None:
@@ -125,7 +124,11 @@ class LimitedConnection(HttpToolsProtocol):
     def __init__(self, fast_path: FastPath, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.fast_path = fast_path
-        self._dated: tuple[object, bytes] = (None, b"")
+        #: What the last request of this connection had in common with others, and how often that may be found anew.
+        self.pattern: Pattern | None = None
+        self._may_learn = MOST_LEARNED
+        #: What is being parsed, if it began with a request.
+        self._fed = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request."""
@@ -143,7 +146,18 @@ class LimitedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; of a head that goes on, count the bytes and the seconds."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_free = cycle is None or cycle.response_complete
+        if is_free and not (self._is_in_head or self._is_in_body or self.flow.write_paused):
+            if self.fast_path.take_whole(self, data):
+                if self.timeout_keep_alive_task is not None:
+                    self._unset_keepalive_if_required()
+                if self._timer is not None:
+                    self._stop_timer()
+                return
+            self._fed = data
         super().data_received(data)
+        self._fed = b""
         if self._is_in_body:
             self._body_size += len(data)
             if self._body_timer is None:
@@ -225,15 +239,16 @@ class LimitedConnection(HttpToolsProtocol):
             if cycle.body:
                 super().on_body(cycle.body)
             super().on_message_complete()
+        elif self._fed and self._may_learn:
+            self._may_learn -= 1
+            self.fast_path.learn(self, cycle, self._fed)
 
-    def send_answer(self, cycle: FastCycle, start: bytes, end: bytes, body: bytes) -> None:
+    def send_answer(self, cycle: FastCycle, head: tuple[bytes, ...], body: bytes) -> None:
         """Send an answer of the fast path, and expect the next request."""
         cycle.response_complete = True
-        if self.transport.is_closing():
+        if self._whole.is_closing():
             return
-        if self._dated[0] is not self.server_state.default_headers:
-            self._dated = _status_and_date(self.server_state.default_headers)
-        self._whole.write_whole(b"".join((self._dated[1], start, end)), body)
+        self._whole.write_whole(head, body)
         if not cycle.keep_alive:
             self.transport.close()
         elif self.pipeline:
@@ -334,9 +349,3 @@ class LimitedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _status_and_date(headers: list[tuple[bytes, bytes]]) -> tuple[object, bytes]:
-    """Return how every good answer begins, with the headers it is made from: uvicorn has a new list each second."""
-    lines = [b"%s: %s\r\n" % header for header in headers]
-    return headers, b"".join((STATUS_LINE[200], *lines))

@@ -75,7 +75,7 @@ class Verifier:
     """Checks signatures against the keys that `find` knows."""
 
     def __init__(self, find: Finder) -> None:
-        self._find = find
+        self.find = find
 
     def verify(
         self,
@@ -104,12 +104,12 @@ class Verifier:
             if message.query and _is_signed(dict(query_pairs(message.query))):
                 raise refusals.two_signatures()
             if authorization.startswith("AWS "):
-                credential = sigv2.verify_header(message, headers, self._find, rules)
+                credential = sigv2.verify_header(message, headers, self.find, rules)
                 return Verified(credential, "", "", False, _version_2_check(message, headers))
         claim = claims.read_header(authorization, style, headers)
         timestamp, signed_at = claims.read_moment(headers, style, authorization)
         token = headers.get("x-amz-security-token")
-        credential = get_credential(self._find, claim.access_key_id, token, style, now)
+        credential = get_credential(self.find, claim.access_key_id, token, style, now)
         claims.check_scope(claim, style, services, timestamp)
         if abs((now - signed_at).total_seconds()) > refusals.WINDOW_S[style]:
             raise refusals.outside_window(style, signed_at, now)
@@ -137,7 +137,7 @@ class Verifier:
         moment = claims.find_moment(timestamp)
         if usual is None or moment is None or usual.service not in services:
             return None
-        credential = self._find(usual.access_key_id)
+        credential = self.find(usual.access_key_id)
         if credential is None or not credential.is_active or credential.session_token is not None:
             return None
         lines = None if "x-amz-security-token" in headers else usual.lines(headers)
@@ -168,13 +168,13 @@ class Verifier:
         if style is Style.S3 and sigv2.is_signed(parameters):
             if claims.is_presigned(parameters):
                 raise refusals.two_signatures()
-            credential = sigv2.verify_query(message, headers, self._find, rules)
+            credential = sigv2.verify_query(message, headers, self.find, rules)
             return Verified(credential, "", "", True, _version_2_check(message, headers))
         if not claims.is_presigned(parameters):
             raise refusals.unsigned(style)
         claim, timestamp, signed_at, span_s = claims.read_query(pairs, style)
         token = parameters.get("X-Amz-Security-Token", headers.get("x-amz-security-token"))
-        credential = get_credential(self._find, claim.access_key_id, token, style, now)
+        credential = get_credential(self.find, claim.access_key_id, token, style, now)
         claims.check_scope(claim, style, services, timestamp)
         _check_span(style, signed_at, span_s, now)
         if style is Style.S3:

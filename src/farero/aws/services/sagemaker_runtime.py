@@ -10,7 +10,8 @@ from farero.aws.wire.messages import AwsError
 from farero.base import ids
 from farero.base.arns import log_group_arn
 from farero.base.errors import Invalid, LimitExceeded, NotFound, NotReady
-from farero.endpoints.capture import Invocation, Payload, is_sampled, make_record
+from farero.endpoints.capture import is_sampled
+from farero.endpoints.capture_lines import Invocation, Payload, Recorder, ending_at, make_record
 from farero.endpoints.frames import ReplicaLost
 from farero.endpoints.invocations import DIED as DIED_STATUS
 from farero.endpoints.invocations import THROTTLED
@@ -19,14 +20,14 @@ from farero.endpoints.proxy import InvocationTimedOut, ReplicaDied
 from farero.records.endpoint import log_group
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from typing import Any
 
     from farero.base.clock import Clock
     from farero.base.config import Settings
     from farero.base.context import Context
     from farero.endpoints.capture import CaptureSpool, CaptureTarget
-    from farero.endpoints.frames import Reply
+    from farero.endpoints.frames import Reply, ReplyHead
     from farero.endpoints.invocations import Invocations
     from farero.endpoints.proxy import Proxy
     from farero.endpoints.router import EndpointRoute, Router, VariantRoute
@@ -61,6 +62,33 @@ _RETURNED = (
 )
 #: Headers of Farero's own model servers that pass through to the caller.
 _OWN = "x-farero-"
+
+
+class Ending:
+    """What requests share that end alike: endpoint, variant, status, and how they are recorded."""
+
+    __slots__ = ("endpoint", "is_all", "lines", "recorder", "seconds", "status", "variant")
+
+    def __init__(
+        self, endpoint: str, variant: VariantRoute, status: int, recorder: Recorder | None
+    ) -> None:
+        self.endpoint, self.variant, self.status, self.recorder = (
+            endpoint,
+            variant,
+            status,
+            recorder,
+        )
+        #: Whether every one of them is captured.
+        self.is_all = recorder is not None and recorder.target.percentage >= 100
+        #: Of those that end now: the seconds of the model and of all, in turn; lines to capture.
+        self.seconds: list[float] = []
+        self.lines: list[bytes] = []
+
+    def take(self) -> tuple[list[float], list[bytes]]:
+        """Return what has gathered, and begin anew."""
+        taken = self.seconds, self.lines
+        self.seconds, self.lines = [], []
+        return taken
 
 
 class SageMakerRuntime:
@@ -136,20 +164,44 @@ class SageMakerRuntime:
         self._proxy.end(name, variant)
         return await self._conclude(ctx, req, _done(variant, outcome), picked)
 
-    def end_now(
-        self, req: Value, body: bytes, variant: VariantRoute, reply: Reply, received: float
-    ) -> None:
-        """Count and capture a request whose answer is good; `flush_captured` must come before the answer leaves.
+    def ending(self, req: Value, variant: VariantRoute, head: ReplyHead) -> Ending:
+        """Return what good answers with this head to requests like this one have in common; req: input but for Body."""
+        recorder = None
+        if variant.capture is not None:
+            kinds = req.get("ContentType"), head.headers.get("content-type")
+            given = req.get("InferenceId"), req.get("CustomAttributes")
+            recorder = Recorder(variant.capture, *kinds, *given)
+        return Ending(req["EndpointName"], variant, head.status, recorder)
 
-        req: its input but for Body, which is body.
+    def end_all(self, ended: Iterable[tuple[Ending, float, float, bytes, bytes]]) -> None:
+        """Count and capture requests whose answers are good and have not left yet.
+
+        ended: of each, what it shares with others, when it came, the seconds of its model, its body and the answer's.
         """
-        name: str = req["EndpointName"]
-        self._proxy.end(name, variant)
-        self._invocations.note(name, variant, reply.status, reply.seconds, received)
-        if variant.capture is not None and is_sampled(variant.capture):
-            self._gather(variant.capture, req, body, reply)
+        at, now = self._clock.monotonic(), self._clock.now()
+        moment, new_uuid = ending_at(now), self._new_uuid
+        touched: list[Ending] = []
+        for ending, received, model_s, body, answer in ended:
+            if not ending.seconds:
+                touched.append(ending)
+            ending.seconds += (model_s, at - received)
+            recorder = ending.recorder
+            if recorder is not None and (ending.is_all or is_sampled(recorder.target)):
+                try:
+                    ending.lines.append(recorder.line(new_uuid(), now, moment, body, answer))
+                except Exception:  # one request's, of many
+                    log.exception("request not captured", extra={"endpoint": ending.endpoint})
+        for ending in touched:
+            seconds, lines = ending.take()
+            self._proxy.end(ending.endpoint, ending.variant, len(seconds) // 2)
+            self._invocations.note_alike(
+                ending.endpoint, ending.variant, ending.status, seconds, at
+            )
+            if lines and ending.recorder is not None:
+                self._spool.gather(ending.recorder.target, lines, now)
+        self._flush_captured()
 
-    def flush_captured(self) -> None:
+    def _flush_captured(self) -> None:
         """Write what was captured since the last call; as durable as the settings say."""
         self._spool.flush()
         is_syncing = self._syncing is not None and not self._syncing.done()
@@ -262,7 +314,7 @@ class SageMakerRuntime:
         response = None if reply is None else Payload(reply.headers.get("content-type"), reply.body)
         ids_given = req.get("InferenceId"), req.get("CustomAttributes")
         invocation = Invocation(self._new_uuid(), now, request, response, *ids_given)
-        self._spool.gather(target, make_record(target, invocation), now)
+        self._spool.gather(target, [make_record(target, invocation)], now)
 
     async def _sync_soon(self) -> None:
         # What is appended while a sync runs may have come too late for it: one more round.
