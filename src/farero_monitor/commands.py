@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 import farero_monitor.own_process  # noqa: F401  # pyright: ignore[reportUnusedImport] - before all libraries
-from farero_monitor.dataset import Source
-from farero_monitor.drift.verdict import largest
-from farero_monitor.history import read as read_history
-from farero_monitor.monitor import Baseline, Result, judge, take_baseline
+from farero_monitor.aws.constraints import NAME, Constraints
+from farero_monitor.dataset import Reading, Source, begin
 from farero_monitor.readers.files import format_of
 from farero_monitor.readers.options import Options
 
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     import argparse
 
     from farero_monitor.estimate.labelled import Labelled
+    from farero_monitor.monitor import Result
     from farero_monitor.profile.dataset import Profile
     from farero_monitor.workers import Workers
 
 
 def baseline(asked: argparse.Namespace, pool: Workers | None) -> int:
     """Take a baseline and show its columns. pool: processes that are there already."""
-    output = asked.output or Path("baseline")
     labelled = _labelled(asked)
-    found = take_baseline(
-        _source(asked, ()), output, workers=pool or asked.workers, labelled=labelled
-    )
+    source = _source(asked, ())
+    reading = _begun(source, asked, pool)
+    from farero_monitor.monitor import take_baseline
+
+    output = asked.output or Path("baseline")
+    found = take_baseline(source, output, workers=reading, labelled=labelled)
     width = max((len(name) for name in found.columns), default=6)
     print(f"{'column':{width}}  {'type':10}  {'missing':>8}  mean ± deviation, or values")
     for column in found.columns.values():
@@ -61,13 +64,17 @@ def _labelled(asked: argparse.Namespace) -> Labelled | None:
 
 def run(asked: argparse.Namespace, pool: Workers | None) -> int:
     """Judge a window and show what was found; 1 if something is critical."""
+    source = _source(asked, _names(asked.baseline))
+    reading = _begun(source, asked, pool)
+    from farero_monitor.history import read as read_history
+    from farero_monitor.monitor import Baseline, judge
+
     baseline = Baseline.of_folder(asked.baseline)
-    source = _source(asked, tuple(baseline.constraints.names))
     past = None if asked.history is None else read_history(asked.history)
     for file, reason in past.left_out if past else ():
         print(f"{file} is no report of an earlier window and left out: {reason}", file=sys.stderr)
     result = judge(
-        source, baseline, asked.output, workers=pool or asked.workers, keep=asked.keep, history=past,
+        source, baseline, asked.output, workers=reading, keep=asked.keep, history=past,
         at_once=asked.at_once,
     )  # fmt: skip
     _show(result)
@@ -79,7 +86,23 @@ def run(asked: argparse.Namespace, pool: Workers | None) -> int:
     return 1 if result.verdict.severity == "critical" else 0
 
 
+def _begun(source: Source, asked: argparse.Namespace, pool: Workers | None) -> int | Reading | None:
+    """Let the processes that are there begin to read, while this one imports and reads what it judges by."""
+    return asked.workers if pool is None else begin(source, pool)
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    """Return the columns of a baseline, which is all of it that reading takes; none of one that cannot be used."""
+    try:
+        content = msgspec.json.decode((folder / NAME).read_bytes(), type=dict[str, Any])
+        return tuple(Constraints(content).names)
+    except (OSError, ValueError):
+        return ()  # reading all of it tells why
+
+
 def _show(result: Result) -> None:
+    from farero_monitor.drift.verdict import largest
+
     judged = result.verdict
     width = max((len(column.name) for column in judged.columns), default=6)
     if judged.columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import zlib
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Rows of a sample that every part gives, however small it is.
 FEW = 500
+#: Bytes that are looked through at a time.
+_GLANCE = 256 << 10
 #: Share of lines that may be unreadable before a run counts as failed.
 UNREAD_LIMIT = 0.1
 
@@ -56,35 +59,83 @@ class Part:
     names: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Parts that follow each other and are profiled in one process."""
+
+    source: Source
+    #: Each with the rows of its sample.
+    parts: list[tuple[Part, int]]
+    #: Rows of the sample of them all, at the most.
+    sample: int
+
+
 def profile(
-    source: Source, *, workers: int | Workers | None = None, keep: bool = False, sample: int = ROWS
+    source: Source, *, workers: int | Reading | None = None, keep: bool = False, sample: int = ROWS
 ) -> Profile:
     """Return the profile of a data set. Raises NoDataError, UnreadableDataError, ScriptError.
 
-    workers: processes, or how many; by default one for each core. keep: a profile beside each file, used again while it
-    holds.
+    workers: how many processes, by default one for each core; or the data set as it is being read already. keep: a
+    profile beside each file, used again while it holds. It is the same, whoever took part in it.
     """
-    found = files.find(source.path)
-    whole = Profile(sample=sample)
-    is_kept = keep or source.kept is not None
-    made = (_kept if is_kept else _fresh)(source, found, workers, sample)
-    for part in made:
-        whole.merge(part)
+    if isinstance(workers, Reading):
+        whole = _folded(workers.made)
+    elif keep or source.kept is not None:
+        whole = Profile(sample=sample)
+        for part in _kept(source, files.find(source.path), workers, sample):
+            whole.merge(part)
+    else:
+        whole = _folded(_profiles(source, _all_parts(source), workers, sample))
     if source.kept is not None:
         cache.trim(source.kept)
     _judge(whole, source)
     return whole
 
 
-def _fresh(
-    source: Source, found: Sequence[Path], workers: int | Workers | None, sample: int
-) -> Iterator[Profile]:
-    parts = [part for path in found for part in _parts(path, source)]
-    return _profiles(source, parts, workers, sample)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A data set that processes are reading."""
+
+    #: Profiles of parts that follow each other, and of how many parts each is.
+    made: Iterator[tuple[int, Profile]]
+
+
+def begin(source: Source, pool: Workers, *, sample: int = ROWS) -> Reading:
+    """Let processes read a data set while this one does something else; raises NoDataError, UnreadableDataError."""
+    return Reading(_shared(source, _all_parts(source), pool, sample))
+
+
+def _all_parts(source: Source) -> list[Part]:
+    *before, last = files.find(source.path)
+    return [part for path in before for part in _parts(path, source)] + [
+        *_parts(last, source, last=True)
+    ]
+
+
+def _folded(made: Iterator[tuple[int, Profile]]) -> Profile:
+    """Merge profiles of parts that follow each other, always in pairs of pairs, whatever is merged already.
+
+    Two neighbours are merged when they are of as many parts each: so parts are merged with the same ones, in the same
+    order, whichever process merges them. Each profile is of 1, 2, 4, … parts, not more than the one before it.
+    """
+    held: list[tuple[int, Profile]] = []
+    for number, profile in made:
+        parts, right = number, profile
+        while held and held[-1][0] == parts:
+            left = held.pop()[1]
+            left.merge(right)
+            parts, right = 2 * parts, left
+        held.append((parts, right))
+    whole = held.pop()[1]
+    while held:
+        left = held.pop()[1]
+        left.merge(whole)
+        whole = left
+    return whole
 
 
 def _kept(
-    source: Source, found: Sequence[Path], workers: int | Workers | None, sample: int
+    source: Source, found: Sequence[Path], workers: int | None, sample: int
 ) -> Iterator[Profile]:
     """Yield the profile of each folder's files, kept ones where they hold; the others are kept now."""
     rows = min(sample, cache.ROWS)
@@ -107,9 +158,10 @@ def _kept(
             continue
         made = Profile(sample=sample)
         for path in paths:
-            profile = next(fresh) if path in new else cache.read(held.get(path))
+            profile = next(fresh)[1] if path in new else cache.read(held.get(path))
             if profile is None:  # damaged, or removed just now
-                profile = profile_part(source, Part(path, names=_header(path, source)), rows)
+                part = Part(path, names=_header(path, source))
+                profile = profile_part(source, part, rows, rows)
                 new.add(path)
             if path in new:
                 cache.write([path], source, profile, whole=len(paths) == 1)
@@ -120,41 +172,59 @@ def _kept(
 
 
 def _profiles(
-    source: Source,
-    parts: list[Part],
-    workers: int | Workers | None,
-    sample: int,
-    *,
-    alike: bool = False,
-) -> Iterator[Profile]:
-    """Yield the profile of each part in their order; alike: with a sample that does not depend on the others."""
-    sizes = [(part.end or part.path.stat().st_size) - part.start for part in parts]
-    # of a part a third more than the rows that will be among those of the whole
-    tasks = [
-        (
-            source,
-            part,
-            sample if alike else min(sample, FEW + 4 * sample * size // (3 * max(1, sum(sizes)))),
-        )
-        for part, size in zip(parts, sizes, strict=True)
-    ]
-    if workers is not None and not isinstance(workers, int):
-        yield from workers.map(tasks)
-        return
+    source: Source, parts: list[Part], workers: int | None, sample: int, *, alike: bool = False
+) -> Iterator[tuple[int, Profile]]:
+    """Yield profiles of parts, in their order, and of how many parts each is.
+
+    alike: of each part by itself, with a sample that does not depend on the others.
+    """
+    sizes = _sizes(parts)
     workers = min(workers or len(os.sched_getaffinity(0)), len(parts))
     if workers < 2 or sum(sizes) < files.WORTH_PROCESSES:
-        for task in tasks:
-            yield profile_part(*task)
+        for part, rows in zip(parts, _rows(sizes, sample, alike=alike), strict=True):
+            yield 1, profile_parts(Task(source, [(part, rows)], sample))
         return
     # processes, and the threads that feed them, are nothing that a run over kept profiles needs
     from farero_monitor.workers import Workers
 
     with Workers(workers) as pool:
-        yield from pool.map(tasks)
+        yield from _shared(source, parts, pool, sample, alike=alike)
 
 
-def profile_part(source: Source, part: Part, sample: int) -> Profile:
-    """Return the profile of one part; raises ScriptError."""
+def _shared(
+    source: Source, parts: list[Part], pool: Workers, sample: int, *, alike: bool = False
+) -> Iterator[tuple[int, Profile]]:
+    """Do the same in several processes, which merge what follows each other, so that little is handed over.
+
+    A process has at first as many parts at a time as leave enough for the others, at last a single one.
+    """
+    rows = [*zip(parts, _rows(_sizes(parts), sample, alike=alike), strict=True)]
+    tasks: list[Task] = []
+    while rows:
+        many = 1 if alike else 1 << (max(1, len(rows) // (4 * pool.count)).bit_length() - 1)
+        tasks.append(Task(source, rows[:many], sample))
+        del rows[:many]
+    made = pool.begin(tasks)
+    return ((len(task.parts), profile) for task, profile in zip(tasks, made, strict=True))
+
+
+def _sizes(parts: Sequence[Part]) -> list[int]:
+    return [(part.end or part.path.stat().st_size) - part.start for part in parts]
+
+
+def _rows(sizes: Sequence[int], sample: int, *, alike: bool) -> list[int]:
+    """Return how many rows the sample of each part has: a third more than will be among those of the whole."""
+    whole = max(1, sum(sizes))
+    return [sample if alike else min(sample, FEW + 4 * sample * s // (3 * whole)) for s in sizes]
+
+
+def profile_parts(task: Task) -> Profile:
+    """Return the profile of parts that follow each other; raises ScriptError."""
+    return _folded((1, profile_part(task.source, *part, task.sample)) for part in task.parts)
+
+
+def profile_part(source: Source, part: Part, rows: int, sample: int) -> Profile:
+    """Return the profile of one part; raises ScriptError. rows: of its sample; sample: when it has been merged."""
     # the readers bring pyarrow along: imported in the process that reads
     from farero_monitor.readers.scripts import preprocessor
 
@@ -163,10 +233,11 @@ def profile_part(source: Source, part: Part, sample: int) -> Profile:
             source, options=replace(source.options, script=preprocessor(source.script))
         )
     name = f"{part.path.name}:{part.start}:{part.groups}"
-    made = Profile(zlib.crc32(name.encode()), sample)
+    made = Profile(zlib.crc32(name.encode()), rows)
     for table in _tables(source, part, made):
         if table.num_columns:
             made.update(table)
+    made.sample.most = sample
     return made
 
 
@@ -214,8 +285,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _parts(path: Path, source: Source) -> Iterator[Part]:
-    """Cut a large file into parts that can be read by themselves."""
+def _parts(path: Path, source: Source, *, last: bool = False) -> Iterator[Part]:
+    """Cut a large file into parts that can be read by themselves; last: the final ones into smaller ones."""
     if source.format == "parquet":
         yield from _row_groups(path)
         return
@@ -224,9 +295,14 @@ def _parts(path: Path, source: Source) -> Iterator[Part]:
         yield Part(path, names=names)
         return
     count = -(-size // files.part_size(size))
-    for index in range(count):
-        start, end = size * index // count, size * (index + 1) // count
-        yield Part(path, start, end if index < count - 1 else None, names=names)
+    ends = [size * index // count for index in range(1, count + 1)]
+    if last:
+        # who is done first waits for who has the last one
+        before = ends[-3] if count > 2 else 0
+        rest = size - before
+        ends[-2:] = [size - rest * left // 16 for left in (12, 8, 5, 3, 2, 1, 0)]
+    for start, end in itertools.pairwise([0, *ends]):
+        yield Part(path, start, end if end < size else None, names=names)
 
 
 def _row_groups(path: Path) -> Iterator[Part]:
@@ -245,10 +321,11 @@ def _row_groups(path: Path) -> Iterator[Part]:
 
 def _has_quotes(path: Path) -> bool:
     """A newline between quotes does not end a row, so such a file is read in one go (its header may have quotes)."""
+    place = bytearray(_GLANCE)  # stays in the cache, unlike a whole block
     with path.open("rb") as file:
         file.readline()
-        while read := file.read(files.BLOCK):
-            if b'"' in read:
+        while read := file.readinto(place):
+            if place.find(b'"', 0, read) >= 0:
                 return True
     return False
 

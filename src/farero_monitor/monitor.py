@@ -17,14 +17,14 @@ from farero_monitor.profile.sample import Sample, alike
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from farero_monitor.dataset import Reading
     from farero_monitor.estimate.estimator import Estimator
     from farero_monitor.estimate.labelled import Labelled
     from farero_monitor.history import History, Window
     from farero_monitor.profile.dataset import Profile
     from farero_monitor.profile.rows import Rows
-    from farero_monitor.workers import Workers
 
-STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
+STATISTICS, CONSTRAINTS = "statistics.json", constraints.NAME
 VIOLATIONS, REPORT = "constraint_violations.json", "drift_report.json"
 #: Rows of the baseline, beside its statistics, for what concerns several columns.
 SAMPLE = "baseline.sample"
@@ -114,7 +114,7 @@ def take_baseline(
     source: Source,
     output: Path,
     *,
-    workers: int | Workers | None = None,
+    workers: int | Reading | None = None,
     labelled: Labelled | None = None,
 ) -> Profile:
     """Profile a data set and write its statistics, suggested constraints and sample; raises as `profile` does.
@@ -144,7 +144,7 @@ def take_baseline(
 
 
 def judge(  # noqa: PLR0913 - all but the first two have defaults
-    source: Source, baseline: Baseline, output: Path | None = None, *, workers: int | Workers | None = None,
+    source: Source, baseline: Baseline, output: Path | None = None, *, workers: int | Reading | None = None,
     keep: bool = False, settings: verdict.Settings | None = None, history: History | None = None,
     at_once: bool = False,
 ) -> Result:  # fmt: skip

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def _prepare() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Arrow's second allocator, which nobody here uses, would start a thread, and what has threads is not forked
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     before_arrow(_import_arrow)
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from farero_monitor.dataset import Part, Source
+from farero_monitor.dataset import Part, Source, Task
 from farero_monitor.readers.options import Options
 from farero_monitor.readers.scripts import ScriptError
 from farero_monitor.workers import WorkerDiedError, Workers, ahead
@@ -26,7 +26,7 @@ def tasks(tmp_path, line):
             path = tmp_path / f"{number}.jsonl"
             path.write_text((line(str(number), "1") + "\n") * (number + 1))
             source = Source(path, "capture", options=Options(), script=tmp_path / "script.py")
-            made.append((source, Part(path), 100))
+            made.append(Task(source, [(Part(path), 100)], 100))
         return made
 
     return make
@@ -35,15 +35,26 @@ def tasks(tmp_path, line):
 @pytest.mark.parametrize("processes", [2, 3, PARTS])
 def test_every_part_is_answered_in_order_by_whichever_process(tasks, processes):
     with Workers(processes) as pool:
-        found = [profile.rows for profile in pool.map(tasks(""))]
+        found = [profile.rows for profile in pool.begin(tasks(""))]
 
     assert found == [*range(1, PARTS + 1)]
 
 
-def test_each_of_two_processes_gets_one_of_two_parts(tasks, tmp_path):
+@pytest.fixture
+def met(tmp_path, monkeypatch):
+    """Return lines of a script that let each of two processes have begun with a part before either goes on."""
+    os.mkfifo(tmp_path / "met")
+    monkeypatch.setenv("TO_MEET", "1")
+    return (
+        f"    mode = 'r' if os.getpid() == {os.getpid()} else 'w'\n"
+        f"    if os.environ.pop('TO_MEET', ''): open({str(tmp_path / 'met')!r}, mode).close()\n"
+    )
+
+
+def test_each_of_two_processes_gets_one_of_two_parts(tasks, met, tmp_path):
     noted = f"    (Path({str(tmp_path)!r}) / f'process-{{os.getpid()}}').touch()\n"
     with Workers(2) as pool:
-        found = [profile.rows for profile in pool.map(tasks(noted)[-2:])]
+        found = [profile.rows for profile in pool.begin(tasks(noted + met)[-2:])]
 
     assert found == [PARTS - 1, PARTS]
     assert len([*tmp_path.glob("process-*")]) == 2
@@ -54,11 +65,11 @@ def test_each_of_two_processes_gets_one_of_two_parts(tasks, tmp_path):
     [("raise KeyError('mine')", ScriptError), ("os._exit(3)", WorkerDiedError)],
     ids=["a script fails", "a process ends"],
 )
-def test_what_goes_wrong_in_another_process_is_raised_here(tasks, there, error):
-    failing = f"    if os.getppid() == {os.getpid()}: {there}\n"
+def test_what_goes_wrong_in_another_process_is_raised_here(tasks, met, there, error):
+    failing = f"{met}    if os.getppid() == {os.getpid()}: {there}\n"
 
     with pytest.raises(error, match=r"mine|code 3"), Workers(2) as pool:
-        [*pool.map(tasks(failing))]
+        [*pool.begin(tasks(failing))]
 
 
 @pytest.mark.parametrize(

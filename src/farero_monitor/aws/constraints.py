@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from farero_monitor.profile.column import Column
     from farero_monitor.profile.dataset import Profile
 
+NAME = "constraints.json"
 #: A text column with more different values gets no list of allowed ones (Deequ's limit).
 MOST_DOMAINS = 120
 METHODS = ("Robust", "Simple", "Calibrated")

@@ -27,10 +27,11 @@ BATCH = 500
 
 @dataclass(slots=True)
 class _Live:
-    """Rows as they came."""
+    """Rows as they came, or in the order of what they drew."""
 
     drawn: Draws
     rows: Any
+    ordered: bool = False
 
     def table(self) -> Any:
         return self.rows
@@ -39,7 +40,8 @@ class _Live:
         keep = self.drawn < threshold
         if keep.all():
             return self
-        return _Live(self.drawn[keep], self.rows.filter(pa.array(keep)).combine_chunks())
+        rows = self.rows.filter(pa.array(keep)).combine_chunks()
+        return _Live(self.drawn[keep], rows, self.ordered)
 
 
 @dataclass(slots=True)
@@ -101,18 +103,20 @@ class Sample:
         self._cut(4 * self.most)
 
     def table(self) -> Any:
-        """Return the rows as a pyarrow table of texts."""
+        """Return the rows as a pyarrow table of texts, in the order of what they drew: whoever merged them."""
         self._cut(self.most)
-        if not self._parts:
-            return pa.table({})
         match self._parts:
-            case [_Live(rows=rows)]:
+            case []:
+                return pa.table({})
+            case [_Live(rows=rows, ordered=True)]:
                 return rows
             case parts:
                 tables = [part.table() for part in parts]
+        order = self._order()
         rows = pa.concat_tables(tables, promote_options="default").combine_chunks()
-        # decoded and joined once, however often they are asked for
-        self._parts = [_Live(np.concatenate([part.drawn for part in self._parts]), rows)]
+        rows = rows.take(pa.array(order)).combine_chunks()
+        # decoded, joined and put in order once, however often they are asked for
+        self._parts = [_Live(self._drawn()[order], rows, ordered=True)]
         return rows
 
     def rows(self) -> rows.Rows:
@@ -122,11 +126,19 @@ class Sample:
         made = None
         if written and len(written) == len(self._parts):
             made = rows.joined(written)
+            if made is not None and len(written) > 1:
+                made = made.at(self._order(), made.count)
         return made or rows.of_table(self.table())
 
     def texts(self, name: str) -> rows.Texts:
         """Return one column as texts, also where nothing but numbers stand in it."""
         return rows.texts_of(self.table().column(name).combine_chunks())
+
+    def _drawn(self) -> Draws:
+        return np.concatenate([np.zeros(0), *(part.drawn for part in self._parts)])
+
+    def _order(self) -> NDArray[np.int64]:
+        return np.argsort(self._drawn(), kind="stable")
 
     def _cut(self, held_most: int) -> None:
         """Let go of rows that are not in the sample, if there are more than `held_most`."""
@@ -134,7 +146,7 @@ class Sample:
         if held_most > self.most and held <= held_most:
             return
         if held > self.most:
-            drawn = np.concatenate([part.drawn for part in self._parts])
+            drawn = self._drawn()
             self.threshold = min(self.threshold, float(np.partition(drawn, self.most)[self.most]))
         cut = [part.below(self.threshold) for part in self._parts]
         self._parts = [part for part in cut if len(part.drawn)]
@@ -142,12 +154,9 @@ class Sample:
     def to_state(self, *, numbers: bool = False) -> dict[str, Any]:
         """Return what `from_state` reads. numbers: with the rows as numbers and codes, too."""
         table = self.table()
-        drawn = np.concatenate([part.drawn for part in self._parts]) if self._parts else np.zeros(0)
-        order = np.argsort(drawn)
-        table = table.take(pa.array(order)).combine_chunks()
         batches = table.to_batches(BATCH)
         return {
-            "most": self.most, "threshold": self.threshold, "drawn": drawn[order].tobytes(),
+            "most": self.most, "threshold": self.threshold, "drawn": self._drawn().tobytes(),
             "schema": table.schema.serialize().to_pybytes(),
             "batches": [_packed(batch.serialize()) for batch in batches],
             "numbers": rows.of_table(table).to_state() if numbers else None,

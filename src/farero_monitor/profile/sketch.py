@@ -1,19 +1,21 @@
-"""Quantiles of any number of values in about 50 KB: Apache DataSketches' KLL, and the step function it stands for.
+"""Quantiles of any number of values in about 50 KB: a KLL sketch, and the step function it stands for.
 
 Source: Karnin, Lang, Liberty, "Optimal Quantile Approximation in Streams", FOCS 2016. With k = 2048, the parameter in
 SageMaker's own files, a rank is off by at most 0.0014 with 99 % confidence; below about 2,000 values it is exact.
+It is written as Apache DataSketches writes one. Its coins are tossed by the values themselves (a checksum of them), so
+the same data give the same sketch in every run.
 """
 
 from __future__ import annotations
 
 import itertools
 import struct
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from farero_monitor.untyped import datasketches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,166 +38,170 @@ C = 0.64
 
 
 class Quantiles:
-    """A KLL sketch of finite numbers.
+    """A KLL sketch of finite numbers."""
 
-    One that was read stays as it was written until something is added to it: who only looks at it does not need the
-    library.
-    """
-
-    __slots__ = ("_kll", "_steps", "_written")
+    __slots__ = ("_ends", "_levels", "_steps", "count")
 
     def __init__(self) -> None:
-        self._kll: Any = None
-        self._written: _Written | None = None
+        #: How many values were added.
+        self.count = 0
+        #: A value of level i stands for 2**i values. The first is as it came, the others ascend; none is ever changed.
+        self._levels: list[Floats] = []
+        self._ends = (np.inf, -np.inf)
         self._steps: Steps | None = None
 
     def update(self, values: Floats) -> None:
         """Add finite values, shape (n,)."""
-        if len(values):
-            # the binding takes writable, contiguous arrays only
-            if not (values.flags.writeable and values.flags.c_contiguous):
-                values = np.array(values)
-            if len(values) < BLOCK:
-                self._to_change().update(values)
-            else:
-                self._update_block(values)
-
-    def _to_change(self) -> Any:
-        """Return the library's sketch, to add something to it."""
-        kll = self._sketch()
-        self._written = self._steps = None
-        return kll
-
-    def _sketch(self) -> Any:
-        if self._kll is None:
-            kind = datasketches.kll_doubles_sketch
-            self._kll = (
-                kind(K) if self._written is None else kind.deserialize(self._written.content)
-            )
-        return self._kll
-
-    def _update_block(self, values: Floats) -> None:
-        """Add many values at once, as a sketch of their own.
-
-        A compactor of KLL sorts what it holds and passes every second value on, beginning at random with the first or
-        the second. Doing that `level` times to a whole sorted block is to take every 2**level-th value; of the ranks
-        in the block none is off by more than 2**level, at most a two-thousandth of it.
-        """
-        level = (len(values) // (2 * K)).bit_length()  # leaves 2,048 to 4,095 values
-        left = len(values) % (1 << level)
-        if left:
-            self._to_change().update(values[:left].copy())
-        ordered = np.sort(values[left:])
-        thinned = ordered[int(_random.integers(1 << level)) :: 1 << level]
-        self._to_change().merge(
-            datasketches.kll_doubles_sketch.deserialize(_block(ordered, thinned, level))
-        )
+        if not len(values):
+            return
+        self.count += len(values)
+        if len(values) < BLOCK:
+            least, most = float(values.min()), float(values.max())
+            levels = [values.copy()]
+        else:
+            levels, least, most = _thinned(values)
+        self._add(levels, (least, most))
 
     def merge(self, other: Quantiles) -> None:
         """Add what another sketch has seen."""
-        if not other.count:
-            return
-        if self.count:
-            self._to_change().merge(other._sketch())
-        else:
-            self._kll, self._written, self._steps = None, other._as_written(), other._steps
+        self.count += other.count
+        self._add(other._levels, other._ends)
 
-    @property
-    def count(self) -> int:
-        """How many values were added."""
-        if self._kll is not None:
-            return int(self._kll.n)
-        return 0 if self._written is None else self._written.count
+    def _add(self, levels: Sequence[Floats], ends: tuple[float, float]) -> None:
+        """Put values into the levels they belong to, and thin out those that are too full."""
+        self._steps = None
+        self._ends = min(self._ends[0], ends[0]), max(self._ends[1], ends[1])
+        pairs = itertools.zip_longest(self._levels, levels, fillvalue=_NONE)
+        self._levels = [_joined(one, other, place) for place, (one, other) in enumerate(pairs)]
+        left = sum(map(len, self._levels))
+        depth, place = len(self._levels), 0
+        while left > _capacity(depth):
+            level = self._levels[place]
+            if len(level) >= _room(depth - 1 - place):
+                passed = self._passed_on(level, place)
+                left -= len(level) // 2
+                if place + 1 == depth:
+                    self._levels.append(passed)
+                    depth += 1
+                    place = -1  # there is more room, and it is shared out anew
+                else:
+                    self._levels[place + 1] = _joined(self._levels[place + 1], passed, 1)
+            place = (place + 1) % depth
+
+    def _passed_on(self, level: Floats, place: int) -> Floats:
+        """Take every second value out of a level and return it, beginning with the first or the second."""
+        odd = len(level) % 2
+        self._levels[place] = level[:odd]
+        ordered = np.sort(level[odd:]) if not place else level[odd:]
+        return ordered[_coin(ordered) & 1 :: 2]
 
     def levels(self) -> list[list[float]]:
         """Return the retained values level by level, each ascending; a value of level i stands for 2**i values."""
-        return [np.sort(level).tolist() for level in self._as_written().levels]
+        return [np.sort(level).tolist() for level in self._levels]
 
     def steps(self) -> Steps:
         """Return the empirical distribution function that the sketch stands for."""
         if self._steps is None:
-            self._steps = Steps.of_levels(self._as_written().levels)
+            self._steps = Steps.of_levels(self._levels)
         return self._steps
 
     def to_bytes(self) -> bytes:
         """Return the sketch in DataSketches' own binary form."""
-        return bytes(self._sketch().serialize()) if self._written is None else self._written.content
-
-    def _as_written(self) -> _Written:
-        return self._written or _Written.of(self.to_bytes())
+        levels = self._levels
+        content = [level.tobytes() for level in levels]
+        if self.count < 2:
+            flag = _SINGLE if self.count else _EMPTY
+            return b"".join(
+                [_HEAD.pack(2, 1 + self.count, _KLL, flag, K, _LEAST_OF_A_LEVEL), *content]
+            )
+        lengths = [0, *itertools.accumulate(map(len, levels))]
+        begin = max(0, _capacity(len(levels)) - lengths.pop())
+        return b"".join(
+            [
+                _HEAD.pack(5, 1, _KLL, 0, K, _LEAST_OF_A_LEVEL),
+                _PREAMBLE.pack(self.count, K, len(levels)),
+                (np.array(lengths) + begin).astype("<u4").tobytes(),
+                struct.pack("<2d", *self._ends),
+                *content,
+            ]
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Quantiles:
-        """Read what `to_bytes` wrote; raises ValueError if it is no sketch."""
-        made = cls()
-        made._written = _Written.of(data)
-        return made
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A sketch in DataSketches' binary form (its KLL preamble), and what stands in it.
-
-    The binding's own iterator would not do: it gives every value weight 1 as soon as level 0 is empty, as it often is
-    after a merge (datasketches 5.2).
-    """
-
-    content: bytes
-    count: int
-    #: As they stand there, not in order.
-    levels: list[Floats]
-
-    @classmethod
-    def of(cls, content: bytes) -> _Written:
-        """Read it; raises ValueError if it is no sketch of ours."""
+        """Read what `to_bytes` wrote; raises ValueError if it is no sketch of ours."""
         try:
-            return cls._of(content)
+            return cls._of(data)
         except (struct.error, ValueError) as error:
             raise ValueError(f"not a KLL sketch: {error}") from error
 
     @classmethod
-    def _of(cls, content: bytes) -> _Written:
+    def _of(cls, content: bytes) -> Quantiles:
+        made = cls()
         _, _, family, flags, k, _ = _HEAD.unpack_from(content)
         if family != _KLL or k != K:
             raise ValueError(f"family {family}, k {k}")
         if flags & _EMPTY:
-            return cls(content, 0, [])
+            return made
         if flags & _SINGLE:
-            return cls(content, 1, [np.frombuffer(content, "<f8", 1, _HEAD.size)])
-        count, _, levels = _PREAMBLE.unpack_from(content, _HEAD.size)
+            made.update(np.frombuffer(content, "<f8", 1, _HEAD.size))
+            return made
+        made.count, _, levels = _PREAMBLE.unpack_from(content, _HEAD.size)
         starts = np.frombuffer(content, "<u4", levels, _HEAD.size + _PREAMBLE.size)
         items = np.frombuffer(content, "<f8", -1, _HEAD.size + _PREAMBLE.size + 4 * levels)
-        items = items[2:]  # after the least and the most
-        bounds = [*(starts - starts[0]).tolist(), len(items)]
-        found = [items[start:end] for start, end in itertools.pairwise(bounds)]
-        if sum(len(level) << place for place, level in enumerate(found)) != count:
-            raise ValueError(f"{count} values are not what its levels stand for")
-        return cls(content, count, found)
+        made._ends = float(items[0]), float(items[1])
+        bounds = [*(starts - starts[0]).tolist(), len(items) - 2]
+        made._levels = [items[start + 2 : end + 2] for start, end in itertools.pairwise(bounds)]
+        if sum(len(level) << place for place, level in enumerate(made._levels)) != made.count:
+            raise ValueError(f"{made.count} values are not what its levels stand for")
+        return made
 
 
-_random = np.random.default_rng()
+_NONE = np.zeros(0)
 
 
-def _block(ordered: Floats, thinned: Floats, level: int) -> bytes:
-    """Return the binary form of a sketch that holds some of `ordered`'s values, all in one level."""
-    end = _capacity(level + 1)
-    start = end - len(thinned)
-    return b"".join(
-        [
-            _HEAD.pack(5, 1, _KLL, 0, K, _LEAST_OF_A_LEVEL),
-            _PREAMBLE.pack(len(ordered), K, level + 1),
-            np.full(level + 1, start, "<u4").tobytes(),
-            ordered[[0, -1]].astype("<f8").tobytes(),
-            thinned.astype("<f8").tobytes(),
-        ]
+def _thinned(values: Floats) -> tuple[list[Floats], float, float]:
+    """Return many values as the levels of a sketch of their own, their least and their most.
+
+    A compactor of KLL sorts what it holds and passes every second value on, beginning at random with the first or the
+    second. Doing that `level` times to a whole sorted block is to take every 2**level-th value; of the ranks in the
+    block none is off by more than 2**level, at most a two-thousandth of it.
+    """
+    level = (len(values) // (2 * K)).bit_length()  # leaves 2,048 to 4,095 values
+    left = len(values) % (1 << level)
+    ordered = np.sort(values[left:])
+    thinned = ordered[_coin(ordered) % (1 << level) :: 1 << level].copy()
+    first = values[:left].copy()
+    ends = (
+        float(min(ordered[0], first.min(initial=np.inf))),
+        float(max(ordered[-1], first.max(initial=-np.inf))),
     )
+    return [first, *[_NONE] * (level - 1), thinned], *ends
 
 
+def _coin(ordered: Floats) -> int:
+    """Return a number that hangs on the values alone, as good as drawn."""
+    return zlib.crc32(ordered[:: 1 + len(ordered) // 64].tobytes())
+
+
+def _joined(one: Floats, other: Floats, place: int) -> Floats:
+    """Return the values of both; in order, but for the first level."""
+    if not len(one) or not len(other):
+        return one if len(one) else other
+    both = np.concatenate((one, other))
+    if place:
+        both.sort(kind="stable")  # two runs that ascend already: merged
+    return both
+
+
+def _room(depth: int) -> int:
+    """Return how many values a level has room for, so many below the top: k there, two thirds of that each below."""
+    return max(_LEAST_OF_A_LEVEL, (((2 * K) << depth) // 3**depth + 1) >> 1)
+
+
+@cache
 def _capacity(levels: int) -> int:
-    """Return how many values a sketch of so many levels has room for: k on top, below it two thirds of that each."""
-    return sum(
-        max(_LEAST_OF_A_LEVEL, (((2 * K) << depth) // 3**depth + 1) >> 1) for depth in range(levels)
-    )
+    """Return how many values a sketch of so many levels has room for."""
+    return sum(map(_room, range(levels)))
 
 
 def distinct(values: Floats) -> Floats:
