@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.conftest import A_SECOND, KILLS, is_alive
 
 from farero.base.errors import NotReady
-from farero.compute import lifeline
+from farero.compute import lifeline, watch
 from farero.records.compute import ProcessSpec
 
 FAMILY = """
@@ -91,6 +91,14 @@ def test_so_too_when_the_lifeline_was_killed_before(supervisor, tmp_path, pids, 
     supervisor.process.kill()
 
     wait_for(lambda: all_gone(pids, level), seconds=A_SECOND)
+
+
+def test_the_lifeline_is_a_small_program_of_its_own(supervisor, wait_for):
+    def command():
+        return Path(f"/proc/{lifeline_of(supervisor)}/cmdline").read_text().split("\0")
+
+    wait_for(lambda: lifeline_of(supervisor))
+    assert command()[1:-1] == ["-I", "-S", watch.__file__]
 
 
 def test_processes_go_on_while_the_lifeline_dies_and_new_ones_start(
