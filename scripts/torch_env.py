@@ -16,8 +16,10 @@ from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "farero-dev" / "venvs"
 VERSION = "2.13.0"
-#: As `compute/environments.py` has them: the last two make the model server quick.
-PINS = (f"torch=={VERSION}", "numpy", "uvloop>=0.21,<1", "pysimdjson>=7,<8")
+#: As `compute/environments.py` has them for accelerated networks.
+PINS = (
+    f"torch=={VERSION}", "numpy", "uvloop>=0.21,<1", "pysimdjson>=7,<8", "onnxruntime>=1.20,<2",
+)  # fmt: skip
 DONE = "farero-pins.txt"
 
 

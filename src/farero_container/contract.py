@@ -20,6 +20,8 @@ DEFAULT_PORT = 8080
 #: SageMaker's real-time limit for one request.
 MAX_BODY_BYTES = 6_291_456
 OK, FAILED = 0, 1
+#: Set to `onnx` in a model's environment, it asks for ONNX Runtime.
+ACCELERATE = "FARERO_ACCELERATE"
 
 
 class StartUpError(Exception):

@@ -45,6 +45,10 @@ def load(folder: Path) -> Served:
         from farero_container.serve.frameworks.xgboost import XGBoostServer
 
         return XGBoostServer(folder, contract.framework_version())
+    if name == "pytorch" and script is None and os.environ.get(contract.ACCELERATE):
+        from farero_container.serve.frameworks import pytorch_accelerated
+
+        return UserModel(folder, script, pytorch_accelerated.defaults(folder))
     if name == "pytorch":
         from farero_container.serve.frameworks.pytorch import PyTorch
 

@@ -50,6 +50,11 @@ FRAMEWORKS = {
         "farero_container.serve.frameworks.sklearn",
     ),
     "pytorch": ("torch", "farero_container.serve.frameworks.pytorch"),
+    # without torch: an accelerated network does not need it
+    "pytorch-accelerated": (
+        "farero_container.serve.frameworks.pytorch_accelerated",
+        "importlib.metadata",
+    ),
 }
 
 # <linux/prctl.h>, <linux/capability.h>

@@ -49,6 +49,10 @@ class Run:
         """Run it."""
         return self._run(None, {"x": rows})[0]
 
+    def all(self, rows: Any) -> list[Any]:
+        """Run it; return all of its outputs."""
+        return self._run(None, {"x": rows})
+
 
 def open_graph(graph: bytes) -> Run:
     """Open a graph with one thread, which adds trees in their order, as XGBoost does. Raises NotAccelerated."""

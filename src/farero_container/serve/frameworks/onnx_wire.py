@@ -59,9 +59,13 @@ def one_node_model(
             _text(2, "farero"),
             _block(7, graph),
             *(_block(8, _text(1, domain) + _number(2, v)) for domain, v in OPSETS.items()),
-            *(_block(14, _text(1, key) + _text(2, value)) for key, value in notes.items()),
         )
-    )
+    ) + as_notes(notes)
+
+
+def as_notes(notes: Mapping[str, str]) -> bytes:
+    """Return what, put behind a model's bytes, adds to its metadata."""
+    return b"".join(_block(14, _text(1, key) + _text(2, value)) for key, value in notes.items())
 
 
 def _attribute(name: str, value: Attribute) -> bytes:

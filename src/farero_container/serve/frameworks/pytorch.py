@@ -113,18 +113,7 @@ class PyTorch(Defaults):
 
     def load(self, model_dir: Path) -> Any:
         """Load model.pt, or the single .pt or .pth file, as TorchScript."""
-        path = model_dir / "model.pt"
-        if not path.exists():
-            found = sorted(
-                p.name for p in model_dir.iterdir() if p.suffix in (".pt", ".pth") and p.is_file()
-            )
-            if len(found) != 1:
-                raise StartUpError(
-                    "E-NO-MODEL-FILE",
-                    f"Exactly one .pth or .pt file is required for PyTorch models: {found}",
-                    fix="Keep one such file at the root of model.tar.gz, or add code/inference.py with a model_fn.",
-                )
-            path = model_dir / found[0]
+        path = model_file(model_dir)
         try:
             model = self._torch.jit.load(str(path), map_location="cpu")
         except RuntimeError as error:
@@ -142,18 +131,41 @@ class PyTorch(Defaults):
 
         AWS's toolkit fails on a JSON object; here one with a single member of rows, {"inputs": […]}, is those rows.
         """
-        array = _plain(body, content_type)
-        if array is not None:
-            return self._torch.from_numpy(array)
-        array = decode(body, content_type)
-        if content_type == "application/x-npy":
-            return self._torch.from_numpy(array)
-        return self._torch.from_numpy(np.asarray(array, dtype=np.float32))
+        return self.tensor(array_of(body, content_type))
+
+    def tensor(self, array: NDArray[Any]) -> Any:
+        """Return an array as a tensor."""
+        return self._torch.from_numpy(array)
 
     def predict(self, data: Any, model: Any) -> Any:
         """Run the network without gradients."""
         with self._torch.inference_mode():
             return model(data)
+
+
+def model_file(folder: Path) -> Path:
+    """Return model.pt, or the single .pt or .pth file. Raises StartUpError."""
+    path = folder / "model.pt"
+    if path.exists():
+        return path
+    found = sorted(p.name for p in folder.iterdir() if p.suffix in (".pt", ".pth") and p.is_file())
+    if len(found) != 1:
+        raise StartUpError(
+            "E-NO-MODEL-FILE",
+            f"Exactly one .pth or .pt file is required for PyTorch models: {found}",
+            fix="Keep one such file at the root of model.tar.gz, or add code/inference.py with a model_fn.",
+        )
+    return folder / found[0]
+
+
+def array_of(body: bytes, content_type: str) -> NDArray[Any]:
+    """Return the array that a body is: of floats (JSON, CSV), or of its own type (NPY)."""
+    array = _plain(body, content_type)
+    if array is None:
+        array = decode(body, content_type)
+        if content_type != "application/x-npy":
+            array = np.asarray(array, dtype=np.float32)
+    return array
 
 
 def _keep_memory() -> None:
