@@ -13,7 +13,7 @@ import pytest
 
 from farero.base.clock import ManualClock
 from farero.endpoints.capture import CaptureSpool, CaptureTarget
-from farero.endpoints.publish import CapturePublisher
+from farero.endpoints.publish import HEAVY_BYTES, CapturePublisher
 from farero.objects.local import LocalObjects
 
 TARGET = CaptureTarget(endpoint="iris", variant="AllTraffic", destination="s3://bucket/a/prefix/")
@@ -75,6 +75,21 @@ def test_the_object_grows_with_its_file_but_not_at_every_tick(bench):
 
     assert bench.records() == ["1", "2"]
     assert len(list(bench.objects.list("bucket"))) == 1
+
+
+def test_a_large_file_is_put_less_often(bench):
+    bench.spool.append(TARGET, b"1" * HEAVY_BYTES + b"\n")
+    bench.publisher.publish_due()
+    bench.spool.append(TARGET, b"2\n")
+
+    put = []
+    for _ in range(6):
+        bench.clock.advance(seconds=1)
+        bench.spool.append(TARGET, b"3\n")
+        put.append(bench.publisher.publish_due())
+
+    assert put == [0, 0, 1, 0, 0, 1]
+    assert bench.records()[1:] == ["2", *["3"] * 6]
 
 
 def test_a_closed_file_is_put_a_last_time_and_goes(bench):

@@ -46,7 +46,7 @@ class Settings:
     invocation_timeout_s: float = 60.0
     #: When captured records reach the disk: `never` (page cache only), `1s` or `always` (fsync).
     capture_durability: str = "1s"
-    #: Seconds between the first unpublished captured record and its object in the bucket.
+    #: Seconds between the first unpublished captured record and its object in the bucket; a large one: 2.5 or more.
     capture_publish_s: float = 1.0
     #: How far model and job processes are kept apart: `process` or `none`.
     isolation: str = "process"

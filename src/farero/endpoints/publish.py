@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/x-ndjson"
+#: A file of that size is put not more often than this, for all of it is written each time. Monitoring waits for 5 s
+#: until it takes a window's records for complete (`monitoring/runs.py`).
+HEAVY_BYTES = 256 * 1024
+HEAVY_EVERY_S = 2.5
 #: Pause after a put that failed, so that a missing bucket costs little.
 RETRY_S = 5.0
 
@@ -54,7 +58,7 @@ class CapturePublisher:
         self._root = spool_dir / "capture"
         self._objects = objects
         self._clock = clock
-        #: Shortest time between two puts of one growing file.
+        #: Shortest time between two puts of one growing file that is not large.
         self._every_s = every_s
         self._seen: dict[Path, _Published] = {}
         self._failed = 0
@@ -120,7 +124,8 @@ class CapturePublisher:
         put = self._objects.put if isinstance(body, bytes) else self._objects.adopt
         put(target.bucket, key, cast("Any", body), content_type=CONTENT_TYPE)
         state.size = size
-        state.next_at = self._clock.monotonic() + self._every_s
+        pause_s = max(self._every_s, HEAVY_EVERY_S if size >= HEAVY_BYTES else 0.0)
+        state.next_at = self._clock.monotonic() + pause_s
         return 1
 
     def _fail(self, path: Path, state: _Published, error: Exception) -> None:

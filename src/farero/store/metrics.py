@@ -71,14 +71,23 @@ def ensure_series(
     return {digests[digest]: row_id for digest, row_id in found.items()}
 
 
+#: What gateways do each second; to build a statement takes longer than to run it.
+_IDS = sa.select(metric_series.c.digest, metric_series.c.id).where(
+    metric_series.c.digest.in_(sa.bindparam("digests", expanding=True))
+)
+_TOUCH = (
+    sa.update(metric_series)
+    .where(metric_series.c.id == sa.bindparam("one"), metric_series.c.last_at < sa.bindparam("new"))
+    .values(last_at=sa.bindparam("new"))
+)
+
+
 def _ids(db: Connection, digests: Iterable[str]) -> dict[str, int]:
-    table = metric_series.c
     found: dict[str, int] = {}
     rest = list(digests)
     while rest:
         some, rest = rest[:500], rest[500:]
-        query = sa.select(table.digest, table.id).where(table.digest.in_(some))
-        found |= {row.digest: row.id for row in db.execute(query)}
+        found |= {row.digest: row.id for row in db.execute(_IDS, {"digests": some})}
     return found
 
 
@@ -118,15 +127,7 @@ _CHUNKS = sa.select(metric_chunks.c.data).where(
 def touch(db: Connection, newest: dict[int, int]) -> None:
     """Raise the time of the newest value of series."""
     if newest:
-        table = metric_series.c
-        raised = (
-            sa.update(metric_series)
-            .where(table.id == sa.bindparam("one"), table.last_at < sa.bindparam("new"))
-            .values(last_at=sa.bindparam("new"))
-        )
-        db.execute(
-            raised, [{"one": series_id, "new": newest[series_id]} for series_id in sorted(newest)]
-        )
+        db.execute(_TOUCH, [{"one": one, "new": newest[one]} for one in sorted(newest)])
 
 
 def find_series(
