@@ -79,13 +79,13 @@ def profile(
     profile beside each file, used again while it holds. It is the same, whoever took part in it.
     """
     if isinstance(workers, Reading):
-        whole = _folded(workers.made)
+        whole = folded(workers.made)
     elif keep or source.kept is not None:
         whole = Profile(sample=sample)
         for part in _kept(source, files.find(source.path), workers, sample):
             whole.merge(part)
     else:
-        whole = _folded(_profiles(source, _all_parts(source), workers, sample))
+        whole = folded(_profiles(source, _all_parts(source), workers, sample))
     if source.kept is not None:
         cache.trim(source.kept)
     _judge(whole, source)
@@ -112,7 +112,7 @@ def _all_parts(source: Source) -> list[Part]:
     ]
 
 
-def _folded(made: Iterator[tuple[int, Profile]]) -> Profile:
+def folded(made: Iterator[tuple[int, Profile]]) -> Profile:
     """Merge profiles of parts that follow each other, always in pairs of pairs, whatever is merged already.
 
     Two neighbours are merged when they are of as many parts each: so parts are merged with the same ones, in the same
@@ -194,18 +194,21 @@ def _profiles(
 def _shared(
     source: Source, parts: list[Part], pool: Workers, sample: int, *, alike: bool = False
 ) -> Iterator[tuple[int, Profile]]:
-    """Do the same in several processes, which merge what follows each other, so that little is handed over.
-
-    A process has at first as many parts at a time as leave enough for the others, at last a single one.
-    """
-    rows = [*zip(parts, _rows(_sizes(parts), sample, alike=alike), strict=True)]
-    tasks: list[Task] = []
-    while rows:
-        many = 1 if alike else 1 << (max(1, len(rows) // (4 * pool.count)).bit_length() - 1)
-        tasks.append(Task(source, rows[:many], sample))
-        del rows[:many]
+    """Do the same in several processes, which merge what follows each other, so that little is handed over."""
+    rows = zip(parts, _rows(_sizes(parts), sample, alike=alike), strict=True)
+    many = [1] * len(parts) if alike else shares(len(parts), pool.count)
+    tasks = [Task(source, [*itertools.islice(rows, number)], sample) for number in many]
     made = pool.begin(tasks)
     return ((len(task.parts), profile) for task, profile in zip(tasks, made, strict=True))
+
+
+def shares(parts: int, processes: int) -> list[int]:
+    """Return how many parts a process takes at a time: 1, 2, 4, …; fewer and fewer, at last one, so that none waits."""
+    made: list[int] = []
+    while parts:
+        made.append(1 << (max(1, parts // (4 * processes)).bit_length() - 1))
+        parts -= made[-1]
+    return made
 
 
 def _sizes(parts: Sequence[Part]) -> list[int]:
@@ -220,7 +223,7 @@ def _rows(sizes: Sequence[int], sample: int, *, alike: bool) -> list[int]:
 
 def profile_parts(task: Task) -> Profile:
     """Return the profile of parts that follow each other; raises ScriptError."""
-    return _folded((1, profile_part(task.source, *part, task.sample)) for part in task.parts)
+    return folded((1, profile_part(task.source, *part, task.sample)) for part in task.parts)
 
 
 def profile_part(source: Source, part: Part, rows: int, sample: int) -> Profile:
