@@ -48,8 +48,8 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _pack(options: argparse.Namespace) -> int:
     report = archive_packing.pack(
-        options.source, options.out, code=options.code, requirements=options.requirements
-    )
+        options.source, options.out, code=options.code, requirements=options.requirements, sample=options.sample
+    )  # fmt: skip
     print(json.dumps(asdict(report)))
     return OK
 
@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("out", type=Path)
     command.add_argument("--code", type=Path)
     command.add_argument("--requirements", type=Path)
+    command.add_argument("--sample", type=Path)
     command.set_defaults(run=_pack)
     command = commands.add_parser(
         "mend", help="write a copy of an archive with every file where it belongs"

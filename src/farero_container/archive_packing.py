@@ -16,6 +16,9 @@ from farero_container.archive import resolve, unpack
 from farero_container.tarstream import BadArchive, Limits, TarStream
 
 _MEND = "farero pack --fix model.tar.gz"
+#: How the name of a sample of the input may end.
+SAMPLE_TYPES = (".json", ".csv", ".npy")
+_SAMPLES = tuple(f"sample{kind}" for kind in SAMPLE_TYPES)
 _NO_MODELS = (".py", ".ipynb", ".csv", ".md", ".zip", ".yaml", ".yml", ".parquet")
 
 
@@ -78,11 +81,20 @@ def inspect(path: Path, *, allow_plain: bool = False) -> Inspection:
 
 
 def pack(
-    source: Path, out: Path, *, code: Path | None = None, requirements: Path | None = None
+    source: Path,
+    out: Path,
+    *,
+    code: Path | None = None,
+    requirements: Path | None = None,
+    sample: Path | None = None,
 ) -> PackReport:
-    """Make an archive from a model file, a folder or an archive. Raises BadArchive or OSError."""
+    """Make an archive from a model file, a folder or an archive. Raises BadArchive or OSError.
+
+    sample: some rows of the model's input, which lie beside it as sample.json, sample.csv or sample.npy.
+    """
+    added = _Added(code, requirements, sample)
     if source.is_file() and _is_tar(source):
-        return _pack_archive(source, out, code=code, requirements=requirements)
+        return _pack_archive(source, out, added)
     if source.is_dir():
         # A folder that is packed into itself has the archive of the time before in it.
         files = {name: path for name, path in _folder(source).items() if not _is_same(path, out)}
@@ -91,7 +103,7 @@ def pack(
     else:
         _check_model(source)
         files, moved = {source.name: source}, {}
-    return _write(_with_code(files, code, requirements), out, moved)
+    return _write(added.to(files), out, moved)
 
 
 def mend(path: Path, out: Path) -> PackReport:
@@ -104,17 +116,15 @@ def mend(path: Path, out: Path) -> PackReport:
         return _write({moved.get(name, name): place for name, place in files.items()}, out, moved)
 
 
-def _pack_archive(
-    source: Path, out: Path, *, code: Path | None, requirements: Path | None
-) -> PackReport:
+def _pack_archive(source: Path, out: Path, added: _Added) -> PackReport:
     found = inspect(source, allow_plain=True)
     wrong = [verdict for verdict in found.verdicts if verdict.level == "error"]
-    if wrong and code is None:
+    if wrong and added.code is None:
         raise BadArchive("E-TAR-LAYOUT", f"{source.name}: {'; '.join(v.message for v in wrong)}",
                          fix=_MEND.replace("model.tar.gz", source.name))  # fmt: skip
     with source.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
-    if code is None and requirements is None and is_gzip:
+    if added == _Added(None, None, None) and is_gzip:
         part = _part(out)
         shutil.copyfile(source, part)
         part.replace(out)
@@ -124,26 +134,40 @@ def _pack_archive(
     with tempfile.TemporaryDirectory(prefix="farero-pack-", dir=out.absolute().parent) as scratch:
         folder = Path(scratch) / "files"
         unpack(source, folder, allow_plain=True)
-        return _write(_with_code(_folder(folder), code, requirements), out, {})
+        return _write(added.to(_folder(folder)), out, {})
 
 
-def _with_code(
-    files: dict[str, Path], code: Path | None, requirements: Path | None
-) -> dict[str, Path]:
-    """Put code in place of what the archive had, as the SDK's repacking does; requirements alone are added."""
-    if code is not None:
-        files = {name: path for name, path in files.items() if not name.startswith("code/")}
-        if code.is_dir():
-            held = _folder(code)
-            files |= {
-                name if name.startswith("code/") else f"code/{name}": path
-                for name, path in held.items()
-            }
-        else:
-            files["code/inference.py"] = code
-    if requirements is not None:
-        files["code/requirements.txt"] = requirements
-    return files
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """What is packed beside the model."""
+
+    code: Path | None
+    requirements: Path | None
+    sample: Path | None
+
+    def to(self, files: dict[str, Path]) -> dict[str, Path]:
+        """Put code in place of what the archive had, as the SDK's repacking does, and so a sample; add requirements."""
+        code = self.code
+        if code is not None:
+            files = {name: path for name, path in files.items() if not name.startswith("code/")}
+            if code.is_dir():
+                held = _folder(code)
+                files |= {
+                    name if name.startswith("code/") else f"code/{name}": path
+                    for name, path in held.items()
+                }
+            else:
+                files["code/inference.py"] = code
+        if self.requirements is not None:
+            files["code/requirements.txt"] = self.requirements
+        if self.sample is not None:
+            kind = self.sample.suffix.lower()
+            if kind not in SAMPLE_TYPES:
+                what = f"{self.sample.name} is no sample: its name must end in one of {', '.join(SAMPLE_TYPES)}"
+                raise BadArchive("E-SAMPLE", what, fix="Save rows of the input as such a file.")
+            files = {name: path for name, path in files.items() if name not in _SAMPLES}
+            files[f"sample{kind}"] = self.sample
+        return files
 
 
 def _write(files: dict[str, Path], out: Path, moved: dict[str, str]) -> PackReport:

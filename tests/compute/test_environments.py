@@ -18,6 +18,9 @@ from farero.compute.environments import MARKER, Environments, Framework
 from farero.compute.failures import EnvironmentFailed
 
 TINY = Framework(distributions=("tinyframework",), also=(), install=("tinyframework>=1,<2",))
+TINIER = Framework(
+    distributions=("tinyframework",), also=("tinyextra",), install=("tinyextra>=2",), base="tiny"
+)
 EVIL = Framework(distributions=("nosuchframework",), also=(), install=("nosuchframework>=1",))
 BARE = Framework(distributions=(), also=(), install=())
 
@@ -93,7 +96,7 @@ def make(tmp_path, wheels):
 
     def build(**settings):
         values = {
-            "frameworks": {"tiny": TINY, "evil": EVIL, "none": BARE},
+            "frameworks": {"tiny": TINY, "tinier": TINIER, "evil": EVIL, "none": BARE},
             "pip_options": ("--no-index", "--find-links", str(wheels)),
         }
         return Environments(tmp_path / "envs", **{**values, **settings})
@@ -151,7 +154,7 @@ def test_no_framework_is_plain_python(tmp_path):
 
 
 def test_an_unknown_framework_is_invalid(environments):
-    with pytest.raises(Invalid, match="'fortran' is not one of evil, none, tiny"):
+    with pytest.raises(Invalid, match="'fortran' is not one of evil, none, tinier, tiny"):
         environments.find("fortran")
 
 
@@ -273,6 +276,21 @@ def test_requirements_are_installed_over_the_framework_once(environments, make, 
     code = "import tinyframework, tinyextra; print(tinyframework.VERSION, tinyextra.VERSION)"
     assert said_by(layered, code) == "1.4.2 1.0"
     assert said_by(base, "import importlib.util as u; print(u.find_spec('tinyextra'))") == "None"
+
+
+def test_a_framework_over_another_one_looks_into_its_environment(environments, make, asked):
+    base = environments.ensure("tiny", on_progress=silent)
+
+    over = environments.ensure("tinier", on_progress=silent)
+
+    code = "import tinyframework, tinyextra; print(tinyframework.VERSION, tinyextra.VERSION)"
+    assert said_by(over, code) == "1.4.2 2.0"
+    assert (over.framework_version, over.is_plain) == ("1.4.2", True)
+    assert over.packages[1:] == base.packages
+    assert make().find("tinier") == over
+    required = environments.requirements(over, asked("tinyextra==1.0"), silent)
+    assert said_by(required, code) == "1.4.2 1.0"
+    assert not required.is_plain
 
 
 def test_requirements_may_replace_a_package_of_the_framework(environments, wheels, asked):

@@ -39,7 +39,7 @@ def test_an_endpoint_that_asked_to_be_accelerated_shows_what_came_of_it(
     async def story(person: Person) -> None:
         await person.open("/endpoints/hasty")
         await person.sees(
-            "AllTraffic: not accelerated: only XGBoost models without an inference.py"
+            "AllTraffic: not accelerated: only XGBoost and TorchScript models without"
         )
 
     told_by(story)

@@ -18,7 +18,9 @@ def test_a_text_becomes_a_tags_value():
         ("xgboost", {}, "xgboost"),
         ("xgboost", {"FARERO_ACCELERATE": "onnx"}, "xgboost-accelerated"),
         ("xgboost", {"FARERO_ACCELERATE": "other"}, "xgboost"),
-        ("pytorch", {"FARERO_ACCELERATE": "onnx"}, "pytorch"),
+        ("pytorch", {"FARERO_ACCELERATE": "onnx"}, "pytorch-accelerated"),
+        ("pytorch", {"FARERO_ACCELERATE": "onnx", "SAGEMAKER_PROGRAM": "x.py"}, "pytorch"),
+        ("sklearn", {"FARERO_ACCELERATE": "onnx"}, "sklearn"),
     ],
 )
 def test_the_python_for_a_model(framework, variables, name):

@@ -1,8 +1,10 @@
-"""`farero deploy --accelerate`: XGBoost by ONNX Runtime, said where users look, through real clients."""
+"""`farero deploy --accelerate`: XGBoost and TorchScript by ONNX Runtime, said where users look, by real clients."""
 
 import json
 import os
+import runpy
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +153,7 @@ def test_what_onnx_runtime_cannot_run_is_refused_with_what_to_do(
 ):
     script = tmp_path / "inference.py"
     script.write_text("def model_fn(model_dir): ...\n", encoding="utf-8")
-    value = {"--code": str(script), "--framework": "pytorch"}[flag]
+    value = {"--code": str(script), "--framework": "sklearn"}[flag]
 
     refused = shared_platform.farero(
         "deploy", str(model), "--name", "never", "--accelerate", flag, value, check=False
@@ -161,3 +163,101 @@ def test_what_onnx_runtime_cannot_run_is_refused_with_what_to_do(
     assert "E-ACCELERATE" in refused.stderr
     assert "cannot be run by ONNX Runtime" in refused.stderr
     assert "fix:   leave --accelerate out" in refused.stderr
+
+
+NETWORK = """
+import sys, torch
+nn = torch.nn
+class Ecg(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv1d(3, 16, 5), nn.BatchNorm1d(16), nn.ReLU(), nn.MaxPool1d(2))
+        self.memory, self.out = nn.LSTM(16, 8, batch_first=True), nn.Linear(8, 1)
+    def forward(self, x):
+        steps, _ = self.memory(self.layers(x.transpose(1, 2)).transpose(1, 2))
+        return self.out(steps[:, -1])
+torch.manual_seed(3)
+torch.jit.script(Ecg().eval()).save(sys.argv[1])
+"""
+SIGNALS = np.random.default_rng(6).normal(size=(3, 200, 3)).astype(np.float32).tolist()
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """An ECG network as TorchScript, and a sample of its input beside it."""
+    folder = tmp_path_factory.mktemp("network")
+    (folder / "make.py").write_text(NETWORK)
+    root = Path(__file__).resolve().parents[2]
+    python = runpy.run_path(str(root / "scripts" / "torch_env.py"))["ensure"]()
+    made = folder / "ecg.pt"
+    subprocess.run([python, "-W", "ignore", folder / "make.py", made], check=True)
+    sample = folder / "rows.json"
+    sample.write_text(json.dumps({"signals": SIGNALS[:1]}))
+    return made, sample
+
+
+def signals_of(shared_platform, endpoint, rows):
+    """What an endpoint answers to signals."""
+    answer = shared_platform.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=endpoint, Body=json.dumps(rows), ContentType="application/json"
+    )
+    return json.loads(answer["Body"].read())
+
+
+@pytest.mark.network
+def test_a_torchscript_network_is_accelerated_with_a_sample_and_comes_back_without_pytorch(
+    shared_platform, network
+):
+    made, sample = network
+    shared_platform.farero("deploy", str(made), "--name", "ecg-plain")
+
+    deployed = shared_platform.farero(
+        "deploy", str(made), "--name", "ecg-quick", "--accelerate", "--sample", str(sample)
+    )
+
+    words = "parity proven on 22 batches of 1 to 7 rows of 200 x 3"
+    assert words in " ".join(deployed.stdout.split())
+    assert words in " ".join(shared_platform.farero("show", "ecg-quick").stdout.split())
+    sagemaker = shared_platform.client("sagemaker")
+    assert "+onnxruntime-1." in resolved(sagemaker.describe_endpoint(EndpointName="ecg-quick"))
+    for rows in (SIGNALS, SIGNALS[:1], [one[:90] for one in SIGNALS]):
+        wanted = signals_of(shared_platform, "ecg-plain", rows)
+        found = signals_of(shared_platform, "ecg-quick", rows)
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+    killed = replica_of(shared_platform, "ecg-quick")
+    os.kill(killed, signal.SIGKILL)
+    new = shared_platform.wait(
+        lambda: (pid := replica_of(shared_platform, "ecg-quick")) != killed and pid
+    )
+    wanted = signals_of(shared_platform, "ecg-plain", SIGNALS)
+    found = signals_of(shared_platform, "ecg-quick", SIGNALS)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    libraries = Path(f"/proc/{new}/maps").read_text(encoding="utf-8")
+    assert "onnxruntime" in libraries
+    assert "libtorch" not in libraries
+
+
+@pytest.mark.network
+def test_a_torchscript_network_without_a_sample_serves_and_says_what_to_add(
+    shared_platform, network
+):
+    deployed = shared_platform.farero(
+        "--json", "deploy", str(network[0]), "--name", "ecg-unknown", "--accelerate"
+    )
+
+    told = json.loads(deployed.stdout)["engines"]["AllTraffic"]
+    assert told.startswith("not accelerated: there is no sample of its input deploy with --sample")
+    assert len(signals_of(shared_platform, "ecg-unknown", SIGNALS)) == 3
+
+
+def test_a_sample_cannot_be_added_to_a_model_in_s3(shared_platform, network):
+    refused = shared_platform.farero(
+        "deploy", "s3://bucket/model.tar.gz", "--name", "never", "--framework", "pytorch", "--accelerate",
+        "--sample", str(network[1]), check=False,
+    )  # fmt: skip
+
+    assert refused.returncode == 2
+    assert (
+        "fix:   put sample.json, sample.csv or sample.npy into its model.tar.gz" in refused.stderr
+    )

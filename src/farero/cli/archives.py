@@ -30,6 +30,9 @@ def pack(
     output: Annotated[Path, typer.Option("--output", "-o")] = Path("model.tar.gz"),
     code: Annotated[Path | None, typer.Option(help="inference.py or a folder with it.")] = None,
     requirements: Annotated[Path | None, typer.Option(help="requirements.txt of the code.")] = None,
+    sample: Annotated[
+        Path | None, typer.Option(help="Rows of the model's input: .json, .csv or .npy.")
+    ] = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="SOURCE is an archive: write a mended copy.")
     ] = False,
@@ -38,7 +41,7 @@ def pack(
     _must_exist(source)
     if fix:
         raise typer.Exit(_mend(source))
-    report = pack_archive(source, output, code=code, requirements=requirements)
+    report = pack_archive(source, output, code=code, requirements=requirements, sample=sample)
     result(report)
     say(
         f"wrote {output} ({output.stat().st_size / 1e6:.2f} MB, {report.get('framework') or 'unknown framework'})"

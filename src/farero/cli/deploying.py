@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from farero.base.errors import Invalid
 from farero.cli.engines import engines_of
 from farero.cli.output import FAILED, WRONG_USAGE, fail, options, result, say, step
 from farero.cli.session import client, guarded, is_aws, owner_key, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Image names as `sagemaker.image_uris.retrieve` gives them for us-east-1; only repository and tag count here.
 IMAGES = {
@@ -58,9 +61,14 @@ def deploy(
     accelerate: Annotated[
         bool,
         typer.Option(
-            "--accelerate", help="Run XGBoost by ONNX Runtime, once its parity is proven."
+            "--accelerate",
+            help="Run XGBoost or TorchScript by ONNX Runtime, once its parity is proven.",
         ),
     ] = False,
+    sample: Annotated[
+        Path | None,
+        typer.Option(help="Rows of the input (.json, .csv, .npy), to accelerate TorchScript."),
+    ] = None,
     update: Annotated[bool, typer.Option("--update", help="Replace a running endpoint.")] = False,
 ) -> None:
     """Take a model to a live endpoint: upload, CreateModel, CreateEndpointConfig, CreateEndpoint, wait."""
@@ -82,7 +90,8 @@ def deploy(
         _check_can_accelerate(framework or "xgboost", code)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="farero-") as scratch:
-        uri, kind = _upload(model, endpoint, framework, code, requirements, Path(scratch))
+        added = {"code": code, "requirements": requirements, "sample": sample}
+        uri, kind = _upload(model, endpoint, framework, added, Path(scratch))
     if accelerate:
         _check_can_accelerate(kind, code)
     stamp = time.strftime("%Y%m%d%H%M%S")
@@ -102,7 +111,7 @@ def deploy(
     if capture is not None:
         config["DataCaptureConfig"] = _capture_config(capture)
     container: dict[str, Any] = {"Image": IMAGES[kind], "ModelDataUrl": uri}
-    if code is not None or kind == "pytorch":
+    if code is not None:
         # a script of any name is packed under this one
         container["Environment"] = {"SAGEMAKER_PROGRAM": "inference.py"}
     if accelerate:
@@ -117,14 +126,13 @@ def deploy(
         described = _wait_in_service(sagemaker, endpoint, resource)
         waiting.note("InService")
     seconds = time.monotonic() - started
-    sample = f"farero invoke {endpoint} -d '1,2,3,4'"
     told = engines_of(sagemaker, described["EndpointArn"]) if accelerate else {}
     result({"endpoint": endpoint, "status": described["EndpointStatus"], "seconds": round(seconds, 2),
             "model": resource, "model_data": uri} | ({"engines": told} if accelerate else {}))  # fmt: skip
     say(f"[bold]{endpoint}[/] is InService after {seconds:.1f} s")
     for engine in told.values():
         say(engine)
-    say(f"next: {sample}")
+    say(f"next: farero invoke {endpoint} -d '1,2,3,4'")
     say(f"      aws sagemaker-runtime invoke-endpoint --endpoint-name {endpoint} --content-type text/csv "
         "--body fileb://row.csv out.txt")  # fmt: skip
 
@@ -225,9 +233,9 @@ def _check_can_accelerate(kind: str, code: Path | None) -> None:
     if is_aws():
         fail("E-ACCELERATE", "AWS's own containers cannot be accelerated", where="--accelerate",
              fix="leave --accelerate out", status=WRONG_USAGE)  # fmt: skip
-    if kind != "xgboost" or code is not None:
-        what = f"a {kind} model" if kind != "xgboost" else "a model with code of its own"
-        fail("E-ACCELERATE", f"{what} cannot be run by ONNX Runtime; XGBoost's trees can",
+    if kind == "sklearn" or code is not None:
+        what = f"a {kind} model" if code is None else "a model with code of its own"
+        fail("E-ACCELERATE", f"{what} cannot be run by ONNX Runtime; XGBoost's trees and TorchScript can",
              where="--accelerate", fix="leave --accelerate out", status=WRONG_USAGE)  # fmt: skip
 
 
@@ -259,10 +267,12 @@ def _endpoint_name(text: str) -> str:
 
 
 def _upload(
-    model: str, endpoint: str, framework: str | None, code: Path | None,
-    requirements: Path | None, scratch: Path,
+    model: str, endpoint: str, framework: str | None, added: Mapping[str, Path | None], scratch: Path
 ) -> tuple[str, str]:  # fmt: skip
     if model.startswith("s3://"):
+        if added["sample"] is not None:
+            fail("E-OPTION", "nothing can be added to a model that is in S3 already", where="--sample",
+                 fix="put sample.json, sample.csv or sample.npy into its model.tar.gz", status=WRONG_USAGE)  # fmt: skip
         try:
             parse_s3_uri(model)
         except Invalid as error:
@@ -273,7 +283,7 @@ def _upload(
         fail("E-FILE", f"{model} does not exist", where=str(Path.cwd()), status=WRONG_USAGE)
     with step("pack model") as packing:
         archive = scratch / "model.tar.gz"
-        report = pack_archive(path, archive, code=code, requirements=requirements)
+        report = pack_archive(path, archive, **added)
         kind = _known(framework or report.get("framework") or "xgboost")
         packing.note(f"{archive.stat().st_size / 1e6:.1f} MB, {kind}")
     bucket = f"sagemaker-{settings().region}-{_account()}"
@@ -283,15 +293,14 @@ def _upload(
     return f"s3://{bucket}/{key}", kind
 
 
-def pack_archive(
-    path: Path, archive: Path, *, code: Path | None = None, requirements: Path | None = None
-) -> dict[str, Any]:
-    """Make `archive` from a model file, folder or tar; ends the command with the packer's own reason."""
+def pack_archive(path: Path, archive: Path, **added: Path | None) -> dict[str, Any]:
+    """Make `archive` from a model file, folder or tar; ends the command with the packer's own reason.
+
+    added: code, requirements and sample, as `farero_container pack` takes them.
+    """
     argv = [sys.executable, "-m", "farero_container", "pack", str(path), str(archive)]
-    if code is not None:
-        argv += ["--code", str(code)]
-    if requirements is not None:
-        argv += ["--requirements", str(requirements)]
+    for name, given in added.items():
+        argv += [f"--{name}", str(given)] if given is not None else []
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     report = _last_json(done.stdout)
     if done.returncode != 0:

@@ -48,6 +48,8 @@ class Framework:
     also: tuple[str, ...]
     #: What is installed when an environment is made.
     install: tuple[str, ...]
+    #: The framework into whose environment this one looks for all else; empty for none.
+    base: str = ""
 
 
 FRAMEWORKS = {
@@ -72,6 +74,12 @@ FRAMEWORKS = {
         # the last two are for the model server: its loop, and tensors from JSON
         install=("torch==2.13.0", "numpy>=2", "uvloop>=0.21,<1", "pysimdjson>=7,<8"),
     ),
+    "pytorch-accelerated": Framework(
+        distributions=("torch",),
+        also=("numpy", "onnxruntime"),
+        install=("onnxruntime>=1.20,<2",),
+        base="pytorch",
+    ),
     "model-monitor": Framework(
         distributions=("datasketches",),
         also=("numpy", "pyarrow", "msgspec"),
@@ -93,6 +101,8 @@ class Environment:
     how: str
     #: Folders in which its packages lie, its own first.
     packages: tuple[str, ...]
+    #: Nothing but the framework is in it; no requirements.
+    is_plain: bool = True
 
 
 class Environments:
@@ -236,10 +246,13 @@ class Environments:
             framework_version=facts["framework_version"],
             how=facts["how"],
             packages=packages,
+            is_plain=facts.get("is_plain", facts["how"] != "layered"),
         )
 
     def _folder(self, name: str, wanted: Framework) -> Path:
-        return self._root / f"{name}-{_digest(*wanted.install, sys.base_prefix, sys.version)}"
+        base = self._framework(wanted.base).install if wanted.base else ()
+        digest = _digest(*wanted.install, *base, sys.base_prefix, sys.version)
+        return self._root / f"{name}-{digest}"
 
     @contextlib.contextmanager
     def _building(self, folder: Path) -> Generator[None]:
@@ -252,7 +265,8 @@ class Environments:
     def _make_framework(
         self, folder: Path, name: str, wanted: Framework, on_progress: Callable[[str], None]
     ) -> None:
-        python = _new(folder)
+        base = self.ensure(wanted.base, on_progress=on_progress) if wanted.base else None
+        python = _new(folder) if base is None else self._make_layer(folder, base)
         try:
             pip.install(
                 python,
@@ -264,20 +278,22 @@ class Environments:
         except PipFailed as error:
             shutil.rmtree(folder)
             raise failures.of_framework(name, wanted.install, error, FRAMEWORK_LIMIT_S) from error
+        packages = (_packages(folder), *(base.packages if base is not None else ()))
         environment = Environment(
             python=python,
             framework=name,
-            framework_version=_first_version(wanted, [_packages(folder)]),
-            how="made",
-            packages=(_packages(folder),),
+            framework_version=_first_version(wanted, packages),
+            how="made" if base is None else "layered",
+            packages=packages,
         )
         _finish(folder, environment)
 
-    def _make_layer(self, folder: Path, base: Environment) -> None:
-        _new(folder)
+    def _make_layer(self, folder: Path, base: Environment) -> Path:
+        python = _new(folder)
         # addsitedir, unlike a bare path, also follows the .pth files in there (editable installs).
         lines = "".join(f"import site; site.addsitedir({path!r})\n" for path in base.packages)
         Path(_packages(folder), "farero_base.pth").write_text(lines, encoding="utf-8")
+        return python
 
     def _layered(self, folder: Path, base: Environment) -> Environment:
         packages = (_packages(folder), *base.packages)
@@ -289,6 +305,7 @@ class Environments:
             framework_version=version,
             how="layered",
             packages=packages,
+            is_plain=False,
         )
 
     def _install_requirements(

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 #: Set to `onnx` in a model's Environment; AWS's own containers take no notice of it.
 VARIABLE = "FARERO_ACCELERATE"
-#: Name of the Python environment that has ONNX Runtime beside XGBoost.
-ACCELERATED = "xgboost-accelerated"
+#: Framework → name of the Python environment that has ONNX Runtime beside it.
+ACCELERATED = {"xgboost": "xgboost-accelerated", "pytorch": "pytorch-accelerated"}
 #: Ending of the folder beside a model's files in which proven graphs are kept.
 KEPT = ".accelerated"
 TAG = "farero:engine:"
 #: "Tag" in SageMaker's API reference: at most 256 of these.
 _NO_TAG = re.compile(r"[^\w .:/=+\-@]+")
 _LONGEST = 256
-_NOTHING_SAID = "not accelerated: only XGBoost models without an inference.py of their own can be"
+_NOTHING_SAID = "not accelerated: only XGBoost and TorchScript models without an inference.py of their own can be"
 
 
 class Engines:
@@ -70,8 +70,8 @@ def is_asked(variables: Mapping[str, str]) -> bool:
 def environment_for(framework: str, variables: Mapping[str, str]) -> str:
     """Return the name of the environment that serves a model best."""
     is_own = "SAGEMAKER_PROGRAM" not in variables
-    is_onnx = framework == "xgboost" and variables.get(VARIABLE) == "onnx"
-    return ACCELERATED if is_own and is_onnx else framework
+    is_onnx = variables.get(VARIABLE) == "onnx"
+    return ACCELERATED.get(framework, framework) if is_own and is_onnx else framework
 
 
 def mark_of(said: Mapping[str, Any]) -> str:

@@ -103,8 +103,10 @@ class Preparer:
             framework=image.framework,
             version_asked=image.version,
             runs=runs,
-            is_plain=found.how != "layered",
-            imports=found.framework if found.framework == engines.ACCELERATED else image.framework,
+            is_plain=found.is_plain,
+            imports=found.framework
+            if found.framework in engines.ACCELERATED.values()
+            else image.framework,
             warnings=_warnings(image, runs, found.framework_version),
         )
 

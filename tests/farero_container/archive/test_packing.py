@@ -112,6 +112,29 @@ def test_code_and_requirements_go_to_code(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["rows.json", "mine.csv", "sample.npy", "ROWS.JSON"])
+def test_a_sample_lies_beside_the_model_and_takes_the_place_of_an_older_one(
+    tmp_path: Path, name: str
+) -> None:
+    files = _fill(tmp_path / "f", {"model.pt": b"x", "sample.csv": b"old"})
+    (tmp_path / name).write_bytes(b"[[1]]")
+
+    report = pack(files, tmp_path / "m.tar.gz", sample=tmp_path / name)
+
+    kind = (tmp_path / name).suffix.lower()
+    assert _names(tmp_path / "m.tar.gz") == ["model.pt", f"sample{kind}"]
+    assert report.framework == "pytorch"
+    again = pack(tmp_path / "m.tar.gz", tmp_path / "n.tar.gz", sample=tmp_path / name)
+    assert again.files == 2
+
+
+def test_a_sample_of_another_type_is_refused(tmp_path: Path) -> None:
+    files = _fill(tmp_path / "f", {"model.pt": b"x", "rows.txt": b"1"})
+
+    with pytest.raises(BadArchive, match=r"rows\.txt is no sample: its name must end in one of"):
+        pack(files / "model.pt", tmp_path / "m.tar.gz", sample=files / "rows.txt")
+
+
 def test_given_code_takes_the_place_of_the_archives_own(tmp_path: Path) -> None:
     source = _archive(
         tmp_path / "s.tar.gz", {"model.pt": b"x", "code/old.py": b"o", "code/inference.py": b"o"}
