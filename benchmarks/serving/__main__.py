@@ -41,6 +41,8 @@ PREPARE_LIMIT_S = 900.0
 JSON = {"Content-Type": "application/json"}
 #: Python's trees need one process; PyTorch's network as many as there are cores.
 REPLICAS = {"c": 2}
+#: What of ours serves a model; the default engine alone where nothing is said.
+SERVED = {"a": (OURS, ACCELERATED), "c": (OURS, ACCELERATED)}
 LABELS = {
     OURS: "Farero, default engine",
     ACCELERATED: "Farero accelerated, ONNX Runtime",
@@ -102,8 +104,11 @@ class Run:
                 with tempfile.TemporaryDirectory(prefix="bench-serving-") as scratch:
                     peer.prepare(self._works[name], Path(scratch))
         if OURS in self._asked.only and "c" in self._asked.works:
-            with ours.platform() as platform:  # it makes PyTorch's environment
-                platform.deploy(self._works["c"], limit_s=PREPARE_LIMIT_S)
+            with ours.platform() as platform:  # it makes PyTorch's environments
+                for accelerated in (False, True):
+                    platform.deploy(
+                        self._works["c"], accelerated=accelerated, limit_s=PREPARE_LIMIT_S
+                    )
 
     def all(self) -> None:
         """Measure in rounds, in turns; then what Farero alone is asked."""
@@ -113,14 +118,13 @@ class Run:
                 if OURS in self._asked.only:
                     blocks.insert(0, None)
                 for peer in reversed(blocks) if turn % 2 else blocks:
-                    who = peer.name if peer else OURS
-                    self._say(f"round {turn + 1}, model {name}: {who}")
-                    self._try(
-                        f"{LABELS[who]}, model {name}",
-                        self._peer if peer else self._ours,
-                        peer,
-                        name,
-                    )
+                    if peer is not None:
+                        self._say(f"round {turn + 1}, model {name}: {peer.name}")
+                        self._try(f"{peer.label}, model {name}", self._peer, peer, name)
+                        continue
+                    for server in SERVED.get(name, (OURS,)):
+                        self._say(f"round {turn + 1}, model {name}: {server}")
+                        self._try(f"{LABELS[server]}, model {name}", self._ours, server, name)
         if "growth" in self._asked.only:
             self._say("growth")
             work = models.make(places.CACHE, None)["a"]
@@ -160,30 +164,23 @@ class Run:
                 )
                 self._windows(peer.name, work, target)
 
-    def _ours(self, _: None, name: str) -> None:
-        """Start Farero; load the default engine and, for model a, the accelerated one."""
+    def _ours(self, server: str, name: str) -> None:
+        """Start Farero; load an endpoint with the default engine or the accelerated one."""
         work = self._works[name]
         with ours.platform() as platform:
-            endpoint, start_s = platform.deploy(work, replicas=REPLICAS.get(name, 1))
-            self._started(work, OURS, start_s)
-            self._windows(OURS, work, platform.target(endpoint, work))
-            if name != "a":
-                return
-            endpoint, start_s = platform.deploy(work, accelerated=True)
+            endpoint, start_s = platform.deploy(
+                work, replicas=REPLICAS.get(name, 1), accelerated=server == ACCELERATED
+            )
             said = platform.served()
-            if "ONNX" not in said:
-                raise load.Failed(
-                    f"accelerated was asked for, what serves is {said or 'not known'}"
-                )
-            self._started(work, ACCELERATED, start_s)
-            self._windows(ACCELERATED, work, platform.target(endpoint, work), is_sized=False)
+            if (server == ACCELERATED) != ("ONNX" in said):
+                raise load.Failed(f"{LABELS[server]} was wanted, what serves is {said or 'not known'}")  # fmt: skip
+            self._started(work, server, start_s)
+            self._windows(server, work, platform.target(endpoint, work))
 
     def _started(self, work: Work, server: str, seconds: float) -> None:
         self.results.starts.setdefault((work.name, server), []).append(seconds)
 
-    def _windows(
-        self, server: str, work: Work, target: load.Target, *, is_sized: bool = True
-    ) -> None:
+    def _windows(self, server: str, work: Work, target: load.Target) -> None:
         """Warm a server up, then load it over each number of connections; a window that fails is told, and left out."""
         counts = CONNECTIONS[work.name]
         for count in (0, *counts):  # 0: the warm-up
@@ -206,9 +203,8 @@ class Run:
             self.results.points.setdefault((work.name, server, count), []).append(point)
             for role, spent in seen.cpu_us_by_role.items() if count == max(counts) else ():
                 self.results.roles.setdefault((work.name, server, role), []).append(spent)
-        if is_sized:
-            size = load.memory_mb(load.tree(target.pid))
-            self.results.memory.setdefault((work.name, server), []).append(size)
+        size = load.memory_mb(load.tree(target.pid))
+        self.results.memory.setdefault((work.name, server), []).append(size)
 
     def _say(self, what: str) -> None:
         print(f"{time.monotonic() - self._began:5.0f} s  {what}", file=sys.stderr, flush=True)

@@ -48,7 +48,10 @@ class Platform:
 
     def put_model(self, name: str, work: Work, *, accelerated: bool = False) -> None:
         """Upload a model and name it."""
-        made = fresh.archive({work.file.name: work.file.read_bytes()})
+        files = {work.file.name: work.file.read_bytes()}
+        if accelerated and work.is_torch:
+            files["sample.json"] = work.body
+        made = fresh.archive(files)
         self._s3.put_object(Bucket=BUCKET, Key=f"models/{name}.tar.gz", Body=made)
         self._sagemaker.create_model(
             ModelName=name,
