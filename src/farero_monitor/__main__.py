@@ -100,8 +100,13 @@ def _processes(asked: argparse.Namespace) -> AbstractContextManager[Workers | No
     """Start those that the data is worth; none yet where profiles are kept, as there may be nothing to read."""
     if getattr(asked, "keep", False):
         return nullcontext()
+    from farero_monitor.beginning import load_arrow
+
+    loading = None if asked.workers == 1 else load_arrow()
     from farero_monitor.workers import ahead
 
+    if loading is not None:
+        loading.join()  # what has threads is not forked
     return ahead(asked.data, asked.workers)
 
 

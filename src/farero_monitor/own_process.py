@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
 
+from farero_monitor.beginning import NO_THREAD
 from farero_monitor.untyped import before_arrow, pa, pc
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ _TEXTS = (
 def _prepare() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # Arrow's second allocator, which nobody here uses, would start a thread, and what has threads is not forked
-    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
+    os.environ.setdefault(*NO_THREAD)
     gc.set_threshold(10_000)  # importing makes many objects, and hardly one of them is garbage
     before_arrow(_import_arrow)
     if "numpy" not in sys.modules:
