@@ -7,6 +7,7 @@ a Unix socket, `farero.compute.control`), and ends all of them when it ends, how
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import resource
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from farero.base.config import Settings, read_settings
 from farero.base.errors import Invalid, NotReady
+from farero.base.sparing import standing_in, without
 from farero.compute import claims, control, enter
 from farero.compute.children import Child, Children
 from farero.compute.fixed import CONSOLE, GATEWAY, FixedChildren, fixed_commands
@@ -277,8 +279,10 @@ def _leave_to_the_loop(_number: int, _frame: FrameType | None) -> None:
 
 def preload() -> None:
     """Import what gateways and the worker need, so that each fork has it at once, in memory that all share."""
-    from farero import processes
-
+    with contextlib.suppress(ImportError), standing_in("uvicorn.main", "Server", "main", "run"):
+        importlib.import_module("uvicorn")  # without its command line and what starts it again
+    with without(("awscrt",)):  # what botocore imports for signatures of several regions
+        from farero import processes
     processes.preload()
 
 

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from farero.base.config import read_settings
-from farero.console.sparing import forget, without
+from farero.base.sparing import forget, without
 from farero.console.waking import gate
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import gc
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from farero.console.sparing import without
+from farero.base.sparing import without
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

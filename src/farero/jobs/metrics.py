@@ -12,14 +12,14 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-import regex
-
 from farero.base.errors import Invalid
 from farero.records.images import find_image
 from farero.records.job import FinalMetric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from regex import Pattern
 
     from farero.records.job import JobSpec, MetricDefinition
 
@@ -38,6 +38,8 @@ _XGBOOST_VALUE = re.compile(r"#011(train|validation)-([^:\s#]+):([^\s#]+)")
 
 def check(definitions: Sequence[MetricDefinition]) -> None:
     """Raise Invalid if a pattern cannot be read."""
+    import regex  # a large one, which most processes never need
+
     for item in definitions:
         try:
             regex.compile(item.regex)
@@ -59,7 +61,7 @@ class MetricScanner:
     """Reads log lines in order and remembers each metric's last value."""
 
     def __init__(self, definitions: Sequence[MetricDefinition], *, reads_xgboost: bool) -> None:
-        self._patterns = [(item.name, regex.compile(item.regex)) for item in definitions]
+        self._patterns = [(item.name, _compiled(item.regex)) for item in definitions]
         self._reads_xgboost = reads_xgboost
         self._last: dict[str, FinalMetric] = {}
 
@@ -97,6 +99,12 @@ class MetricScanner:
                 continue
             if found:
                 yield name, (found.group(1) if pattern.groups else found.group(0)) or ""
+
+
+def _compiled(pattern: str) -> Pattern[str]:
+    import regex
+
+    return regex.compile(pattern)
 
 
 def _number(text: str) -> float | None:
