@@ -67,7 +67,8 @@ class _Other:
         if self.reader is not None:
             self.reader.join()  # its pipe has ended
         os.waitpid(self.pid, 0)
-        self.tasks.close()
+        with suppress(OSError):  # what it has not read
+            self.tasks.close()
         self.answers.close()
 
 

@@ -1,6 +1,8 @@
 """Processes that share the parts of a data set: every part's answer, in order, and what went wrong in one of them."""
 
 import os
+import signal
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +72,28 @@ def test_what_goes_wrong_in_another_process_is_raised_here(tasks, met, there, er
 
     with pytest.raises(error, match=r"mine|code 3"), Workers(2) as pool:
         [*pool.begin(tasks(failing))]
+
+
+def test_a_process_that_died_before_its_tasks_came_is_told(tasks):
+    before = {*children()}
+    with Workers(2) as pool:
+        (gone,) = {*children()} - before
+        os.kill(gone, signal.SIGKILL)
+        os.waitid(os.P_PID, gone, os.WEXITED | os.WNOWAIT)
+        many = tasks("") * 2000  # more than a pipe holds
+
+        with pytest.raises(WorkerDiedError, match="code -9"):
+            [*pool.begin(many)]
+    assert gone not in children()
+
+
+def children():
+    """Return the processes that this one has started and not cleared away."""
+    return [
+        int(pid)
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    ]
 
 
 @pytest.mark.parametrize(
