@@ -89,6 +89,12 @@ class Served(Protocol):
         """Say why one request, alone, could not be predicted."""
         ...
 
+    def answer_alike(
+        self, bodies: Sequence[bytes], headers: Mapping[str, str]
+    ) -> Sequence[Response] | None:
+        """Answer several requests of the same headers at once, as each would be alone; None to see them one by one."""
+        ...
+
 
 class ModelCaller:
     """Answers requests with one model, one call at a time; what comes first is read first."""
@@ -168,6 +174,19 @@ def answer_all(
     model: Served, requests: Sequence[tuple[Request, To]]
 ) -> Generator[list[tuple[To, Response]]]:
     """Answer requests, like ones together; yield answers as soon as they are there."""
+    if len(requests) > 1 and model.max_batch > 1:
+        groups: dict[int, list[tuple[Request, To]]] = {}
+        for entry in requests:  # whose heads were the same share their headers
+            groups.setdefault(id(entry[0].headers), []).append(entry)
+        requests = []
+        for group in groups.values():
+            for start in range(0, len(group), model.max_batch):
+                part = group[start : start + model.max_batch]
+                answers = _at_once(model, part) if len(part) > 1 else None
+                if answers is None:
+                    requests.extend(part)
+                else:
+                    yield answers
     alike: dict[Hashable, list[tuple[Work, To]]] = {}
     for number, (request, to) in enumerate(requests):
         work = _guarded(model.read, request.body, request.headers)
@@ -185,6 +204,19 @@ def answer_all(
                 continue
             for work, to in batch:
                 yield [(to, _alone(model, work))]
+
+
+def _at_once(
+    model: Served, requests: Sequence[tuple[Request, To]]
+) -> list[tuple[To, Response]] | None:
+    try:
+        bodies = [request.body for request, _ in requests]
+        responses = model.answer_alike(bodies, requests[0][0].headers)
+        if responses is None:
+            return None
+        return [(to, response) for (_, to), response in zip(requests, responses, strict=True)]
+    except Exception:  # noqa: BLE001 - whoever is at fault is told when it is alone
+        return None
 
 
 def most_rows(default: int) -> int:

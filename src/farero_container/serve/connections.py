@@ -15,7 +15,7 @@ from farero_container.serve.frames import MAGIC, FramedForm
 from farero_container.serve.http import BODY_WITHIN_S, HEAD_LIMIT, HEAD_WITHIN_S, HttpForm
 
 if TYPE_CHECKING:
-    from farero_container.serve.messages import Handler, Reply, Request, Response
+    from farero_container.serve.messages import Handler, Reply, Request
 
 
 class Connections:
@@ -46,10 +46,17 @@ class Connections:
         return _Arriving(self)
 
     def take(self, request: Request, reply: Reply) -> None:
-        """Hand a request on, and know until its answer that somebody waits."""
+        """Hand a request on; its answer is told by `answered`."""
+        if not self._busy:
+            self._idle.clear()
         self._busy += 1
-        self._idle.clear()
-        self._handler.take(request, functools.partial(self._reply, reply))
+        self._handler.take(request, reply)
+
+    def answered(self) -> None:
+        """Know that one request less waits."""
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
 
     def settle(self) -> None:
         """Hand on that all has been taken; of several connections once for what came on all of them together."""
@@ -62,14 +69,6 @@ class Connections:
     def _settle(self) -> None:
         self._is_settling = False
         self._handler.settle()
-
-    def _reply(self, reply: Reply, response: Response) -> None:
-        try:
-            reply(response)
-        finally:
-            self._busy -= 1
-            if not self._busy:
-                self._idle.set()
 
     async def drain(self, within_s: float) -> None:
         """Finish what is being answered, then close everything."""

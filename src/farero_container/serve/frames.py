@@ -19,7 +19,7 @@ from farero_container.serve.messages import BadRequest, Request, Response, refus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from farero_container.serve.messages import Handler
+    from farero_container.serve.messages import Taker
 
 MAGIC = b"FRO1"
 #: Heads are few and alike, of requests and of answers: this many, and none longer, are kept.
@@ -30,13 +30,14 @@ _FRAME = struct.Struct(">IIH")
 _LONGEST_HEAD = 0xFFFF
 #: The part of a frame that the length does not count.
 _UNCOUNTED = 4
+_COUNTED = _FRAME.size - _UNCOUNTED
 
 
 class FramedForm:
     """One connection after its first four bytes."""
 
     def __init__(
-        self, transport: asyncio.Transport, handler: Handler, *, max_body_bytes: int
+        self, transport: asyncio.Transport, handler: Taker, *, max_body_bytes: int
     ) -> None:
         self._transport = transport
         self._handler = handler
@@ -49,6 +50,8 @@ class FramedForm:
         self._skipped = 0
         self._refused: tuple[int, BadRequest] | None = None
         self._answers: list[bytes] = []
+        #: Headers and status of the last answer, and the head they came to.
+        self._last_head: tuple[object, int, bytes] = (None, 0, b"")
         self._is_taking = False
         self._heads: dict[bytes, tuple[str, Mapping[str, str]] | None] = {}
 
@@ -73,14 +76,25 @@ class FramedForm:
             self._flush()
 
     def answer(self, number: int, response: Response) -> None:
-        """Send one answer, together with the others of this turn of the event loop."""
-        if self._transport.is_closing():
-            return  # the caller has left
-        if not self._answers and not self._is_taking:
-            asyncio.get_running_loop().call_soon(self._flush)
-        head = _head_of(response)
-        length = _FRAME.size - _UNCOUNTED + len(head) + len(response.body)
-        self._answers += (_FRAME.pack(length, number, len(head)), head, response.body)
+        """Send the answer to a request that was taken, together with the others of this turn of the event loop."""
+        self._handler.answered()
+        self._send(number, response)
+
+    def _send(self, number: int, response: Response) -> None:
+        if not self._answers:
+            if self._transport.is_closing():
+                return  # the caller has left
+            if not self._is_taking:
+                asyncio.get_running_loop().call_soon(self._flush)
+        headers, body = response.headers, response.body
+        last = self._last_head
+        if headers is last[0] and response.status == last[1]:  # of requests answered at once
+            head = last[2]
+        else:
+            head = _head_of(response)
+            self._last_head = headers, response.status, head
+        size = len(head)
+        self._answers += (_FRAME.pack(_COUNTED + size + len(body), number, size), head, body)
 
     def _flush(self) -> None:
         answers, self._answers = self._answers, []
@@ -118,7 +132,7 @@ class FramedForm:
         if self._refused and not self._skipped:
             number, refused = self._refused
             self._refused = None
-            self.answer(number, refusal(refused))
+            self._send(number, refusal(refused))
         return gone
 
     def _take(self, number: int, head: bytes, body: bytes) -> None:
@@ -127,7 +141,7 @@ class FramedForm:
             read = _read_head(head)
             if read is None:
                 refused = BadRequest(400, "the frame's head is no JSON object with a path")
-                self.answer(number, refusal(refused))
+                self._send(number, refusal(refused))
                 return
             if len(head) <= LONGEST_KEPT_HEAD:
                 if len(self._heads) >= MOST_HEADS:

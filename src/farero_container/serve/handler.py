@@ -218,6 +218,9 @@ class UserModel:
         data = result.encode() if isinstance(result, str) else bytes(result)
         return Response(200, {"content-type": kind}, data)
 
+    def answer_alike(self, bodies: Sequence[bytes], headers: Mapping[str, str]) -> None:
+        """Leave each request to be read by itself: the user's code may look at anything."""
+
     def failed(self, work: Work, error: Exception) -> Response:
         """Tell what the model raised."""
         _ = work

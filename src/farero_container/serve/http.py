@@ -15,7 +15,7 @@ from farero_container.serve.messages import BadRequest, Request, Response, refus
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from farero_container.serve.messages import Handler
+    from farero_container.serve.messages import Taker
 
 HEAD_LIMIT = 64 * 1024
 HEAD_WITHIN_S = 10.0
@@ -36,7 +36,7 @@ class HttpForm:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        handler: Handler,
+        handler: Taker,
         *,
         max_body_bytes: int,
         head_within_s: float = HEAD_WITHIN_S,
@@ -83,6 +83,7 @@ class HttpForm:
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
         def reply(response: Response) -> None:
+            self._handler.answered()
             if not answered.done():  # the server may have ended meanwhile
                 answered.set_result(response)
 

@@ -43,6 +43,14 @@ class Handler(Protocol):
         ...
 
 
+class Taker(Handler, Protocol):
+    """Who answers requests and wants to know when one has had its answer."""
+
+    def answered(self) -> None:
+        """Learn that one request less waits; called by whoever passes an answer on."""
+        ...
+
+
 class BadRequest(Exception):  # noqa: N818 - an answer, not a fault
     """The bytes are no request we read; answered once, then the connection is closed."""
 

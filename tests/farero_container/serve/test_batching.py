@@ -1,5 +1,6 @@
 """Requests that are predicted together: each caller gets what it would get alone, whoever else is there."""
 
+import functools
 import io
 import json
 import os
@@ -80,9 +81,15 @@ bad = st.tuples(
 mixes = st.lists(st.one_of(good, good, bad), min_size=2, max_size=14)
 
 
-def request(kind, body, accept):
+@functools.cache
+def head(kind, accept):
+    """Requests whose heads are equal share their headers, as those of one connection do."""
     headers = {"content-type": kind} if kind else {}
-    return Request("POST", "/invocations", headers | ({"accept": accept} if accept else {}), body)
+    return headers | ({"accept": accept} if accept else {})
+
+
+def request(kind, body, accept):
+    return Request("POST", "/invocations", head(kind, accept), body)
 
 
 def told(model, requests):
@@ -129,6 +136,31 @@ def test_every_caller_of_xgboost_gets_what_it_would_get_alone_bit_for_bit(booste
     together = told(boosted, requests)
 
     assert together == [told(boosted, [one])[0] for one in requests]
+
+
+alike = st.lists(
+    st.lists(st.lists(number, min_size=FEATURES, max_size=FEATURES), min_size=1, max_size=3),
+    min_size=2,
+    max_size=9,
+)
+
+
+@quickly
+@given(
+    alike,
+    st.sampled_from(["text/csv", "application/json"]),
+    st.sampled_from([None, "text/csv", "application/json"]),
+)
+def test_requests_that_are_alike_are_read_predicted_and_written_at_once(
+    boosted, bodies, kind, accept
+):
+    requests = [request(kind, BODIES[kind](values), accept) for values in bodies]
+
+    at_once = boosted.answer_alike([one.body for one in requests], head(kind, accept))
+
+    assert at_once is not None
+    alone = [told(boosted, [one])[0] for one in requests]
+    assert [(one.status, one.headers, one.body) for one in at_once] == alone
 
 
 FORESTS = {

@@ -52,6 +52,9 @@ class Echo:
     def settle(self):
         pass
 
+    def answered(self):
+        pass
+
 
 def answered(pieces):
     """What is written to a connection on which these pieces come."""

@@ -166,3 +166,65 @@ def test_a_large_csv_and_a_large_array_are_read():
 
     assert np.array_equal(content.decode(csv, "text/csv"), rows)
     assert np.array_equal(content.decode(array, "application/json"), rows)
+
+
+PIECE = st.sampled_from(
+    [
+        "[",
+        "]",
+        "[[",
+        "]]",
+        ",",
+        "1",
+        "2.5",
+        " ",
+        "-0",
+        "[1,2]",
+        "[[3,4]]",
+        "],[",
+        '{"inputs": ',
+        '{"data":',
+        "}",
+        '"',
+    ]
+)
+WHOLE = st.builds(
+    lambda rows, around: around.replace("x", json.dumps(rows)),
+    st.lists(st.lists(PLAIN, min_size=2, max_size=2), min_size=1, max_size=3) | st.lists(PLAIN, min_size=2, max_size=2),
+    st.sampled_from(["x", '{"inputs": x}', '{"inputs": x }', ' {"inputs":x}', '{"inputs": x, "data": 1}']),
+)  # fmt: skip
+
+
+@often
+@given(
+    st.lists(WHOLE | st.lists(PIECE, max_size=9).map("".join), min_size=2, max_size=4)
+    | WHOLE.flatmap(lambda one: st.just([one, one.replace("1", "2"), one]))
+)
+def test_bodies_read_at_once_are_what_each_is_alone(texts):
+    bodies = [text.encode() for text in texts]
+
+    found = numbers.json_rows_of_all(bodies, content.JSON_MEMBERS)
+
+    if found is not None:
+        matrix, counts = found
+        starts = [sum(counts[:place]) for place in range(len(counts))]
+        for body, start, count in zip(bodies, starts, counts, strict=True):
+            part = matrix[start : start + count]
+            assert outcome(lambda part=part: part) == outcome(
+                content.decode, body, "application/json"
+            )
+
+
+@often
+@given(st.lists(st.text("12.5,;-\n\r x", max_size=9), min_size=2, max_size=4))
+def test_lines_of_several_bodies_read_at_once_are_what_each_is_alone(texts):
+    bodies = [text.encode() for text in texts]
+
+    found = numbers.csv_rows_of_all(bodies)
+
+    if found is not None:
+        matrix, counts = found
+        starts = [sum(counts[:place]) for place in range(len(counts))]
+        for body, start, count in zip(bodies, starts, counts, strict=True):
+            part = matrix[start : start + count]
+            assert outcome(lambda part=part: part) == outcome(content.decode, body, "text/csv")

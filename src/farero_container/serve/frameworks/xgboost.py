@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from farero_container.contract import StartUpError
-from farero_container.serve import content
+from farero_container.serve import content, numbers
 from farero_container.serve.batching import Work, most_rows
 from farero_container.serve.frameworks import accelerated
 from farero_container.serve.frameworks.booster import Boosters, Engine
@@ -160,6 +160,31 @@ class XGBoostServer:
         if asked.kind not in AWS_TYPES:
             response.headers["x-farero-compat"] = "aws-would-415"
         return response
+
+    def answer_alike(
+        self, bodies: Sequence[bytes], headers: Mapping[str, str]
+    ) -> Sequence[Response] | None:
+        """Answer plain CSV and JSON of several callers at once: one reading, one prediction, one writing."""
+        kind = content.media_type(headers.get("content-type"))
+        if kind in content.JSON:
+            found = numbers.json_rows_of_all(bodies, content.JSON_MEMBERS)
+        else:
+            found = numbers.csv_rows_of_all(bodies) if kind in content.CSV else None
+        if found is None:
+            return None
+        rows, counts = found
+        if rows.shape[1] != self._features or len(rows) > self.max_batch:
+            return None
+        is_json = kind in content.JSON
+        written = self._answers.write_all(
+            self._engine.predict(rows), counts, headers.get("accept"), is_json=is_json
+        )
+        if written is None:
+            return None
+        answer_headers, texts = written
+        if kind not in AWS_TYPES:
+            answer_headers["x-farero-compat"] = "aws-would-415"
+        return [Response(200, answer_headers, text) for text in texts]
 
     def failed(self, work: Work, error: Exception) -> Response:
         """Say what the library says of one request's rows."""

@@ -7,19 +7,25 @@ so texts are built from it; what is not finite goes the long way, as a string.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from farero_container.serve import content
 from farero_container.serve.messages import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from farero_container.serve.frameworks.xgboost_selected import Selection
 
 FIRST_WITH_ACCEPT = (1, 2)
 JSON = "application/json"
+CSV = "text/csv; charset=utf-8"
 
 
 class Answers:
@@ -51,11 +57,47 @@ class Answers:
                 return Response(200, {"content-type": wanted}, (lines + "\n").encode())
             if self._has_accept and wanted not in ("text/csv", ""):
                 return None
-        headers = {"content-type": "text/csv; charset=utf-8"}
+        headers = {"content-type": CSV}
         if self._is_batch or self._has_accept:
             lines = "\n".join([_csv_line(value, as_list=self._is_batch) for value in values])
             return Response(200, headers, (lines + "\n").encode())
         return Response(200, headers, ",".join(map(str, values)).encode())
+
+    def write_all(
+        self, scores: Any, counts: Sequence[int], accept: str | None, *, is_json: bool
+    ) -> tuple[dict[str, str], list[bytes]] | None:
+        """Write the finite scores of several callers, of each as many rows as `counts` says: headers, and their bodies.
+
+        None where `write` must see each one's alone.
+        """
+        wanted = accepted(accept, self._default)
+        is_lenient_json = is_json and accept in (None, "", "*/*")
+        is_plain = self._selection is None and self._has_accept and not self._is_batch
+        if not is_plain or sum(counts) != len(scores) or not np.isfinite(scores).all():
+            return None
+        values: list[Any] = scores.tolist()
+        if is_lenient_json or wanted == JSON:
+            kind, opening, between, end = (
+                JSON,
+                '{"predictions": [{"score": ',
+                '}, {"score": ',
+                "}]}",
+            )
+            lines = [repr(value) for value in values]
+        elif wanted in ("text/csv", ""):
+            kind, opening, between, end = CSV, "", "\n", "\n"
+            lines = [_csv_line(value, as_list=False) for value in values]
+        else:
+            return None
+        if len(lines) == len(counts):
+            bodies = [f"{opening}{line}{end}".encode() for line in lines]
+        else:
+            rest = iter(lines)
+            bodies = [
+                f"{opening}{between.join(itertools.islice(rest, count))}{end}".encode()
+                for count in counts
+            ]
+        return {"content-type": kind}, bodies
 
 
 @functools.lru_cache(maxsize=64)
