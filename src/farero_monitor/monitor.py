@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from farero_monitor.aws import checks, constraints, statistics
-from farero_monitor.dataset import Source, profile
+from farero_monitor.dataset import Reading, Source, profile
 from farero_monitor.drift import together, verdict
 from farero_monitor.errors import AnalysisError
 from farero_monitor.history import drifted
@@ -17,7 +17,6 @@ from farero_monitor.profile.sample import Sample, alike
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from farero_monitor.dataset import Reading
     from farero_monitor.estimate.estimator import Estimator
     from farero_monitor.estimate.labelled import Labelled
     from farero_monitor.history import History, Window
@@ -123,6 +122,8 @@ def take_baseline(
     LabelsError. Nothing is promised of the truth then, as it does not come with requests; the answer's columns come
     first, as in captures.
     """
+    from concurrent.futures import ThreadPoolExecutor  # a run needs none
+
     found = profile(source, workers=workers)
     learned = None
     if labelled is not None:
@@ -137,9 +138,13 @@ def take_baseline(
     (output / ESTIMATE).unlink(missing_ok=True)
     if learned is not None:
         (output / ESTIMATE).write_bytes(learned.to_bytes())
-    _write(output / STATISTICS, statistics.statistics(found))
-    _write(output / CONSTRAINTS, constraints.suggest(found))
-    (output / SAMPLE).write_bytes(found.sample.to_bytes())
+    with ThreadPoolExecutor(1) as aside:
+        sample = aside.submit(found.sample.to_bytes)  # Arrow at work, mostly
+        if not isinstance(workers, Reading):
+            sample.result()  # there may be but one core
+        _write(output / STATISTICS, statistics.statistics(found))
+        _write(output / CONSTRAINTS, constraints.suggest(found))
+        (output / SAMPLE).write_bytes(sample.result())
     return found
 
 
