@@ -315,6 +315,19 @@ def test_a_network_that_looks_at_all_rows_is_proven_for_one_and_asked_for_one_al
     np.testing.assert_allclose(several, answer(ROWS.tolist()), rtol=1e-4, atol=1e-5)
 
 
+def test_a_reason_is_kept_as_a_proof_is_and_not_looked_for_again(serve, tmp_path):
+    env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
+    first = serve("two", ROW, **env)
+    (kept,) = tmp_path.glob("*.onnx")
+    written = kept.stat().st_mtime_ns
+
+    again = serve("two", ROW, **env)
+
+    assert told(again) == told(first)
+    assert told(again)["text"].endswith("the network answers with a dict, not with tensors")
+    assert kept.stat().st_mtime_ns == written
+
+
 def test_without_onnx_runtime_pytorch_serves(serve, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['onnxruntime'] = None\n")
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Seconds that conversion and proof may take; a container is given up after 240.
 LIMIT_S = 150.0
+#: What a kept reason begins with, in place of a graph.
+REFUSED = b"not accelerated: "
 
 
 def defaults(folder: Path) -> Defaults:
@@ -44,6 +46,10 @@ def defaults(folder: Path) -> Defaults:
     runtime = kept_graphs.version_of("onnxruntime")
     tell("onnxruntime", f"accelerated by ONNX Runtime {runtime}: {network.facts.proof}")
     return Accelerated(network, folder)
+
+
+class _Refused(NotAccelerated):
+    """Why a network is not run by ONNX Runtime, now and at every later start."""
 
 
 class Network:
@@ -141,12 +147,18 @@ def _find(folder: Path) -> Network:
     place = kept_graphs.place_of(path, *parts, beside=sample)
     with kept_graphs.alone(place):
         kept = kept_graphs.read(place)
+        if kept is not None and kept.startswith(REFUSED):
+            raise NotAccelerated(kept.removeprefix(REFUSED).decode())
         if kept is not None:
             try:
                 return Network(kept)
             except Exception as error:  # noqa: BLE001 - a kept file that cannot be used is made anew, whatever is wrong with it
                 print(f"farero: a kept graph is not used: {error}", flush=True)
-        graph = _make(folder)
+        try:
+            graph = _make(folder)
+        except _Refused as error:  # another replica waits for this one, and need not try again
+            kept_graphs.keep(place, REFUSED + str(error).encode())
+            raise
         network = Network(graph)
         kept_graphs.keep(place, graph)
     return network
@@ -162,11 +174,11 @@ def _make(folder: Path) -> bytes:
                 command, check=False, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=LIMIT_S
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise NotAccelerated(f"conversion and proof took longer than {LIMIT_S:.0f} s") from error  # fmt: skip
+            raise _Refused(f"conversion and proof took longer than {LIMIT_S:.0f} s") from error
         try:
             told: dict[str, str] = json.loads(done.stdout)
-        except ValueError as error:  # killed, or it could not even start; the log has what it said
+        except ValueError as error:  # killed, as for want of memory
             raise NotAccelerated(f"the conversion ended with {done.returncode}") from error
         if "reason" in told:
-            raise NotAccelerated(told["reason"])
+            raise _Refused(told["reason"])
         return out.read_bytes()

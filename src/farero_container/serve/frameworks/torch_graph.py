@@ -258,6 +258,8 @@ def main(folder: str, out: str) -> int:
         answer = {"reason": str(error)}
     except StartUpError as error:
         answer = {"reason": error.message}
+    except Exception as error:  # noqa: BLE001 - PyTorch can serve what could not be converted, whatever is wrong
+        answer = {"reason": f"the conversion failed: {type(error).__name__}: {_first_line(error)}"}
     os.write(said, json.dumps(answer).encode())
     return 0
 
