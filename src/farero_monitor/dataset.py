@@ -240,6 +240,8 @@ def profile_part(source: Source, part: Part, rows: int, sample: int) -> Profile:
     for table in _tables(source, part, made):
         if table.num_columns:
             made.update(table)
+    if part.start and made.unread.places:
+        made.unread.move(files.lines_before(part.path, part.start))
     made.sample.most = sample
     return made
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyarrow import csv
 
 from farero_monitor import dataset
-from farero_monitor.dataset import Source
+from farero_monitor.dataset import Part, Source
 from farero_monitor.monitor import take_baseline
 from farero_monitor.profile.dataset import Profile
 from farero_monitor.readers import files
@@ -115,3 +115,24 @@ def test_parts_merged_by_several_are_those_merged_by_one(count, processes):
 
     assert first == count
     assert dataset.folded(iter(groups)).to_bytes() == one.to_bytes()
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_the_line_that_cannot_be_read_is_told_from_the_top_of_its_file(tmp_path, form):
+    good, bad, where = {
+        "csv": (b"1,2\n", b"1,2,3\n", "3 values instead of 2"),
+        "json": (b'{"a": 1}\n', b'{"a": }\n', "not JSON"),
+    }[form]
+    lines = [b"a,b\n" if form == "csv" else good, *[good] * 40]
+    lines[30] = bad
+    path = tmp_path / "part"
+    path.write_bytes(b"".join(lines))
+    source = Source(path, form)
+    names = ("a", "b") if form == "csv" else None
+    at_30 = sum(map(len, lines[:30]))
+
+    for start in (0, 1, len(lines[0]), len(lines[0]) + 5, at_30 - 1, at_30):
+        unread = dataset.profile_part(source, Part(path, start, None, None, names), 9, 9).unread
+        [(file, place, reason)] = unread.places
+        assert (unread.count, file, place) == (1, "part", "line 31"), start
+        assert reason.startswith(where)

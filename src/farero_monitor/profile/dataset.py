@@ -31,6 +31,15 @@ class Unread:
         if len(self.places) < PLACES:
             self.places.append((file, place, reason))
 
+    def move(self, lines: int) -> None:
+        """Count the lines of the first ones from so much further up."""
+        self.places = [
+            (file, f"line {int(place[5:]) + lines}", reason)
+            if place.startswith("line ")
+            else (file, place, reason)
+            for file, place, reason in self.places
+        ]
+
     def merge(self, other: Unread) -> None:
         """Add what another one has seen."""
         self.count += other.count

@@ -119,6 +119,18 @@ def blocks(
             yield left if left.endswith(b"\n") else left + b"\n"
 
 
+def lines_before(path: Path, start: int) -> int:
+    """Return how many lines of a file stand before those that `blocks` yields from byte `start` on."""
+    if not start:
+        return 0
+    count, left = 0, start - 1
+    with open_plain(path) as file:
+        while left and (read := file.read(min(BLOCK, left))):
+            count += read.count(b"\n")
+            left -= len(read)
+        return count + bool(file.readline())
+
+
 def documents(
     path: Path, decode: Callable[[bytes], T], unread: Unread, what: str
 ) -> Iterator[tuple[int, bytes, T]]:
