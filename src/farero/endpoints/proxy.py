@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from farero.base.errors import LimitExceeded, NotReady
 from farero.endpoints import memory_notes
 from farero.endpoints.frames import FramedConnection, ReplicaLost, Reply
+from farero.endpoints.hops import Hop, connect
 from farero.endpoints.serverless_metrics import Use
 
 if TYPE_CHECKING:
@@ -43,30 +43,6 @@ class InvocationTimedOut(Exception):  # noqa: N818 - an event
 
 class ReplicaDied(Exception):  # noqa: N818 - an event
     """The request was sent twice and both times the replica died before it answered; says why where that is known."""
-
-
-@dataclass(slots=True)
-class _Hop:
-    """The connection to one replica."""
-
-    socket_path: str
-    connection: FramedConnection | None = None
-    #: Tries to connect.
-    task: asyncio.Task[None] | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self.connection is not None and self.connection.is_open
-
-    @property
-    def is_busy(self) -> bool:
-        return self.connection is not None and self.connection.in_flight > 0
-
-    def close(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
-        if self.task is not None:
-            self.task.cancel()
 
 
 class Proxy:
@@ -103,7 +79,7 @@ class Proxy:
         self._ended: dict[tuple[str, str], int] = {}
         #: Set and replaced each time a connection opens or is given up.
         self._opened = asyncio.Event()
-        self._hops: dict[str, _Hop] = {}
+        self._hops: dict[str, Hop] = {}
         self._in_flight: dict[tuple[str, str], int] = {}
         #: The most of them since `take_peaks`.
         self._peaks: dict[tuple[str, str], int] = {}
@@ -358,36 +334,22 @@ class Proxy:
         """Let one task try to reach the replica until it does, or for as long as a request would wait."""
         hop = self._hops.get(replica.id)
         if hop is None:
-            hop = self._hops[replica.id] = _Hop(replica.socket_path)
+            hop = self._hops[replica.id] = Hop(replica.socket_path)
         if not hop.is_open and (hop.task is None or hop.task.done()):
             hop.task = asyncio.create_task(self._connect(hop))
 
-    async def _connect(self, hop: _Hop) -> None:
+    async def _connect(self, hop: Hop) -> None:
         deadline = self._clock.monotonic() + self._respawn_wait_s
         while self._clock.monotonic() < deadline:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    hop.connection = await self._open(hop.socket_path)
+                    hop.connection = await connect(hop.socket_path, self._new_connection)
             except (OSError, ReplicaLost):  # TimeoutError is an OSError
                 await asyncio.sleep(CONNECT_PAUSE_S)
             else:
                 break
         self._opened.set()
         self._opened = asyncio.Event()
-
-    async def _open(self, socket_path: str) -> FramedConnection:
-        """Connect and see /ping answered: a process that is dying may still take connections for a moment."""
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_unix_connection(self._new_connection, socket_path)
-        try:
-            reply = await connection.request("/ping", {}, b"")
-        except BaseException:
-            connection.close()
-            raise
-        if reply.status != 200:
-            connection.close()
-            raise ReplicaLost(f"/ping answered {reply.status}")
-        return connection
 
     def _new_connection(self) -> FramedConnection:
         return FramedConnection(
