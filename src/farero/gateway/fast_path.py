@@ -54,6 +54,7 @@ MOST_BODY = 16 * 1024 * 1024
 #: For so long the moment on the wall is not read again to judge the age of a signature.
 _WALL_GOOD_S = 0.005
 _BEGIN, _END = b"/endpoints/", b"/invocations"
+_FIRST = b"POST " + _BEGIN
 _SIGNED, _KEY, _SCOPE = b"AWS4-HMAC-SHA256 Credential=", b"Credential=", b"/sagemaker/aws4_request"
 #: With one of these a request may be meant for another service, or arrive in another way.
 _UNUSUAL = frozenset(
@@ -139,6 +140,8 @@ class FastPath:
 
     def take_whole(self, connection: LimitedConnection, data: bytes) -> bool:
         """Send a request that came whole to a replica, if it is like one before; False, with nothing done, if not."""
+        if not data.startswith(_FIRST):
+            return False
         head, _, body = data.partition(b"\r\n\r\n")
         found = self._patterns.find(connection.pattern, head.split(b"\r\n"))
         if found is None:
@@ -153,9 +156,7 @@ class FastPath:
         timestamp, moment, signed, signature = read
         signatures = pattern.signatures
         credential = self._authenticator.find_key(signatures.access_key_id)
-        if credential is None:
-            return False
-        if not signatures.is_signed_by(
+        if credential is None or not signatures.is_signed_by(
             credential, timestamp, self._wall - moment, signed, body, signature
         ):
             return False
