@@ -122,8 +122,6 @@ def take_baseline(
     LabelsError. Nothing is promised of the truth then, as it does not come with requests; the answer's columns come
     first, as in captures.
     """
-    from concurrent.futures import ThreadPoolExecutor  # a run needs none
-
     found = profile(source, workers=workers)
     learned = None
     if labelled is not None:
@@ -138,13 +136,9 @@ def take_baseline(
     (output / ESTIMATE).unlink(missing_ok=True)
     if learned is not None:
         (output / ESTIMATE).write_bytes(learned.to_bytes())
-    with ThreadPoolExecutor(1) as aside:
-        sample = aside.submit(found.sample.to_bytes)  # Arrow at work, mostly
-        if not isinstance(workers, Reading):
-            sample.result()  # there may be but one core
-        _write(output / STATISTICS, statistics.statistics(found))
-        _write(output / CONSTRAINTS, constraints.suggest(found))
-        (output / SAMPLE).write_bytes(sample.result())
+    _write(output / STATISTICS, statistics.statistics(found))
+    _write(output / CONSTRAINTS, constraints.suggest(found))
+    (output / SAMPLE).write_bytes(found.sample.to_bytes())
     return found
 
 
