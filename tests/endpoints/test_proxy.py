@@ -83,6 +83,12 @@ async def say(proxy, find, body, headers=None):
     return reply
 
 
+async def come_back(server, wait_for):
+    """Start a replica again and see it answer."""
+    server.start()
+    await asyncio.to_thread(wait_for, lambda: ping(str(server.path)) == 200)
+
+
 def test_body_and_headers_arrive_and_come_back(servers):
     async def work(proxy):
         find = finder(servers[0])
@@ -195,6 +201,45 @@ def test_a_request_that_kills_twice_is_not_tried_a_third_time(servers):
 
     with pytest.raises(ReplicaDied):
         run(work)
+
+
+def test_a_request_that_kills_and_comes_again_after_a_refusal_is_not_tried_once_more(
+    servers, wait_for
+):
+    """A slow model is not back in time: its program is told to come again, and comes with what it died of."""
+
+    async def work(proxy):
+        find = finder(servers[0])
+        told = []
+        for body in (b"die", b"die"):
+            with pytest.raises((NotReady, ReplicaDied)) as caught:
+                await say(proxy, find, body)
+            told.append(caught.value)
+            servers[0].process.wait()
+            await come_back(servers[0], wait_for)
+        return told, (await say(proxy, find, b"name")).body.split()[0]
+
+    (first, second), after = run(work, respawn_wait_s=0.3)
+
+    assert isinstance(first, NotReady)
+    assert "died while it worked on this request" in str(first)
+    assert isinstance(second, ReplicaDied)
+    assert after == b"a"
+
+
+def test_a_request_whose_replica_was_killed_and_that_comes_again_is_served(servers, wait_for):
+    async def work(proxy):
+        find = finder(servers[0])
+        await say(proxy, find, b"warm")
+        slow = asyncio.create_task(say(proxy, find, b"sleep 0.3"))
+        await say(proxy, find, b"warm")
+        servers[0].kill()
+        with pytest.raises(NotReady):
+            await slow
+        await come_back(servers[0], wait_for)
+        return (await say(proxy, find, b"sleep 0.3")).body
+
+    assert run(work, respawn_wait_s=0.2) == b"slept"
 
 
 def test_no_replica_at_all_is_refused_after_the_wait(tmp_path):

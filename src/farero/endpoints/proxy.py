@@ -16,6 +16,7 @@ from farero.endpoints import memory_notes
 from farero.endpoints.frames import FramedConnection, ReplicaLost, Reply
 from farero.endpoints.hops import Hop, connect
 from farero.endpoints.serverless_metrics import Use
+from farero.endpoints.suspects import Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -33,6 +34,14 @@ CONNECT_PAUSE_S = 0.005
 LOOK_AGAIN_S = 0.25
 #: Time for a local socket to take a connection.
 CONNECT_TIMEOUT_S = 2.0
+#: After so many lost replicas a request is given up: it may be what they died of.
+MOST_DEATHS = 2
+#: How long before its death is noticed a replica's end for its memory may have been noted.
+NOTED_BEFORE_S = 1.0
+NONE_CAME_BACK = (
+    "The model process died while it worked on this request, and no replica of endpoint {} has come back since; "
+    "the log of the endpoint says why."
+)
 #: Most requests of one gateway for one endpoint's variant, waiting ones included.
 MOST_IN_FLIGHT = 2000
 
@@ -42,7 +51,10 @@ class InvocationTimedOut(Exception):  # noqa: N818 - an event
 
 
 class ReplicaDied(Exception):  # noqa: N818 - an event
-    """The request was sent twice and both times the replica died before it answered; says why where that is known."""
+    """The request was sent twice and both times the replica died before it answered; says why where that is known.
+
+    The first time may have been a request that was refused as nothing came back, and that its program sent again.
+    """
 
 
 class Proxy:
@@ -84,6 +96,7 @@ class Proxy:
         #: The most of them since `take_peaks`.
         self._peaks: dict[tuple[str, str], int] = {}
         self._turn = 0
+        self._suspects = Suspects()
 
     async def invoke(
         self,
@@ -228,18 +241,34 @@ class Proxy:
         lost: str | None = None,
     ) -> tuple[VariantRoute, Reply]:
         began = self._clock.now().timestamp()
-        for attempt in range(2 if lost is None else 1):
-            if attempt or lost is not None:
+        deaths = 0
+        if lost is not None:
+            began -= NOTED_BEFORE_S
+            deaths = self._count_death(endpoint, body)
+        while deaths < MOST_DEATHS:
+            if lost is not None:
                 variant = await find_variant()
-            connection, lost = await self._connection(endpoint, variant, find_variant, avoid=lost)
+            try:
+                connection, lost = await self._connection(
+                    endpoint, variant, find_variant, avoid=lost
+                )
+            except NotReady as error:
+                if not deaths:
+                    raise
+                self._suspects.add(endpoint, body, self._clock.monotonic())
+                raise NotReady("endpoint", endpoint, NONE_CAME_BACK.format(endpoint)) from error
             try:
                 return variant, await connection.request("/invocations", headers, body)
             except TimeoutError as error:
                 raise InvocationTimedOut from error
             except ReplicaLost:
-                continue
+                deaths += self._count_death(endpoint, body) if not deaths else 1
         hop = self._hops.get(lost) if lost is not None else None
         raise ReplicaDied(memory_notes.read(hop.socket_path, since=began) if hop else "")
+
+    def _count_death(self, endpoint: str, body: bytes) -> int:
+        """Return how many replicas a request has lost, now that it lost one: two if it came before and was refused."""
+        return 1 + self._suspects.take(endpoint, body, self._clock.monotonic())
 
     async def _connection(
         self,
