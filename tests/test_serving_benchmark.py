@@ -77,6 +77,35 @@ def test_a_window_without_answers_is_no_figure(load, said):
         load.read_window(said, cpu_s=0)
 
 
+@pytest.mark.parametrize(
+    ("stolen", "chosen"),
+    [((0.5, 0.01, 0.0, 0.0), 0.01), ((0.5, 0.3, 0.2, 0.4), 0.2), ((0.02,), 0.02)],
+    ids=["until it is quiet", "not for ever", "at once"],
+)
+def test_a_window_that_others_disturb_is_measured_again(
+    load, tmp_path, monkeypatch, stolen, chosen
+):
+    wrk = tmp_path / "wrk"
+    wrk.write_text(f"#!/bin/sh\ncat <<'END'\n{RECORDED.replace('status=1', 'status=0')}END\n")
+    wrk.chmod(0o700)
+    # before and after each window, of a hundred seconds
+    moments = [moment for share in stolen for moment in ((0.0, 0.0), (100 * share, 100.0))]
+    told = iter(moments)
+    monkeypatch.setitem(load.measure.__globals__, "cores_seconds", lambda: next(told))
+    target = load.Target(url="http://127.0.0.1:1/", body=b"{}", headers=dict, pid=os.getpid())
+
+    window = load.measure(wrk, target, connections=4, seconds=1)
+
+    assert window.stolen == chosen
+    assert window.p50_ms == 47.496
+
+
+def test_what_the_host_takes_is_a_part_of_all_the_time_there_was(load):
+    stolen, of_all = load.cores_seconds()
+
+    assert 0 <= stolen < of_all
+
+
 def test_quotes_of_a_signature_reach_wrk_escaped(load):
     script = load.lua(b'{"inputs": [[1.5]]}', {"X-Made": 'a "b" \\ c'})
 

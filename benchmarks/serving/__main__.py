@@ -197,9 +197,8 @@ class Run:
                 continue
             if not count:
                 continue
-            point = Point(
-                rate=seen.rate, p50_ms=seen.p50_ms, p99_ms=seen.p99_ms, cpu_us=seen.cpu_us
-            )
+            names = [item.name for item in dataclasses.fields(Point)]
+            point = Point(**{name: getattr(seen, name) for name in names})
             self.results.points.setdefault((work.name, server, count), []).append(point)
             for role, spent in seen.cpu_us_by_role.items() if count == max(counts) else ():
                 self.results.roles.setdefault((work.name, server, role), []).append(spent)

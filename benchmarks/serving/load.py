@@ -1,7 +1,9 @@
 """Drives a server with wrk, and reads what its processes take from /proc.
 
 A closed loop: each connection sends its next request when the last one is answered, kept alive, one thread of wrk on
-the same cores as the server. A window whose answers hold an error, or whose sockets failed, is no figure: Failed.
+the same cores as the server. A window whose answers hold an error, or whose sockets failed, is no figure: Failed. One
+in which the host gave more than `MOST_STOLEN` of the cores' time to other guests is measured again, `TRIES` times at
+most, and the least disturbed one counts.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+#: Share of the cores' time; what a window may lose of it to other guests of the host.
+MOST_STOLEN = 0.02
+TRIES = 4
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 #: wrk's own summary rounds; its script sees whole numbers.
 DONE = """
@@ -48,6 +53,8 @@ class Window:
     cpu_us: float = 0.0
     #: The same by what each process is, where the target tells it.
     cpu_us_by_role: Mapping[str, float] = field(default_factory=dict)
+    #: Share of the cores' time that the host gave to others meanwhile.
+    stolen: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +72,18 @@ class Target:
 
 
 def measure(wrk: Path, target: Target, *, connections: int, seconds: float) -> Window:
-    """Run one window. Raises Failed."""
+    """Run a window, and again while others disturb it; return the least disturbed one. Raises Failed."""
+    best = _measure_once(wrk, target, connections=connections, seconds=seconds)
+    for _ in range(TRIES - 1):
+        if best.stolen <= MOST_STOLEN:
+            break
+        again = _measure_once(wrk, target, connections=connections, seconds=seconds)
+        best = min(best, again, key=lambda window: window.stolen)
+    return best
+
+
+def _measure_once(wrk: Path, target: Target, *, connections: int, seconds: float) -> Window:
+    stolen_before, all_before = cores_seconds()
     before = cpu_seconds(tree(target.pid))
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(lua(target.body, target.headers()))
@@ -74,10 +92,12 @@ def measure(wrk: Path, target: Target, *, connections: int, seconds: float) -> W
                    "-s", script.name, target.url]  # fmt: skip
         done = subprocess.run(command, check=False, capture_output=True, text=True)
     after = cpu_seconds(tree(target.pid))
+    stolen_after, all_after = cores_seconds()
     if done.returncode:
         raise Failed(f"wrk ended with {done.returncode}: {(done.stdout + done.stderr).strip()}")
     used = {pid: max(0.0, total - before.get(pid, 0.0)) for pid, total in after.items()}
-    window = read_window(done.stdout, cpu_s=sum(used.values()))
+    stolen = (stolen_after - stolen_before) / (all_after - all_before)
+    window = replace(read_window(done.stdout, cpu_s=sum(used.values())), stolen=stolen)
     if target.role is None:
         return window
     shares: dict[str, float] = {}
@@ -137,6 +157,13 @@ def cpu_seconds(pids: Iterable[int]) -> dict[int, float]:
     """Return what each process has taken so far, user and system."""
     stats = {pid: _stat(pid) for pid in pids}
     return {pid: (int(f[11]) + int(f[12])) * TICK_S for pid, f in stats.items() if f}
+
+
+def cores_seconds() -> tuple[float, float]:
+    """Return the seconds of all cores that the host gave to others, and all their seconds, since the start."""
+    text = Path("/proc/stat").read_text(encoding="ascii")
+    ticks = [int(number) for number in text.split("\n", 1)[0].split()[1:9]]
+    return ticks[-1] * TICK_S, sum(ticks) * TICK_S
 
 
 def memory_mb(pids: Iterable[int]) -> float:

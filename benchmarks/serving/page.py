@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 import subprocess
 import textwrap
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from benchmarks.serving import places, table
+from benchmarks.serving import load, places, table
 
 if TYPE_CHECKING:
     from benchmarks.serving.table import Results
@@ -25,7 +26,8 @@ HOW = """
 `farero up` and boto3 leave it: signature checked, all requests captured, metrics on, the model in a process of its
 own (two for c). The peers do none of this, have an environment each, call the same model in the quickest way their
 form allows, and their numeric libraries run one thread as ours do. All take turns within a round; a window with one
-failed request is no figure, and first answers are compared with the model's own. Only figures of one run compare.
+failed request is no figure, and first answers are compared with the model's own. {disturbed} Only figures of one run
+compare.
 MLServer is sent its V2 form of the same numbers. No peer's environment but MLServer's has scikit-learn, which
 XGBoost would import: they start quicker and stay smaller without. Not measured: Ray Serve, MLflow, Multi Model
 Server and Flask with gunicorn, all far behind in earlier runs; Triton, which PyPI does not have.
@@ -41,7 +43,7 @@ def section(results: Results, flags: str, ran_on: str) -> str:
     """Return the whole section."""
     parts = [
         "## Serving",
-        _filled(HOW.format(flags=flags, ran_on=ran_on)),
+        _filled(HOW.format(flags=flags, ran_on=ran_on, disturbed=_disturbed(results))),
         "\n".join(table.goals(results)),
     ]
     if results.failures:
@@ -57,6 +59,19 @@ def section(results: Results, flags: str, ran_on: str) -> str:
     if results.roles:
         parts += ["### Where Farero's CPU goes, at 64 connections", "\n".join(table.roles(results))]
     return "\n\n".join(parts)
+
+
+def _disturbed(results: Results) -> str:
+    """Say what other guests of the host took meanwhile."""
+    stolen = [point.stolen for points in results.points.values() for point in points]
+    if not stolen:
+        return ""
+    many = sum(share > load.MOST_STOLEN for share in stolen)
+    return (
+        f"A window in which the host gives more than {load.MOST_STOLEN:.0%} of the cores' time to others is measured "
+        f"again, up to {load.TRIES} times: the {len(stolen)} that count lost {statistics.median(stolen):.1%} at the "
+        f"median and {max(stolen):.1%} at the most, {many} of them more than {load.MOST_STOLEN:.0%}."
+    )
 
 
 def write(text: str) -> None:

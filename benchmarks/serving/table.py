@@ -27,6 +27,8 @@ class Point:
     p50_ms: float
     p99_ms: float
     cpu_us: float
+    #: Share of the cores' time that the host gave to other guests meanwhile.
+    stolen: float = 0.0
 
 
 @dataclass(slots=True)
