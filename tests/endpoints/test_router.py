@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import itertools
+import threading
 
 import pytest
 from hypothesis import given
@@ -198,6 +199,50 @@ def test_without_a_change_no_sql_is_read(store, router):
     router._store = None
 
     assert get(router).name == "iris"
+
+
+def test_requests_that_come_together_share_one_look_at_the_store(store, router, monkeypatch):
+    write(store, router, endpoint(), replica("r1"))
+    looks, refresh = [], router.refresh
+    monkeypatch.setattr(router, "refresh", lambda: looks.append(1) or refresh())
+
+    async def ask():
+        asked = [asyncio.create_task(router.get("iris")) for _ in range(50)]
+        await asyncio.sleep(0)
+        asked[0].cancel()  # who asked first goes away
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    gone, *found = asyncio.run(ask())
+
+    assert isinstance(gone, asyncio.CancelledError)
+    assert [one.name for one in found] == ["iris"] * 49
+    assert len(looks) == 1
+
+
+def test_a_change_during_a_look_at_the_store_is_seen_by_who_asks_after_it(
+    store, router, monkeypatch
+):
+    write(store, router, endpoint())
+    entered, go_on, refresh = threading.Event(), threading.Event(), router.refresh
+
+    def slow_refresh():
+        done = refresh()
+        entered.set()
+        go_on.wait(20)
+        return done
+
+    async def ask():
+        monkeypatch.setattr(router, "refresh", slow_refresh)
+        early = asyncio.create_task(router.get("iris"))
+        await asyncio.to_thread(entered.wait, 20)
+        monkeypatch.setattr(router, "refresh", refresh)
+        write(store, router, replica("r1"))
+        late = await router.get("iris")
+        go_on.set()
+        await early
+        return late
+
+    assert [one.id for one in asyncio.run(ask()).variants[0].replicas] == ["r1"]
 
 
 def test_a_serverless_variant_brings_its_limit(store, router):

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 import random
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -121,9 +122,17 @@ class Router:
         self._table: Mapping[str, EndpointRoute] = {}
         self._version = -1
         self._seen = -1
+        self._lock = threading.Lock()
+        #: The look at the store that is under way, and the stamp of those who wait for it.
+        self._looking: asyncio.Task[bool] | None = None
+        self._looking_for = -1
 
     def refresh(self) -> bool:
-        """Load the routes if they have changed; say whether they had. Blocks on SQL."""
+        """Load the routes if they have changed; say whether they had. Blocks on SQL; one thread at a time looks."""
+        with self._lock:  # an older look must not overwrite what a newer one has found
+            return self._refresh()
+
+    def _refresh(self) -> bool:
         self._stamp.renew()
         seen = self._stamp.read()
         with self._store.read() as db:
@@ -142,12 +151,20 @@ class Router:
 
     async def get(self, name: str) -> EndpointRoute:
         """Return the route of an endpoint. Raises NotFound if it is not in service."""
-        if self._stamp.read() != self._seen:
-            await asyncio.to_thread(self.refresh)
+        if (stamp := self._stamp.read()) != self._seen:
+            await self._look(stamp)
         route = self._table.get(name)
         if route is None:
             raise NotFound("endpoint", name)
         return route
+
+    async def _look(self, stamp: int) -> None:
+        """See to it that the table is as new as a stamp; all who wait for the same one share one look at the store."""
+        looking = self._looking
+        if looking is None or looking.done() or self._looking_for != stamp:
+            looking = asyncio.create_task(asyncio.to_thread(self.refresh))
+            self._looking, self._looking_for = looking, stamp
+        await asyncio.shield(looking)  # one of them may go away
 
     def find_now(self, name: str) -> EndpointRoute | None:
         """Return the route of an endpoint, or None if it is not in service or the store must be asked first."""
