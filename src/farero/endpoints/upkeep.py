@@ -227,6 +227,8 @@ class Upkeep:
             return self._check_pulse(endpoint, replica)
         status = ping(replica.socket_path)
         now = self._clock.now()
+        if status == 200 and self._is_too_large(endpoint, replica):
+            return replica  # about to be ended for its memory: it shall not be in service before
         if status == 200:
             is_first, current = replica.ready_at is None, endpoint.current
             replica = dataclasses.replace(
@@ -246,6 +248,13 @@ class Upkeep:
         if status is None:
             return self._fail(endpoint, replica, failures.ping_timed_out(allowed))
         return self._fail(endpoint, replica, failures.ping_refused(status, allowed))
+
+    def _is_too_large(self, endpoint: Endpoint, replica: Replica) -> bool:
+        """Say whether a serverless replica takes more memory than it may, as the supervisor sees at its next look."""
+        if variant_of(endpoint, replica).serverless is None:
+            return False
+        used = self._compute.usage(replica.process_name)
+        return any(one.memory_bytes > one.memory_limit_bytes for one in used)
 
     def _check_pulse(self, endpoint: Endpoint, replica: Replica) -> Replica:
         """Replace a replica in service that is there and answers nothing."""
