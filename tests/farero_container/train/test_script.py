@@ -201,9 +201,9 @@ def test_a_broken_archive_is_the_callers(box: Box, tmp_path: Path) -> None:
 
 def test_sigterm_reaches_the_script(box: Box, tmp_path: Path) -> None:
     script = (
-        "import signal, sys, os\n"
+        "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('saved'), sys.exit(0)))\n"
-        "print('ready')\nwhile True: signal.pause()\n"
+        "print('ready')\nwhile True: time.sleep(0.05)\n"  # a pause may begin just after the signal
     )
     source = _source(tmp_path / "s.tar.gz", train_dot_py=script)
     process = box.start(_hyperparameters("train.py"), {}, FARERO_SOURCE_ARCHIVE=source)
