@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from farero.records.objects import StoredObject
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
@@ -25,6 +27,20 @@ class ObjectInfo:
     version_id: str | None = None
     #: User metadata, names without `x-amz-meta-`.
     metadata: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of(cls, stored: StoredObject) -> ObjectInfo:
+        """Return what the rest of the domain sees of a version."""
+        return cls(
+            bucket=stored.bucket,
+            key=stored.key,
+            size_bytes=stored.size_bytes,
+            etag=stored.etag,
+            last_modified=stored.last_modified,
+            content_type=stored.content_type,
+            version_id=None if stored.version_id == "null" else stored.version_id,
+            metadata=stored.details.metadata,
+        )
 
 
 class ObjectStore(Protocol):

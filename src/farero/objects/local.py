@@ -59,7 +59,7 @@ class LocalObjects:
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Describe the current version. Raises NotFound("bucket" or "object", …)."""
-        return to_info(self.get(bucket, key))
+        return ObjectInfo.of(self.get(bucket, key))
 
     def open(self, bucket: str, key: str) -> BinaryIO:
         """Open the current version for reading; it stays readable when it is deleted meanwhile."""
@@ -81,7 +81,9 @@ class LocalObjects:
             source = io.BytesIO(body) if isinstance(body, bytes) else body
             while piece := source.read(PIECE_BYTES):
                 writer.write(piece)
-        return to_info(self.commit(writer, bucket, key, draft=Draft(content_type=content_type)))
+        return ObjectInfo.of(
+            self.commit(writer, bucket, key, draft=Draft(content_type=content_type))
+        )
 
     def put_file(
         self, bucket: str, key: str, path: Path, *, content_type: str = DEFAULT_CONTENT_TYPE
@@ -99,7 +101,7 @@ class LocalObjects:
             file = AdoptedFile(self._files, path)
         except CannotShare:
             return self.put_file(bucket, key, path, content_type=content_type)
-        return to_info(self.commit(file, bucket, key, draft=Draft(content_type=content_type)))
+        return ObjectInfo.of(self.commit(file, bucket, key, draft=Draft(content_type=content_type)))
 
     def download(self, bucket: str, key: str, path: Path) -> ObjectInfo:
         """Write the current version to `path`; it appears there complete or not at all.
@@ -115,11 +117,13 @@ class LocalObjects:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-        return to_info(stored)
+        return ObjectInfo.of(stored)
 
     def list(self, bucket: str, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
         """Yield every current object below `prefix` in key order, read page by page."""
-        return (to_info(stored) for stored in self.listing.iterate(bucket, prefix, after=after))
+        return (
+            ObjectInfo.of(stored) for stored in self.listing.iterate(bucket, prefix, after=after)
+        )
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove the current version; removing what is not there is no error."""
@@ -387,17 +391,3 @@ def is_shareable(source: StoredObject, algorithm: str) -> bool:
     """Say whether a copy's etag and checksum are those of its source: not so for what came in parts."""
     details = source.details
     return len(details.segments) == 1 and not details.parts and algorithm in details.checksums
-
-
-def to_info(stored: StoredObject) -> ObjectInfo:
-    """Return what the rest of the domain sees of a version."""
-    return ObjectInfo(
-        bucket=stored.bucket,
-        key=stored.key,
-        size_bytes=stored.size_bytes,
-        etag=stored.etag,
-        last_modified=stored.last_modified,
-        content_type=stored.content_type,
-        version_id=None if stored.version_id == "null" else stored.version_id,
-        metadata=stored.details.metadata,
-    )
