@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -146,3 +147,25 @@ def launch(tmp_path_factory):
 def server(launch, booster):
     """The newest image's server with that model."""
     return launch({"xgboost-model": bytes(booster.save_raw("ubj"))})
+
+
+@pytest.fixture(scope="session")
+def torch_python():
+    """The Python that has PyTorch and ONNX Runtime."""
+    script = Path(__file__).resolve().parents[3] / "scripts" / "torch_env.py"
+    return runpy.run_path(str(script))["ensure"]()
+
+
+@pytest.fixture(scope="module")
+def train(torch_python, tmp_path_factory):
+    """A function: a program that saves networks in a folder, and arguments for it → the files by name, its output."""
+
+    def run(text, *arguments):
+        folder = tmp_path_factory.mktemp("saved")
+        program = tmp_path_factory.mktemp("program") / "train.py"  # TorchScript reads the source
+        program.write_text(text)
+        command = [torch_python, "-W", "ignore", program, str(folder), *arguments]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return {path.stem: path.read_bytes() for path in folder.iterdir()}, done.stdout
+
+    return run

@@ -2,8 +2,6 @@
 
 import io
 import json
-import runpy
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -80,29 +78,21 @@ ROW = json.dumps(ROWS[:1].tolist())
 
 
 @pytest.fixture(scope="module")
-def python():
-    """The Python that has PyTorch and ONNX Runtime."""
-    return runpy.run_path(str(ROOT / "scripts" / "torch_env.py"))["ensure"]()
-
-
-@pytest.fixture(scope="module")
-def saved(python, tmp_path_factory):
+def saved(train):
     """Saved networks by name."""
-    folder = tmp_path_factory.mktemp("saved")
-    program = tmp_path_factory.mktemp("program") / "train.py"  # TorchScript reads the source
-    program.write_text(TRAIN)
-    subprocess.run([python, "-W", "ignore", program, str(folder)], check=True, capture_output=True)
-    return {path.stem: path.read_bytes() for path in folder.iterdir()}
+    return train(TRAIN)[0]
 
 
 @pytest.fixture(scope="module")
-def serve(launch, python, saved):
+def serve(launch, torch_python, saved):
     """A function: name of a network → a server; with a sample, unless told otherwise."""
 
     def start(name, sample=SIGNAL, suffix=".json", **options):
         files = {"model.pt": saved[name]} | ({f"sample{suffix}": sample} if sample else {})
         files |= options.pop("files", {})
-        return launch(files, framework="pytorch", version="2.6.0", python=str(python), **options)
+        return launch(
+            files, framework="pytorch", version="2.6.0", python=str(torch_python), **options
+        )
 
     return start
 

@@ -2,8 +2,6 @@
 
 import io
 import json
-import runpy
-import subprocess
 import time
 from pathlib import Path
 
@@ -58,29 +56,20 @@ with torch.inference_mode():
 
 
 @pytest.fixture(scope="module")
-def python():
-    """The Python that has PyTorch."""
-    return runpy.run_path(str(ROOT / "scripts" / "torch_env.py"))["ensure"]()
-
-
-@pytest.fixture(scope="module")
-def saved(python, tmp_path_factory):
+def saved(train):
     """Saved networks by name, and what they answer to ROWS."""
-    folder = tmp_path_factory.mktemp("saved")
-    program = tmp_path_factory.mktemp("program") / "train.py"  # TorchScript reads the source
-    program.write_text(TRAIN)
-    command = [python, "-W", "ignore", program, str(folder), json.dumps(ROWS)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    files = {path.stem: path.read_bytes() for path in folder.iterdir()}
-    return files, json.loads(done.stdout)
+    files, said = train(TRAIN, json.dumps(ROWS))
+    return files, json.loads(said)
 
 
 @pytest.fixture(scope="module")
-def serve(launch, python):
+def serve(launch, torch_python):
     """A function: files of the model → a server on PyTorch."""
 
     def start(files, **options):
-        return launch(files, framework="pytorch", version="2.6.0", python=str(python), **options)
+        return launch(
+            files, framework="pytorch", version="2.6.0", python=str(torch_python), **options
+        )
 
     return start
 
