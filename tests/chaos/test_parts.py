@@ -4,9 +4,12 @@ T01 to T04 of the test plan and the four-part promise of the thousand requests; 
 """
 
 import socket
+import time
 
 import pytest
 from tests.chaos.conftest import KILLS, BotoCaller, moments
+
+from farero.endpoints.proxy import RESPAWN_WAIT_S
 
 pytestmark = pytest.mark.chaos
 
@@ -25,19 +28,23 @@ def test_a_replica_killed_at_twenty_moments_costs_no_request_and_no_record(
     # A replica that dies often waits before it starts again, so the kills go round several endpoints.
     bench = shared_bench
     names = bench.deploy_script([f"replica-{count}-{n}" for n in range(spread)], count)
+    slowest = 0.0
 
     with bench.load(names[0]) as load:
         for number in moments(chance):
             name = load.endpoint = names[number % spread]
             bench.platform.wait(lambda name=name: len(bench.ready(name)) == count, 30)
             load.wait_for_more(10)
-            killed = bench.kill("replica", name, chance=chance)
+            killed, began = bench.kill("replica", name, chance=chance), time.monotonic()
             load.wait_for_more(15)
+            slowest = max(slowest, time.monotonic() - began)
             assert killed not in bench.pids("replica", name)
         for name in names:
             bench.platform.wait(lambda name=name: len(bench.ready(name)) == count, 30)
 
-    assert load.faults == []
+    # Of the only one that takes longer to load than a request waits, callers are told to come again.
+    allowed = {"503"} if count == 1 and slowest > RESPAWN_WAIT_S else set()
+    assert {failure.kind for failure in load.failed} <= allowed, (load.faults, slowest)
     bench.check_answers(load, turned_round)
     for name in names:
         bench.check_capture(name, load)
