@@ -35,6 +35,8 @@ from farero.store.tables.base import metadata, versions
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "farero-dev"
+#: So many times as long as a quiet machine needs is waited for what shall become true: others may use this one too.
+PATIENCE = 4
 
 
 def load_script(name, folder="scripts"):
@@ -98,7 +100,7 @@ def wait_for():
     """A function that waits until a claim is true and returns its value."""
 
     def wait(claim, seconds=10.0):
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE * seconds
         while not (value := claim()):
             assert time.monotonic() < deadline, "the condition never came true"
             time.sleep(0.005)
@@ -304,7 +306,7 @@ class Platform:
 
     def wait(self, claim, seconds=20.0):
         """Wait until a claim is true; return its value."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE * seconds
         while not (value := claim()):
             assert time.monotonic() < deadline, "the condition never came true"
             time.sleep(0.05)

@@ -17,7 +17,7 @@ import xgboost
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
-from tests.conftest import load_script
+from tests.conftest import PATIENCE, load_script
 
 from farero.endpoints.replicas import ping
 
@@ -190,7 +190,7 @@ class Load:
 
     def wait_for_more(self, count, seconds=30):
         """Return once `count` further requests were answered, whoever they were for."""
-        wanted, deadline = len(self.answered) + count, time.monotonic() + seconds
+        wanted, deadline = len(self.answered) + count, time.monotonic() + PATIENCE * seconds
         while len(self.answered) < wanted:
             assert time.monotonic() < deadline, (self.faults[-3:], len(self.answered))
             time.sleep(0.005)

@@ -218,7 +218,7 @@ class Person:
 
     async def until(self, claim: Callable[[], Any], seconds: float = 15.0) -> Any:
         """Wait until a claim is true and return it."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + base.PATIENCE * seconds
         while not (value := claim()):
             assert time.monotonic() < deadline, self.texts
             await asyncio.sleep(0.02)

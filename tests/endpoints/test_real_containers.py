@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import xgboost
 from sklearn.linear_model import LogisticRegression
+from tests.conftest import PATIENCE
 
 from farero.app.core import App, prepare
 from farero.app.gateway import GatewayApp
@@ -148,7 +149,7 @@ class World:
         self.operation = self.gateway.rooms["sagemaker"].find_operation
 
     def wait(self, claim, seconds=60):
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE * seconds
         while not claim():
             assert time.monotonic() < deadline
             time.sleep(0.02)

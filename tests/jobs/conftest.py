@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.conftest import PATIENCE
 
 from farero.base.clock import SystemClock
 from farero.base.config import Settings
@@ -102,7 +103,7 @@ class Bench:
             items.put(db, kind, key, due=self.clock.now())
 
     def wait(self, is_so, seconds=20):
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE * seconds
         while not is_so():
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.01)
@@ -135,7 +136,7 @@ class Bench:
 
     def settle(self, is_so, seconds=20):
         """Work as the worker does, woken by datagrams, until the condition holds."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE * seconds
         while True:
             self.worker.run_due()
             if is_so():
