@@ -197,8 +197,13 @@ class Run:
                 continue
             if not count:
                 continue
-            names = [item.name for item in dataclasses.fields(Point)]
-            point = Point(**{name: getattr(seen, name) for name in names})
+            point = Point(
+                rate=seen.rate,
+                p50_ms=seen.p50_ms,
+                p99_ms=seen.p99_ms,
+                cpu_us=seen.cpu_us,
+                stolen=seen.stolen,
+            )
             self.results.points.setdefault((work.name, server, count), []).append(point)
             for role, spent in seen.cpu_us_by_role.items() if count == max(counts) else ():
                 self.results.roles.setdefault((work.name, server, role), []).append(spent)

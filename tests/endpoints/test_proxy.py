@@ -83,6 +83,16 @@ async def say(proxy, find, body, headers=None):
     return reply
 
 
+async def kill_under_a_request(proxy, server):
+    """Kill a replica that works on `sleep 0.3`; return the finder of it alone, and that request."""
+    find = finder(server)
+    await say(proxy, find, b"warm")
+    slow = asyncio.create_task(say(proxy, find, b"sleep 0.3"))
+    await say(proxy, find, b"warm")
+    server.kill()
+    return find, slow
+
+
 async def come_back(server, wait_for):
     """Start a replica again and see it answer."""
     server.start()
@@ -166,11 +176,7 @@ def test_a_replica_that_dies_under_a_request_costs_nobody_anything(servers):
 
 def test_the_only_replica_is_waited_for(servers, tmp_path):
     async def work(proxy):
-        find = finder(servers[0])
-        await say(proxy, find, b"warm")
-        slow = asyncio.create_task(say(proxy, find, b"sleep 0.3"))
-        await say(proxy, find, b"warm")
-        servers[0].kill()
+        find, slow = await kill_under_a_request(proxy, servers[0])
         await asyncio.sleep(0)
         later = asyncio.create_task(say(proxy, find, b"name"))
         await asyncio.sleep(0.1)
@@ -229,11 +235,7 @@ def test_a_request_that_kills_and_comes_again_after_a_refusal_is_not_tried_once_
 
 def test_a_request_whose_replica_was_killed_and_that_comes_again_is_served(servers, wait_for):
     async def work(proxy):
-        find = finder(servers[0])
-        await say(proxy, find, b"warm")
-        slow = asyncio.create_task(say(proxy, find, b"sleep 0.3"))
-        await say(proxy, find, b"warm")
-        servers[0].kill()
+        find, slow = await kill_under_a_request(proxy, servers[0])
         with pytest.raises(NotReady):
             await slow
         await come_back(servers[0], wait_for)

@@ -1,6 +1,7 @@
 """Variants by weight, targets by name, and a table that is never older than what a caller has seen."""
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime as dt
 import itertools
@@ -201,10 +202,29 @@ def test_without_a_change_no_sql_is_read(store, router):
     assert get(router).name == "iris"
 
 
-def test_requests_that_come_together_share_one_look_at_the_store(store, router, monkeypatch):
+class Watched:
+    """A store whose looks are counted; the first ends when the second has ended, or when there is none."""
+
+    def __init__(self, store):
+        self.looks, self._store, self._is_over = 0, store, threading.Event()
+        self.has_begun = threading.Event()
+
+    @contextlib.contextmanager
+    def read(self):
+        self.looks += 1
+        is_first = self.looks == 1
+        with self._store.read() as db:
+            yield db
+        self.has_begun.set()
+        if is_first:
+            self._is_over.wait(0.3)
+        self._is_over.set()
+
+
+def test_requests_that_come_together_share_one_look_at_the_store(store, tmp_path):
+    looked_at = Watched(store)
+    router = Router(looked_at, RoutingStamp(tmp_path / "routing"))
     write(store, router, endpoint(), replica("r1"))
-    looks, refresh = [], router.refresh
-    monkeypatch.setattr(router, "refresh", lambda: looks.append(1) or refresh())
 
     async def ask():
         asked = [asyncio.create_task(router.get("iris")) for _ in range(50)]
@@ -216,33 +236,25 @@ def test_requests_that_come_together_share_one_look_at_the_store(store, router, 
 
     assert isinstance(gone, asyncio.CancelledError)
     assert [one.name for one in found] == ["iris"] * 49
-    assert len(looks) == 1
+    assert looked_at.looks == 1
 
 
-def test_a_change_during_a_look_at_the_store_is_seen_by_who_asks_after_it(
-    store, router, monkeypatch
-):
+def test_an_older_look_at_the_store_does_not_undo_a_newer_one(store, tmp_path):
+    looked_at = Watched(store)
+    router = Router(looked_at, RoutingStamp(tmp_path / "routing"))
     write(store, router, endpoint())
-    entered, go_on, refresh = threading.Event(), threading.Event(), router.refresh
-
-    def slow_refresh():
-        done = refresh()
-        entered.set()
-        go_on.wait(20)
-        return done
 
     async def ask():
-        monkeypatch.setattr(router, "refresh", slow_refresh)
         early = asyncio.create_task(router.get("iris"))
-        await asyncio.to_thread(entered.wait, 20)
-        monkeypatch.setattr(router, "refresh", refresh)
+        await asyncio.to_thread(looked_at.has_begun.wait, 20)
         write(store, router, replica("r1"))
         late = await router.get("iris")
-        go_on.set()
         await early
         return late
 
     assert [one.id for one in asyncio.run(ask()).variants[0].replicas] == ["r1"]
+    assert [one.id for one in router.replicas("iris", "AllTraffic")] == ["r1"]
+    assert looked_at.looks == 2
 
 
 def test_a_serverless_variant_brings_its_limit(store, router):
