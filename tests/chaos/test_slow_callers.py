@@ -230,11 +230,12 @@ def test_requests_whose_callers_have_left_are_not_sent_again(shared_bench, wait_
         several = [await asyncio.open_connection(*address) for _ in range(200)]
         for _, writer in several:
             writer.write(request)
-        await asyncio.to_thread(wait_for, lambda: soak.held_by(gateway).descriptors >= before + 200)
+        # Others' connections, counted before, may be closed meanwhile.
+        await asyncio.to_thread(wait_for, lambda: soak.held_by(gateway).descriptors >= before + 180)
         await asyncio.to_thread(wait_for, lambda: asked() > 5)
         for _, writer in several:
             writer.close()
-        await asyncio.to_thread(wait_for, lambda: soak.held_by(gateway).descriptors <= before + 10)
+        await asyncio.to_thread(wait_for, lambda: soak.held_by(gateway).descriptors <= before + 20)
 
     asyncio.run(ask_and_leave())
     reached = asked()
