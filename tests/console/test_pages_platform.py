@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -38,6 +41,24 @@ def test_logs_show_what_the_pattern_finds(told_by: Any) -> None:
         await person.sees("ERROR again")
         assert not any("INFO it runs" in one for one in person.texts)
         assert person.field("Filter").value == "ERROR"
+
+    told_by(story)
+
+
+@pytest.mark.usefixtures("lines")
+def test_page_comes_though_the_platform_stood_still_for_a_while(stage: Stage, told_by: Any) -> None:
+    [gateway] = stage.platform.control.info()["gateways"]
+
+    async def story(person: Person) -> None:
+        os.kill(gateway, signal.SIGSTOP)
+        try:
+            opened = asyncio.create_task(person.open("/logs"))
+            await asyncio.wait([opened], timeout=4)  # NiceGUI alone gives a page up after three
+            assert not opened.done()
+        finally:
+            os.kill(gateway, signal.SIGCONT)
+        await opened
+        await person.sees(GROUP)
 
     told_by(story)
 
@@ -99,7 +120,7 @@ def test_job_shows_its_steps_and_why_it_failed(stage: Stage, told_by: Any) -> No
         ],
         OutputDataConfig={"S3OutputPath": f"s3://{bucket}/models"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        StoppingCondition={"MaxRuntimeInSeconds": 60},
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
     )
 
     async def story(person: Person) -> None:

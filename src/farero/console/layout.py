@@ -19,7 +19,14 @@ NAV = [
     ("/storage", "storage", "s"), ("/dashboards", "dashboards", "b"), ("/alarms", "alarms", "a"),
     ("/access", "access", "k"), ("/doctor", "doctor", "d"),
 ]  # fmt: skip
+#: A busy machine may take this long to build a page, and its browser to answer.
+_PAGE_WITHIN_S = 30.0
 _COOKIE = ";path=/;SameSite=Strict;max-age=31536000"
+
+
+def page_at(address: str) -> ui.page:
+    """Make a page known by what builds it, as `ui.page`, which by itself gives a page up after 3 s."""
+    return ui.page(address, response_timeout=_PAGE_WITHIN_S)
 
 
 def say() -> dict[str, str]:
@@ -149,7 +156,8 @@ def _prefer(name: str, value: str) -> None:
 
 
 async def _toggle(mode: Any) -> None:
-    dark: bool = await ui.run_javascript("document.body.classList.contains('body--dark')")  # pyright: ignore[reportUnknownVariableType] - untyped there
+    asked = "document.body.classList.contains('body--dark')"
+    dark: bool = await ui.run_javascript(asked, timeout=_PAGE_WITHIN_S)  # pyright: ignore[reportUnknownVariableType] - untyped there
     mode.value = not dark
     ui.run_javascript(f"document.cookie='farero_theme={'light' if dark else 'dark'}{_COOKIE}'")
 

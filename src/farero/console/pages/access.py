@@ -10,7 +10,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from farero.console.data import UnavailableError
-from farero.console.layout import button, card, frame, heading, pill, popup, table, words
+from farero.console.layout import button, card, frame, heading, page_at, pill, popup, table, words
 from farero.console.pages.asking import attempt, confirm
 from farero.console.pages.live import live
 
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 def register(cloud: Cloud) -> None:
     """Make the pages known."""
 
-    @ui.page("/access")
+    @page_at("/access")
     async def everybody() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame("Access", "/access") as t:
 
@@ -38,7 +38,7 @@ def register(cloud: Cloud) -> None:
             await live(read, lambda found: _everybody(t, *found), 5.0)
             _new_user(cloud, t)
 
-    @ui.page("/access/users/{name}")
+    @page_at("/access/users/{name}")
     async def one(name: str) -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame(name, "/access") as t:
 
@@ -53,7 +53,7 @@ def register(cloud: Cloud) -> None:
             with ui.element("div").classes("f-answers"):
                 button(f"{t['delete']} {name}", lambda: _delete_user(cloud, t, name), quiet=True)
 
-    @ui.page("/access/roles/{name}")
+    @page_at("/access/roles/{name}")
     async def role(name: str) -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame(name, "/access") as t:
 

@@ -12,7 +12,7 @@ from farero.base.errors import Invalid
 from farero.console import charts, time_range
 from farero.console.charts import Band
 from farero.console.data import Cloud, UnavailableError
-from farero.console.layout import button, card, frame, heading, pill, table, words
+from farero.console.layout import button, card, frame, heading, page_at, pill, table, words
 from farero.console.metrics import figures
 from farero.console.pages.live import live
 from farero.console.widgets import alarms, drawing
@@ -33,7 +33,7 @@ _SHADED = ("ALARM", "INSUFFICIENT_DATA")
 def register(cloud: Cloud) -> None:
     """Make the page known."""
 
-    @ui.page("/alarms/{name:path}")
+    @page_at("/alarms/{name:path}")
     async def page(name: str) -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame(name, "/alarms") as t:
             ui.add_css(CSS)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from farero.console.data import Cloud, UnavailableError
-from farero.console.layout import button, card, frame, pill, table, words
+from farero.console.layout import button, card, frame, page_at, pill, table, words
 from farero.console.pages import alarm as one_alarm
 from farero.console.pages.live import live
 from farero.console.widgets import alarms
@@ -26,7 +26,7 @@ def register(cloud: Cloud) -> None:
     """Make the pages known."""
     one_alarm.register(cloud)
 
-    @ui.page("/alarms")
+    @page_at("/alarms")
     async def every(state: str = "", text: str = "", deliveries: str = "") -> None:  # pyright: ignore[reportUnusedFunction]
         with frame("Alarms", "/alarms") as t:
             ui.add_css(CSS)

@@ -12,7 +12,7 @@ from nicegui import ui
 
 from farero.console import time_range
 from farero.console.data import Cloud, UnavailableError
-from farero.console.layout import button, card, frame, heading, table, words
+from farero.console.layout import button, card, frame, heading, page_at, table, words
 from farero.console.pages.live import live
 from farero.console.widgets.board import Board
 from farero.console.widgets.body import range_query
@@ -46,7 +46,7 @@ _BEGIN: dict[str, Any] = {
 def register(cloud: Cloud) -> None:
     """Make the pages known."""
 
-    @ui.page("/dashboards")
+    @page_at("/dashboards")
     async def every() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame("Dashboards", "/dashboards") as t:
             ui.add_css(CSS)
@@ -56,7 +56,7 @@ def register(cloud: Cloud) -> None:
                 name = ui.input(t["name"]).style("max-width:24rem;width:100%")
                 _editor(cloud, t, json.dumps(_BEGIN, indent=2), lambda: str(name.value or ""))
 
-    @ui.page("/dashboards/{name}")
+    @page_at("/dashboards/{name}")
     async def one(name: str) -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame(name, "/dashboards") as t:
             await _show(cloud, t, name)

@@ -10,7 +10,7 @@ from nicegui import ui
 
 from farero.console import time_range
 from farero.console.data import Cloud, UnavailableError
-from farero.console.layout import button, card, frame, heading, pill, popup, table, words
+from farero.console.layout import button, card, frame, heading, page_at, pill, popup, table, words
 from farero.console.pages import endpoint_figures, endpoint_requests, monitor
 from farero.console.pages.asking import attempt
 from farero.console.pages.live import live
@@ -26,7 +26,7 @@ _ENGINE = "farero:engine:"
 def register(cloud: Cloud) -> None:
     """Make the page known."""
 
-    @ui.page("/endpoints/{name}")
+    @page_at("/endpoints/{name}")
     async def page(name: str) -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         shown = time_range.from_query(ui.context.client.request.query_params)
         with frame(name, "/") as t:

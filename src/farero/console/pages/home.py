@@ -9,7 +9,7 @@ from nicegui import ui
 
 from farero.console import time_range
 from farero.console.glances import EVERY_S, Glance
-from farero.console.layout import card, frame, heading, pill, table, words
+from farero.console.layout import card, frame, heading, page_at, pill, table, words
 from farero.console.pages.live import live
 from farero.console.plots import sparkline
 from farero.console.runs import asked_beside
@@ -30,7 +30,7 @@ _ADRIFT = ("CompletedWithViolations", "Failed")
 def register(read: Callable[[], Awaitable[Now]]) -> None:
     """Make the page known; read: returns what it shows."""
 
-    @ui.page("/")
+    @page_at("/")
     async def page() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame("Home", "/") as t:
             await live(read, lambda found: _draw(t, found), EVERY_S)

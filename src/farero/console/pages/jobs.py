@@ -10,7 +10,7 @@ from nicegui import ui
 
 from farero.console.charts import Series, chart, lines, told
 from farero.console.data import UnavailableError
-from farero.console.layout import card, frame, heading, pill, table, words
+from farero.console.layout import card, frame, heading, page_at, pill, table, words
 from farero.console.pages import processing
 from farero.console.pages.endpoint_figures import took
 from farero.console.pages.job_parts import files, hardware, log_tail, moment
@@ -32,7 +32,7 @@ _NEWEST: Json = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResult
 def register(cloud: Cloud) -> None:
     """Make the pages known."""
 
-    @ui.page("/jobs")
+    @page_at("/jobs")
     async def page() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame("Jobs", "/jobs") as t:
 
@@ -50,7 +50,7 @@ def register(cloud: Cloud) -> None:
             await live(trained, lambda found: _list(t, t["training"], found))
             await live(processed, lambda found: _list(t, t["processing"], found))
 
-    @ui.page("/jobs/{name}")
+    @page_at("/jobs/{name}")
     async def one(name: str) -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame(name, "/jobs") as t:
 

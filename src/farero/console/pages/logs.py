@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from nicegui import ui
 
 from farero.console import time_range
-from farero.console.layout import card, frame, table
+from farero.console.layout import card, frame, page_at, table
 from farero.console.pages.live import live, live_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _MOST_TEXT = 500_000
 def register(cloud: Cloud) -> None:
     """Make the pages known."""
 
-    @ui.page("/logs")
+    @page_at("/logs")
     async def page(group: str = "", filter: str = "") -> None:  # noqa: A002 - a name in the address  # pyright: ignore[reportUnusedFunction]
         with frame(group or "Logs", "/logs") as t:
             if group:

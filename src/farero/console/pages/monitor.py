@@ -10,7 +10,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from farero.console.data import UnavailableError
-from farero.console.layout import button, card, frame, heading, pill, table, words
+from farero.console.layout import button, card, frame, heading, page_at, pill, table, words
 from farero.console.pages import monitor_alerts, monitor_figures
 from farero.console.pages.asking import attempt
 from farero.console.pages.live import live
@@ -34,7 +34,7 @@ def register(cloud: Cloud) -> None:
     runs = Runs(cloud)
     configs: dict[tuple[str, object], Json] = {}
 
-    @ui.page("/monitor")
+    @page_at("/monitor")
     async def page() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame("Monitor", "/monitor") as t:
 
@@ -46,7 +46,7 @@ def register(cloud: Cloud) -> None:
 
             await live(read, lambda found: _list(t, *found), _EVERY_S)
 
-    @ui.page("/monitor/{name}")
+    @page_at("/monitor/{name}")
     async def one(name: str, run: str = "", feature: str = "") -> None:  # pyright: ignore[reportUnusedFunction]
         with frame(name, "/monitor") as t:
 

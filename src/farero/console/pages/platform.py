@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nicegui import ui
-
-from farero.console.layout import card, frame, table, words
+from farero.console.layout import card, frame, page_at, table, words
 from farero.console.pages.live import live
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 def register(cloud: Cloud) -> None:
     """Make the pages known."""
 
-    @ui.page("/doctor")
+    @page_at("/doctor")
     async def doctor() -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame("Doctor", "/doctor") as t:
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from farero.console.data import UnavailableError
-from farero.console.layout import card, frame, heading, pill, table, words
+from farero.console.layout import card, frame, heading, page_at, pill, table, words
 from farero.console.pages.endpoint_figures import took
 from farero.console.pages.job_parts import files, hardware, log_tail, moment
 from farero.console.pages.live import live
@@ -24,7 +24,7 @@ GROUP = "/aws/sagemaker/ProcessingJobs"
 def register(cloud: Cloud) -> None:
     """Make the page known."""
 
-    @ui.page("/jobs/processing/{name}")
+    @page_at("/jobs/processing/{name}")
     async def one(name: str) -> None:  # pyright: ignore[reportUnusedFunction] - kept by NiceGUI
         with frame(name, "/jobs") as t:
 

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from nicegui import ui
 
 from farero.console.data import Cloud, UnavailableError
-from farero.console.layout import button, card, frame, heading, table, words
+from farero.console.layout import button, card, frame, heading, page_at, table, words
 from farero.console.pages.asking import attempt, confirm
 from farero.console.pages.live import live
 from farero.console.units import measured
@@ -25,7 +25,7 @@ _MOST_BYTES = 100_000_000
 def register(cloud: Cloud, outer: FastAPI) -> None:
     """Make the pages and the download known."""
 
-    @ui.page("/storage")
+    @page_at("/storage")
     async def page(bucket: str = "", prefix: str = "") -> None:  # pyright: ignore[reportUnusedFunction]
         with frame(f"{bucket}/{prefix}" if bucket else "Storage", "/storage") as t:
             if bucket:
