@@ -42,10 +42,10 @@ def serve() -> Generator[str]:
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     data = str(folder / "data")
-    port = _free_port()
     try:
         _as_server(str(binaries / "initdb"), "-D", data, "-U", "farero", "-A", "trust", "-E", "UTF8",
                    "--locale=C.UTF-8", "--no-sync")  # fmt: skip
+        port = _free_port()  # not before initdb, which takes its time
         options = (
             f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
         )

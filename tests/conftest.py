@@ -1,11 +1,13 @@
 """The few fixtures that everyone uses."""
 
 import asyncio
+import contextlib
 import fcntl
 import importlib.util
 import io
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,6 +23,7 @@ import botocore
 import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
+from hypothesis import settings as hypothesis_settings
 
 from farero.app.core import App, prepare
 from farero.app.gateway import GatewayApp
@@ -37,6 +40,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "farero-dev"
 #: So many times as long as a quiet machine needs is waited for what shall become true: others may use this one too.
 PATIENCE = 4
+# How long an example takes says nothing where others use the machine too.
+hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.load_profile("patient")
 
 
 def load_script(name, folder="scripts"):
@@ -125,7 +131,7 @@ class RunningSupervisor:
         """End it in order, or at once if it hangs."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(20 * PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -186,7 +192,7 @@ class Cloud:
 
     def close(self):
         """End everything."""
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10 * PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -260,11 +266,15 @@ def cloud(tmp_path, monkeypatch, request):
     running.close()
 
 
-def free_port():
-    """Return a port of the loopback address that nobody listened on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports(count):
+    """Return so many ports of the loopback address that nobody had just now, and that no connection gets by itself."""
+    found = set()
+    while len(found) < count:
+        port = 20_000 + secrets.randbelow(12_000)  # systems give connections ports from 32768 on
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            found.add(port)
+    return found
 
 
 class Platform:
@@ -273,7 +283,7 @@ class Platform:
     def __init__(self, folder):
         self.folder = folder
         self.data_dir = folder / "data"
-        self.port, self.console_port = free_port(), free_port()
+        self.port, self.console_port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FARERO_"))}
         self.env = {

@@ -147,7 +147,7 @@ def inbox():
     handler = Inbox()
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller = Controller(handler, hostname="127.0.0.1", port=port, ready_timeout=60)
     controller.start()
     handler.url = f"smtp://127.0.0.1:{port}"
     yield handler

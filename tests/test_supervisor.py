@@ -95,6 +95,7 @@ def worker():
         raise RuntimeError("as it was asked to")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
         notes.sendto(b"READY", os.environ["NOTIFY_SOCKET"])
+    open("at rest", "w").close()
     signal.pause()
 
 sys.exit(Supervisor(read_settings(), {"worker": worker}, preload).run())
@@ -137,7 +138,7 @@ def up(start, control, wait_for):
     """A supervisor whose gateway and worker are ready."""
     process = start()
     wait_for(control.answers)
-    control.wait_ready(10)
+    control.wait_ready(40)
     return process
 
 
@@ -259,8 +260,9 @@ def test_a_forked_child_has_what_was_imported_and_nothing_else_of_the_supervisor
 ):
     process = start({}, program=FORKED)
     wait_for(control.answers)
-    control.wait_ready(10)
+    control.wait_ready(40)
     worker = control.info()["worker"]
+    wait_for((tmp_path / "data" / "at rest").exists)  # its own socket is closed by then
 
     births = (tmp_path / "data" / "births").read_text().splitlines()
     name = Path(f"/proc/{worker}/cmdline").read_bytes().rstrip(b"\0")
@@ -369,7 +371,7 @@ def test_while_it_ends_the_port_is_closed_and_nothing_is_started(
 ):
     process = start({"worker": (*PYTHON, STUBBORN)})
     wait_for(control.answers)
-    control.wait_ready(10)
+    control.wait_ready(40)
     url = control.info()["url"]
 
     process.terminate()
@@ -384,7 +386,7 @@ def test_while_it_ends_the_port_is_closed_and_nothing_is_started(
 def test_asked_twice_to_end_it_loses_patience(start, control, wait_for, tmp_path):
     process = start({"worker": (*PYTHON, STUBBORN)})
     wait_for(control.answers)
-    control.wait_ready(10)
+    control.wait_ready(40)
 
     process.terminate()
     wait_for(control.answers)

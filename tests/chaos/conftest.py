@@ -1,8 +1,10 @@
 """A bench for kill -9: a model whose every answer is known beforehand, and load that keeps each byte it sent and got."""
 
 import collections
+import contextlib
 import http.client
 import json
+import math
 import os
 import random
 import signal
@@ -73,11 +75,11 @@ def is_alive(pid):
 
 
 class RequestError(Exception):
-    """One request that got no 200: `kind` is refused, broken, cut or the status."""
+    """One request that got no 200: `kind` is refused, broken, cut or the status; `sent`: when all of it had left."""
 
-    def __init__(self, kind, detail, began):
+    def __init__(self, kind, detail, sent=math.inf):
         super().__init__(f"{kind}: {detail}")
-        self.kind, self.began = kind, began
+        self.kind, self.sent = kind, sent
 
 
 class RawCaller:
@@ -97,20 +99,21 @@ class RawCaller:
         path = f"/endpoints/{endpoint}/invocations"
         request = AWSRequest("POST", self._url + path, {"Content-Type": "text/csv"}, body)
         self._auth.add_auth(request)
-        began = time.monotonic()
+        sent = math.inf
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(*self._address, timeout=30)
                 self._connection.connect()
             self._connection.request("POST", path, body, dict(request.headers))
+            sent = time.monotonic()
             answer = self._connection.getresponse()
             payload = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
             kinds = {ConnectionRefusedError: "refused", http.client.IncompleteRead: "cut"}
-            raise RequestError(kinds.get(type(error), "broken"), repr(error), began) from error
+            raise RequestError(kinds.get(type(error), "broken"), repr(error), sent) from error
         if answer.status != 200:
-            raise RequestError(str(answer.status), payload[:200], began)
+            raise RequestError(str(answer.status), payload[:200], sent)
         if answer.getheader("Connection") == "close":
             self.close()
         return payload
@@ -130,14 +133,13 @@ class BotoCaller:
 
     def call(self, endpoint, body):
         """Return the answer's bytes. Raises RequestError."""
-        began = time.monotonic()
         try:
             answer = self._client.invoke_endpoint(
                 EndpointName=endpoint, ContentType="text/csv", Body=body
             )
             return answer["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            raise RequestError("boto3", str(error), began) from error
+            raise RequestError("boto3", str(error)) from error
 
     def close(self):
         """Hang up."""
@@ -328,9 +330,11 @@ class Bench:
 
     def kill(self, part, endpoint="", *, chance=random):
         """Kill one such process by -9; return its pid."""
-        victim = chance.choice(self.platform.wait(lambda: self.pids(part, endpoint)))
-        os.kill(victim, signal.SIGKILL)
-        return victim
+        while True:
+            victim = chance.choice(self.platform.wait(lambda: self.pids(part, endpoint)))
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(victim, signal.SIGKILL)
+                return victim
 
     def ready(self, endpoint):
         """Return the pids of the endpoint's replicas that answer /ping."""
@@ -375,7 +379,11 @@ class Bench:
             for body, answer, _ in load.answered
             if load.sent[body] == endpoint
         )
-        self.platform.wait(lambda: len(self.captured(endpoint)) >= answered.total(), seconds)
+        # Their number alone says nothing: records of no answer may be there before those of answers.
+        with contextlib.suppress(AssertionError):
+            self.platform.wait(
+                lambda: not answered - collections.Counter(self.captured(endpoint)), seconds
+            )
         found = collections.Counter(self.captured(endpoint))
         assert not answered - found, f"{(answered - found).total()} lost, seed {SEED}"
         extra = found - answered

@@ -141,7 +141,9 @@ def test_a_replica_that_stands_still_is_replaced(stopped_platform, booster):
 
     os.kill(stuck, signal.SIGSTOP)
 
-    bench.platform.wait(lambda: stuck not in bench.pids("replica", "still"), 40)
+    bench.platform.wait(
+        lambda: stuck not in bench.pids("replica", "still") and bench.ready("still"), 40
+    )
     with bench.load("still", total=5) as load:
         pass
     assert load.faults == []

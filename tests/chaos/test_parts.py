@@ -102,7 +102,7 @@ def test_a_killed_gateway_takes_connections_all_the_while_and_answers_them(share
     bench = shared_bench
     killed = bench.kill("gateway")
     # refused, or no answer within the timeout, is an error; how quick it is, benchmarks tell
-    with socket.create_connection(("127.0.0.1", bench.platform.port), timeout=15) as waiting:
+    with socket.create_connection(("127.0.0.1", bench.platform.port), timeout=60) as waiting:
         waiting.sendall(b"GET /_farero/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         first = waiting.recv(15)
 

@@ -1,5 +1,6 @@
 """Kill the supervisor's parts at any moment: nothing is orphaned, nothing is lost that it holds."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -48,8 +49,9 @@ def pids_in(folder):
 def lifeline_of(supervisor):
     children = Path(f"/proc/{supervisor.process.pid}/task/{supervisor.process.pid}/children")
     for pid in children.read_text().split():
-        if Path(f"/proc/{pid}/comm").read_text().strip() == lifeline.NAME:
-            return int(pid)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            if Path(f"/proc/{pid}/comm").read_text().strip() == lifeline.NAME:
+                return int(pid)
     return None
 
 
@@ -62,7 +64,11 @@ def pids(tmp_path):
 
 def all_gone(folder, level):
     """Say whether all are gone; without a namespace those that left their session cannot be found."""
-    notes = {one.name: one.read_text() for one in folder.iterdir()}  # one killed early wrote none
+    try:
+        notes = {one.name: one.read_text() for one in folder.iterdir()}
+    except FileNotFoundError:  # one that still lives has just renamed its note
+        return False
+    # one killed early wrote none
     left = {name for name, pid in notes.items() if pid and is_alive(int(pid))}
     return not {name for name in left if level != "process" or "grandchild" not in name}
 

@@ -18,6 +18,9 @@ import psutil
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from tests.chaos.conftest import A_SECOND, KILLS, NIGHTLY
+from tests.conftest import PATIENCE
+
+from farero.endpoints.proxy import RESPAWN_WAIT_S
 
 pytestmark = pytest.mark.chaos
 #: Each takes a start of the whole platform, so the twenty moments are for the long form.
@@ -139,9 +142,13 @@ def test_t05_all_killed_at_once_and_started_again_nothing_acknowledged_is_lost(b
                     os.kill(pid, signal.SIGKILL)
             load.stop()
         bench.platform.farero("up", "-d")
+        began = time.monotonic()
         with bench.load("iris", total=20) as again, bench.load("rose", total=20) as other:
             pass
-        assert (again.faults, other.faults) == ([], [])
+        # Of models that take longer to load than a request waits, callers are told to come again.
+        allowed = {"503"} if time.monotonic() - began > RESPAWN_WAIT_S else set()
+        failed = {failure.kind for failure in (*again.failed, *other.failed)}
+        assert failed <= allowed, (again.faults, other.faults)
         assert [bench.status(name) for name in ("iris", "rose")] == ["InService"] * 2
         writers.check()
         bench.check_answers(load)
@@ -192,12 +199,12 @@ def test_t07_told_to_end_under_load_it_answers_what_was_asked_and_leaves_nothing
             threading.Event().wait(chance.uniform(0.0, 0.3))  # the moment is what is tested
             told = time.monotonic()
             foreground.send_signal(number)
-            code = foreground.wait(10)  # the longest that it drains
+            code = foreground.wait(PATIENCE * 10)  # 10 s is the longest that it drains
             load.stop()
 
     assert code == expected
-    # Who asked 20 ms before it was told to end gets an answer; nobody gets half of one.
-    asked_before = [failure for failure in load.failed if failure.began < told - 0.02]
+    # Who had asked when it was told to end gets an answer, as far as it had time to read; nobody gets half of one.
+    asked_before = [failure for failure in load.failed if failure.sent < told - 0.2]
     assert asked_before == []
     assert {failure.kind for failure in load.failed} <= {"refused", "broken"}, load.faults
     assert all(answer == body for body, answer, _ in load.answered)

@@ -181,7 +181,7 @@ def test_aimed_at_aws_the_commands_make_the_same_calls(shared_platform, queue):
     def aws(*arguments):
         done = subprocess.run(
             [sys.executable, "-m", "farero", "--aws", "alarm", *arguments],
-            env=env, capture_output=True, text=True, timeout=60, check=False,
+            env=env, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -216,7 +216,7 @@ def test_the_page_about_these_commands_runs_as_printed(shared_platform, tmp_path
 
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "".join(blocks)],
-        cwd=tmp_path, env=shared_platform.env, capture_output=True, text=True, timeout=120, check=False,
+        cwd=tmp_path, env=shared_platform.env, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     shared_platform.farero("rm", "price", "--yes")
 

@@ -51,7 +51,7 @@ def test_a_second_start_finds_the_first_and_a_busy_port_names_its_holder(platfor
     again = platform.farero("up", "-d")
     other = subprocess.run(
         ["farero", "up", "-d", "--data-dir", str(tmp_path / "other")],
-        env=platform.env, capture_output=True, text=True, timeout=60, check=False,
+        env=platform.env, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
     assert "already running" in again.stdout
@@ -81,7 +81,7 @@ def test_env_of_bash_makes_boto3_reach_farero(shared_platform):
         env=shared_platform.env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -101,6 +101,10 @@ def test_run_gives_back_the_exit_code_of_the_script(shared_platform, tmp_path):
 
 
 def test_a_model_file_becomes_an_endpoint_and_goes_again(shared_platform, model):
+    def not_shown():
+        done = shared_platform.farero("show", "prices", check=False)
+        return done if done.returncode else None
+
     deployed = shared_platform.farero("deploy", str(model), "--capture", "100")
     answer = shared_platform.farero("invoke", "prices", "-d", "0.1,0.2,0.3,0.4")
     as_json = json.loads(
@@ -117,7 +121,7 @@ def test_a_model_file_becomes_an_endpoint_and_goes_again(shared_platform, model)
     tail = shared_platform.farero("capture", "tail", "prices", "--no-follow").stdout
     logs = shared_platform.farero("logs", "prices").stdout
     removed = shared_platform.farero("rm", "prices", "--yes").stdout
-    gone = shared_platform.farero("show", "prices", check=False)
+    gone = shared_platform.wait(not_shown)  # it is Deleting until its replicas have ended
 
     assert "is InService after" in deployed.stdout
     assert float(answer.stdout) == json.loads(as_json["body"])["predictions"][0]["score"]

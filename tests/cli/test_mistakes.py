@@ -37,7 +37,7 @@ def test_unset_leaves_the_users_own_pythonpath(shared_platform):
 
     done = subprocess.run(
         [sys.executable, "-m", "farero", "env", "--unset"],
-        env=env, capture_output=True, text=True, check=True, timeout=30,
+        env=env, capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
 
     assert done.stdout.splitlines()[-1] == "export PYTHONPATH=/mine"
@@ -54,7 +54,7 @@ def test_a_foreground_start_takes_everything_with_it(platform, number):
             if "farero try" in line:
                 break
         process.send_signal(number)
-        code = process.wait(40)
+        code = process.wait(300)
 
     assert code == (130 if number == signal.SIGINT else 0)
     assert not platform.control.answers()

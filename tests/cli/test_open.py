@@ -36,7 +36,7 @@ def test_open_without_the_console_says_how_to_get_it(shared_platform, tmp_path):
 
     done = subprocess.run(
         [sys.executable, "-m", "farero", "open", "--print"],
-        env={**shared, "PYTHONPATH": paths}, capture_output=True, text=True, check=False, timeout=30,
+        env={**shared, "PYTHONPATH": paths}, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
     assert done.returncode == 1
@@ -49,7 +49,7 @@ def test_up_in_a_terminal_has_the_console_start_too(stopped_platform, is_termina
     try:
         subprocess.run(
             [sys.executable, "-m", "farero", "up", "-d"],
-            env=stopped_platform.env, stdout=theirs if is_terminal else subprocess.DEVNULL, check=True, timeout=60,
+            env=stopped_platform.env, stdout=theirs if is_terminal else subprocess.DEVNULL, check=True, timeout=300,
         )  # fmt: skip
     finally:
         os.close(ours)

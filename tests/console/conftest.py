@@ -30,6 +30,8 @@ FLAGS = [
 ]  # fmt: skip
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 ROLE = "arn:aws:iam::123456789012:role/AmazonSageMaker-ExecutionRole-farero"
+#: How long a browser waits for what shall come.
+WAIT_MS = base.PATIENCE * 20_000
 ECHO = """
 def model_fn(folder):
     return 1
@@ -166,7 +168,11 @@ class Visit:
     def go(self, address: str) -> None:
         """Visit a page and wait until it stands and hears."""
         self.page.goto(self.base + address, wait_until="commit")
-        self.page.locator("main h1").first.wait_for(timeout=20_000)
+        self.page.locator("main h1").first.wait_for()
+        self.hears()
+
+    def hears(self) -> None:
+        """Wait until what is done on the page that stands there is heard, in its order."""
         self.page.wait_for_function("window.did_handshake")
 
 
@@ -174,9 +180,10 @@ class Visit:
 def session(stage: Stage, chromium: Browser) -> Any:
     """What a browser keeps that has logged in by a link."""
     context = chromium.new_context()
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto(stage.link(), wait_until="commit")
-    page.locator("main h1").first.wait_for(timeout=20_000)
+    page.wait_for_function("window.did_handshake")  # the link's own page has a heading too
     state = context.storage_state()
     context.close()
     return state
@@ -188,7 +195,7 @@ def visit(stage: Stage, chromium: Browser, session: Any) -> Iterator[Visit]:
     context = chromium.new_context(
         viewport={"width": 1280, "height": 900}, accept_downloads=True, storage_state=session
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(WAIT_MS)
     made = Visit(context.new_page(), stage.console)
     made.watch()
     yield made

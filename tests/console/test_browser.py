@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.console import drift
+from tests.console.conftest import WAIT_MS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -196,7 +197,7 @@ def test_texts_stay_texts(hostile: Any, visit: Any, address: str, count: int) ->
         text = " ".join(visit.page.inner_text("main").split())
         return [one for one in PAYLOADS if " ".join(one.split()) in text]
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WAIT_MS / 1000
     while len(shown()) < count:
         assert time.monotonic() < deadline, (len(shown()), visit.page.inner_text("main")[:3000])
         visit.page.wait_for_timeout(50)
@@ -211,7 +212,7 @@ def test_hole_that_is_planted_is_found(visit: Any, payload: str) -> None:
     visit.go("/doctor")
     assert visit.told == []
     visit.page.evaluate("text => { document.querySelector('main h1').innerHTML = text }", payload)
-    for _ in range(200):
+    for _ in range(WAIT_MS // 25):
         if visit.told:
             break
         visit.page.wait_for_timeout(25)
@@ -227,7 +228,7 @@ def test_script_that_runs_is_found(stage: Any, chromium: Browser) -> None:
     visit.watch()
     visit.page.goto(f"{stage.console}/login/x")
     visit.page.evaluate("document.body.innerHTML = '<img src=x onerror=alert(7)>'")
-    for _ in range(200):
+    for _ in range(WAIT_MS // 25):
         if visit.told:
             break
         visit.page.wait_for_timeout(25)

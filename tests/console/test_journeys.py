@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from tests.console import drift
+from tests.console.conftest import WAIT_MS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -89,7 +90,7 @@ def test_home_shows_an_endpoint_and_opens_it(visit: Visit) -> None:
 
 
 def answered(visit: Visit, text: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WAIT_MS / 1000
     while (found := visit.page.get_by_role("status", name="Answer").inner_text()) != text:
         body = visit.page.get_by_label("Body").input_value()
         assert time.monotonic() < deadline, (
@@ -235,6 +236,7 @@ def test_logs_are_filtered_and_followed(visit: Visit, stage: Stage) -> None:
     visit.page.get_by_role("link", name=group).click()
     shown = visit.page.get_by_role("log")
     shown.filter(has_text="INFO first").wait_for()
+    visit.hears()  # before that, the key could be told before the text
     field = visit.page.get_by_label("Filter")
     field.fill("ERROR")
     field.press("Enter")
@@ -264,13 +266,13 @@ def test_job_is_followed_to_its_end(visit: Visit, stage: Stage) -> None:
         ],
         OutputDataConfig={"S3OutputPath": f"s3://{bucket}/models"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        StoppingCondition={"MaxRuntimeInSeconds": 60},
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
     )  # fmt: skip
     visit.go("/jobs")
     visit.page.get_by_role("link", name="followed").click()
     visit.page.get_by_role("heading", name="followed").wait_for()
     main = visit.page.get_by_role("main")
-    main.get_by_text("Completed", exact=True).first.wait_for(timeout=60_000)
+    main.get_by_text("Completed", exact=True).first.wait_for(timeout=3 * WAIT_MS)
     main.get_by_text("Uploading").first.wait_for()
     main.get_by_text("model.tar.gz").first.wait_for()
 
@@ -283,7 +285,7 @@ def test_drift_is_looked_for_and_found(visit: Visit, stage: Stage) -> None:
     page.wait_for_url(re.compile("/monitor/journey-drift"))
     main.get_by_text("It has not run yet.").wait_for()
     main.get_by_role("button", name="Run now").click()
-    main.get_by_text("2 of 3 columns changed: height, colour").first.wait_for(timeout=90_000)
+    main.get_by_text("2 of 3 columns changed: height, colour").first.wait_for(timeout=4 * WAIT_MS)
     bars = main.get_by_role("img", name=re.compile("violet: 0 % →"))
     bars.locator("svg path").first.wait_for(state="attached")
     main.get_by_role("link", name="height", exact=True).click()
@@ -296,6 +298,7 @@ def test_drift_is_looked_for_and_found(visit: Visit, stage: Stage) -> None:
         main.get_by_role("link", name="Report (HTML)").first.click()
     assert waiting.value.suggested_filename == "report.html"
     assert "columns changed" in Path(waiting.value.path()).read_text(encoding="utf-8")
+    visit.hears()
     page.locator("body").press("g")
     page.keyboard.press("m")
     page.get_by_role("heading", name="Drift").wait_for()

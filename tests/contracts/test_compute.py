@@ -333,7 +333,7 @@ def test_memory_that_forked_children_share_counts_once(compute, spec, wait_for, 
 def test_the_worker_is_woken_when_a_process_ends(spec, finish, supervisor):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as worker:
         worker.bind(os.fspath(supervisor.run_dir / "worker.sock"))
-        worker.settimeout(5)
+        worker.settimeout(40)
 
         finish(spec("true", wake="endpoint.reconcile iris"))
 
@@ -343,7 +343,7 @@ def test_the_worker_is_woken_when_a_process_ends(spec, finish, supervisor):
 def test_the_status_is_there_before_the_worker_is_woken(compute, spec, supervisor):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as worker:
         worker.bind(os.fspath(supervisor.run_dir / "worker.sock"))
-        worker.settimeout(5)
+        worker.settimeout(40)
 
         compute.start(spec("exit 7", wake="job.reconcile train"))
         worker.recv(100)

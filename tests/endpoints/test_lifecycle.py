@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tests.conftest import PATIENCE
 
 from farero.base.errors import Conflict, Invalid, NotFound
 from farero.endpoints.proxy import Proxy
@@ -118,11 +119,14 @@ def test_nothing_is_left_of_a_failed_endpoint_but_its_row(domain, wait_status, w
 
 
 @pytest.mark.parametrize(
-    ("model", "cause"),
-    [({"BEHAVIOUR": "hang"}, "E-PING-TIMEOUT"), ({"PING_STATUS": "503"}, "E-PING-STATUS")],
+    ("model", "seconds", "cause"),
+    [
+        ({"BEHAVIOUR": "hang"}, 1, "E-PING-TIMEOUT"),
+        ({"PING_STATUS": "503"}, 5, "E-PING-STATUS"),  # it has to listen by then
+    ],
 )
-def test_a_container_that_is_not_healthy_in_time_fails(domain, wait_status, model, cause):
-    changes = {"ContainerStartupHealthCheckTimeoutInSeconds": 1}
+def test_a_container_that_is_not_healthy_in_time_fails(domain, wait_status, model, seconds, cause):
+    changes = {"ContainerStartupHealthCheckTimeoutInSeconds": seconds}
     config = domain.config("c", ("AllTraffic", model, changes))
     domain.commands.create(domain.ctx, "iris", config)
 
@@ -136,7 +140,7 @@ def test_a_container_that_becomes_ready_and_dies_again_and_again_is_a_crash_loop
 ):
     # The second variant keeps the endpoint from going into service meanwhile.
     config = domain.config(
-        "c", ("AllTraffic", {"BEHAVIOUR": "die-after:0.4"}, {}), ("b", {"BEHAVIOUR": "hang"}, {})
+        "c", ("AllTraffic", {"BEHAVIOUR": "die-after:1"}, {}), ("b", {"BEHAVIOUR": "hang"}, {})
     )
     domain.commands.create(domain.ctx, "iris", config)
 
@@ -233,7 +237,7 @@ async def _under_load(domain, change, until):
 
     answers.append(await one())
     await asyncio.to_thread(change)
-    deadline = domain.clock.monotonic() + 20
+    deadline = domain.clock.monotonic() + PATIENCE * 20
     while domain.clock.monotonic() < deadline:
         answers.append(await one())
         if answers[-1].startswith(until) and len(pids(domain)) == 1:

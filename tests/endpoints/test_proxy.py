@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import PATIENCE
 
 from farero.base.clock import SystemClock
 from farero.base.errors import LimitExceeded, NotReady
@@ -83,13 +84,14 @@ async def say(proxy, find, body, headers=None):
     return reply
 
 
-async def kill_under_a_request(proxy, server):
-    """Kill a replica that works on `sleep 0.3`; return the finder of it alone, and that request."""
+async def kill_under_a_request(proxy, server, file):
+    """Kill a replica that works on a request until there is a file; return the finder of it alone, and that request."""
     find = finder(server)
     await say(proxy, find, b"warm")
-    slow = asyncio.create_task(say(proxy, find, b"sleep 0.3"))
+    slow = asyncio.create_task(say(proxy, find, b"until %s" % bytes(file)))
     await say(proxy, find, b"warm")
     server.kill()
+    file.touch()
     return find, slow
 
 
@@ -138,21 +140,22 @@ def test_large_bodies_pass_both_ways(servers):
     assert all(reply.body == body for reply in run(work))
 
 
-def test_a_fast_answer_overtakes_a_slow_one(servers):
+def test_a_fast_answer_overtakes_a_slow_one(servers, tmp_path):
     async def work(proxy):
-        find = finder(servers[0])
-        slow = asyncio.create_task(say(proxy, find, b"sleep 1"))
+        find, file = finder(servers[0]), tmp_path / "file"
+        slow = asyncio.create_task(say(proxy, find, b"until %s" % bytes(file)))
         await say(proxy, find, b"first")
         was_done = slow.done()
+        file.touch()
         return was_done, (await slow).body
 
-    assert run(work) == (False, b"slept")
+    assert run(work) == (False, b"there")
 
 
 def test_requests_are_spread_over_replicas(servers):
     async def work(proxy):
         find, seen = finder(*servers), set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE * 20):
             while len(seen) < 2:  # until both are reached, requests go to the first
                 seen.add((await say(proxy, find, b"name")).body.split()[0])
         return [(await say(proxy, find, b"name")).body.split()[0] for _ in range(20)]
@@ -176,14 +179,14 @@ def test_a_replica_that_dies_under_a_request_costs_nobody_anything(servers):
 
 def test_the_only_replica_is_waited_for(servers, tmp_path):
     async def work(proxy):
-        find, slow = await kill_under_a_request(proxy, servers[0])
+        find, slow = await kill_under_a_request(proxy, servers[0], tmp_path / "file")
         await asyncio.sleep(0)
         later = asyncio.create_task(say(proxy, find, b"name"))
         await asyncio.sleep(0.1)
         servers[0].start()
         return (await slow).body, (await later).status
 
-    assert run(work) == (b"slept", 200)
+    assert run(work) == (b"there", 200)
 
 
 def test_a_replica_that_came_back_gets_its_share_again(servers):
@@ -193,7 +196,7 @@ def test_a_replica_that_came_back_gets_its_share_again(servers):
         servers[0].kill()
         await say(proxy, find, b"name")
         servers[0].start()
-        deadline = asyncio.get_running_loop().time() + 10
+        deadline = asyncio.get_running_loop().time() + PATIENCE * 10
         while (await say(proxy, find, b"name")).body.split()[0] != b"a":
             assert asyncio.get_running_loop().time() < deadline
         return True
@@ -225,7 +228,7 @@ def test_a_request_that_kills_and_comes_again_after_a_refusal_is_not_tried_once_
             await come_back(servers[0], wait_for)
         return told, (await say(proxy, find, b"name")).body.split()[0]
 
-    (first, second), after = run(work, respawn_wait_s=0.3)
+    (first, second), after = run(work, respawn_wait_s=1.0)
 
     assert isinstance(first, NotReady)
     assert "died while it worked on this request" in str(first)
@@ -233,15 +236,19 @@ def test_a_request_that_kills_and_comes_again_after_a_refusal_is_not_tried_once_
     assert after == b"a"
 
 
-def test_a_request_whose_replica_was_killed_and_that_comes_again_is_served(servers, wait_for):
+def test_a_request_whose_replica_was_killed_and_that_comes_again_is_served(
+    servers, wait_for, tmp_path
+):
+    file = tmp_path / "file"
+
     async def work(proxy):
-        find, slow = await kill_under_a_request(proxy, servers[0])
+        find, slow = await kill_under_a_request(proxy, servers[0], file)
         with pytest.raises(NotReady):
             await slow
         await come_back(servers[0], wait_for)
-        return (await say(proxy, find, b"sleep 0.3")).body
+        return (await say(proxy, find, b"until %s" % bytes(file))).body
 
-    assert run(work, respawn_wait_s=0.2) == b"slept"
+    assert run(work, respawn_wait_s=1.0) == b"there"
 
 
 def test_no_replica_at_all_is_refused_after_the_wait(tmp_path):
@@ -259,10 +266,10 @@ def test_a_slow_answer_is_given_up_and_the_connection_lives_on(servers):
         find = finder(servers[0])
         first = (await say(proxy, find, b"name")).body
         with pytest.raises(InvocationTimedOut):
-            await say(proxy, find, b"sleep 2")
+            await say(proxy, find, b"sleep 60")
         return first == (await say(proxy, find, b"name")).body
 
-    assert run(work, timeout_s=0.3)
+    assert run(work, timeout_s=2.0)
 
 
 def test_callers_that_leave_do_not_hurt_others(servers):

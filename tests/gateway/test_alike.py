@@ -1,7 +1,6 @@
 """A request that is like the one before it skips the HTTP parser, and is judged no other way."""
 
 import contextlib
-import datetime as dt
 import os
 import socket
 
@@ -125,7 +124,7 @@ def altered(request, old, new):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b"X-Amz-Date: 2026", b"X-Amz-Date: 2020"),
+        (b"X-Amz-Date: 202", b"X-Amz-Date: 201"),
         (b"X-Amz-Date: ", b"X-Amz-Date:  "),
         (b"X-Amz-Date: ", b"X-Amz-Dato: "),
         (b"X-Amz-Date: ", b"x-amz-DATE: "),
@@ -154,8 +153,6 @@ def altered(request, old, new):
 )  # fmt: skip
 def test_a_head_with_one_odd_place_is_judged_as_if_it_came_alone(bench, old, new):
     first, odd = as_boto3(bench), altered(as_boto3(bench, number=2), old, new)
-    today = b"X-Amz-Date: %d" % dt.datetime.now(dt.UTC).year
-    assert today in first  # else the first of the list alters nothing
 
     answers = [talk(port, first, odd) for port in bench.ports]
     [alone] = talk(bench.ports[1], odd)

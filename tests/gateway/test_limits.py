@@ -229,7 +229,7 @@ def test_a_head_that_never_ends_is_refused(gateway):
 )
 def test_a_body_of_two_minds_is_refused_and_the_connection_ends(gateway, headers):
     hidden = b"GET /_farero/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
         connection.sendall(post("/", *headers) + b"0\r\n\r\n" + hidden)
         answer = read_all(connection)
 

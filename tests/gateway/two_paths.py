@@ -17,7 +17,7 @@ import uvicorn
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from tests.conftest import load_script
+from tests.conftest import PATIENCE, load_script
 
 from farero.app.core import system_app
 from farero.app.gateway import GatewayApp
@@ -66,7 +66,7 @@ class Bench:
 
     def __init__(self, folder):
         self.folder = folder
-        self.app = system_app(Settings(data_dir=folder / "data", invocation_timeout_s=2.0))
+        self.app = system_app(Settings(data_dir=folder / "data", invocation_timeout_s=5.0))
         self.key = json.loads((folder / "data" / "keys" / "owner.json").read_text("utf-8"))
         self.models = [self.start_model(name) for name in ("a", "b")]
         sockets = {name: str(folder / f"{name}.sock") for name in ("a", "b")}
@@ -145,7 +145,7 @@ class Bench:
 
 
 def wait_until(claim, seconds=30):
-    deadline = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
+    deadline = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=PATIENCE * seconds)
     while not claim():
         assert dt.datetime.now(dt.UTC) < deadline
 

@@ -14,6 +14,7 @@ from tests.conftest import PATIENCE
 from farero.base.clock import SystemClock
 from farero.base.config import Settings
 from farero.base.context import Context, Principal
+from farero.compute.control import Control
 from farero.compute.environments import Environments
 from farero.compute.local import LocalCompute
 from farero.compute.pythons import Pythons
@@ -83,7 +84,7 @@ class Bench:
             stderr=log,
         )
         log.close()
-        self.wait((self.settings.run_dir / "supervisor.sock").exists)
+        self.wait(Control(self.settings.run_dir / "supervisor.sock").answers)
         self.wake = WakeSocket(self.wake_path, self._put)
 
     def kill(self):
@@ -94,7 +95,7 @@ class Bench:
 
     def close(self):
         self.supervisor.terminate()
-        self.supervisor.wait(timeout=20)
+        self.supervisor.wait(timeout=20 * PATIENCE)
         self.wake.close()
         self.store.close()
 

@@ -402,7 +402,7 @@ def test_process_whose_start_was_never_written_down_is_stopped_all_the_same(benc
 
 
 def test_run_time_limit_ends_the_job(bench):
-    bench.create("iris", code=WAIT, max_runtime_s=1)
+    bench.create("iris", code=WAIT, max_runtime_s=4)  # by then it can save its model
 
     job = bench.finished("iris")
 

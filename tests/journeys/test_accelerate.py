@@ -111,7 +111,7 @@ def test_boto3_asks_by_the_models_environment_and_kept_proofs_lie_beside_the_mod
 
     sagemaker.create_endpoint(EndpointName="quick-boto3", EndpointConfigName="quick-boto3")
     sagemaker.get_waiter("endpoint_in_service").wait(
-        EndpointName="quick-boto3", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        EndpointName="quick-boto3", WaiterConfig={"Delay": 1, "MaxAttempts": 240}
     )
 
     assert "+onnxruntime-" in resolved(sagemaker.describe_endpoint(EndpointName="quick-boto3"))

@@ -62,7 +62,7 @@ def deploy(platform, name):
     sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     sagemaker.get_waiter("endpoint_in_service").wait(
-        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 240}
     )
 
     def ask(quantity):
@@ -94,7 +94,7 @@ def put_alarms(platform, endpoint, topic):
 
 
 def visit(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.status
 
 
@@ -145,7 +145,7 @@ def test_a_failing_model_is_told_to_three_and_so_is_its_recovery(
 
     put_alarms(telling_platform, "price", topic)
     # All in one minute, or the first of two would be a good one.
-    telling_platform.wait(lambda: dt.datetime.now(dt.UTC).second < 55)
+    telling_platform.wait(lambda: dt.datetime.now(dt.UTC).second < 40)
     began = dt.datetime.now(dt.UTC)
     assert [ask(1), ask(-1), ask(101)] == [200, 500, 200]
     alarmed = one_of_each("ALARM")
@@ -193,7 +193,7 @@ def test_one_line_makes_an_alarm_that_tells_slack_a_mailbox_and_a_web_address(
     telling_platform.wait(lambda: hook.posts and inbox.mails)
     visit(hook.posts[0].json["SubscribeURL"])
     visit(re.search(r"http://\S+", inbox.texts[0][1])[0])
-    failing = telling_platform.farero("alarm", "test", "orders", "--wait", "2", check=False)
+    failing = telling_platform.farero("alarm", "test", "orders", "--wait", "10", check=False)
     hook.status = 200
     tested = telling_platform.farero("alarm", "test", "orders", "--json")
 
@@ -210,7 +210,8 @@ def test_one_line_makes_an_alarm_that_tells_slack_a_mailbox_and_a_web_address(
     assert slack.posts[0].json["attachments"][0]["fallback"] == "ALARM: orders"
 
 
-#: The courses' CloudWatch steps, typed. AWS CLI 1 overlooks AWS_ENDPOINT_URL for SQS.
+#: The courses' CloudWatch steps, typed. AWS CLI 1 overlooks AWS_ENDPOINT_URL for SQS. The alarm's metric has no values,
+#: by which a turn at the end of the minute would judge it anew.
 TYPED = r"""
 topic=$(aws sns create-topic --name typed --query TopicArn --output text)
 sqs=(--endpoint-url "$AWS_ENDPOINT_URL")
@@ -221,7 +222,7 @@ aws sns subscribe --topic-arn "$topic" --protocol sqs --notification-endpoint "$
 aws cloudwatch put-metric-data --namespace Typed --metric-name Errors --value 3 --unit Count
 aws cloudwatch get-metric-statistics --namespace Typed --metric-name Errors --statistics Sum Average --period 60 \
   --start-time "$(date -u -d '5 minutes ago' +%FT%TZ)" --end-time "$(date -u -d '1 minute' +%FT%TZ)" > statistics.json
-aws cloudwatch put-metric-alarm --alarm-name typed --namespace Typed --metric-name Errors --statistic Sum --period 300 \
+aws cloudwatch put-metric-alarm --alarm-name typed --namespace Typed --metric-name Losses --statistic Sum --period 300 \
   --evaluation-periods 1 --threshold 100 --comparison-operator GreaterThanThreshold --treat-missing-data ignore \
   --alarm-actions "$topic" --ok-actions "$topic"
 aws cloudwatch set-alarm-state --alarm-name typed --state-value ALARM --state-reason "typed by hand"
@@ -256,7 +257,7 @@ def test_metrics_alarms_dashboards_topics_and_queues_by_the_aws_cli(
 
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", TYPED],
-        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False,
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -18,7 +18,7 @@ def aws(shared_platform, client_python, tmp_path):
     def run(*arguments):
         done = subprocess.run(
             [str(folder / "aws"), *arguments],
-            cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False,
+            cwd=tmp_path, env=env, capture_output=True, text=True, timeout=1200, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stdout
@@ -87,7 +87,13 @@ def test_an_endpoint_lives_and_ends_by_cli(aws, shared_platform, tmp_path):
     aws("sagemaker", "wait", "endpoint-in-service", "--endpoint-name", "by-cli")
     told = aws("sagemaker-runtime", "invoke-endpoint", "--endpoint-name", "by-cli", "--content-type", "text/csv",
                "--body", "fileb://row.csv", "answer.csv")  # fmt: skip
-    events = aws("logs", "filter-log-events", "--log-group-name", "/aws/sagemaker/Endpoints/by-cli")
+    group = "/aws/sagemaker/Endpoints/by-cli"
+
+    def says_what_it_serves():
+        events = aws("logs", "filter-log-events", "--log-group-name", group)["events"]
+        return any("serving XGBoost" in event["message"] for event in events)
+
+    shared_platform.wait(says_what_it_serves)
     aws("sagemaker", "delete-endpoint", "--endpoint-name", "by-cli")
     aws("sagemaker", "wait", "endpoint-deleted", "--endpoint-name", "by-cli")
     aws("sagemaker", "delete-endpoint-config", "--endpoint-config-name", "by-cli")
@@ -96,5 +102,4 @@ def test_an_endpoint_lives_and_ends_by_cli(aws, shared_platform, tmp_path):
     local = booster.predict(xgb.DMatrix(np.array([[0.5, 0.5, 0.5]], dtype=np.float32))).tolist()[0]
     assert (tmp_path / "answer.csv").read_text() == f"{local}\n"
     assert told["InvokedProductionVariant"] == "AllTraffic"
-    assert any("serving XGBoost" in event["message"] for event in events["events"])
     assert "by-cli" not in json.dumps(aws("sagemaker", "list-models"))

@@ -18,7 +18,7 @@ def test_the_block_of_the_readme_runs_as_printed(shared_platform, tmp_path):
 
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=tmp_path, env=shared_platform.client_env, capture_output=True, text=True, timeout=120, check=False,
+        cwd=tmp_path, env=shared_platform.client_env, capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr

@@ -61,7 +61,10 @@ processor.run_post_training_bias(
     methods="all", logs=False,
 )
 processor.run_explainability(data_config=data("shap"), model_config=asked, explainability_config=shap, logs=False)
-made = [one["EndpointName"] for one in sagemaker.list_endpoints(NameContains="sm-clarify")["Endpoints"]]
+made = [
+    one["EndpointName"] for one in sagemaker.list_endpoints(NameContains="sm-clarify")["Endpoints"]
+    if one["EndpointStatus"] != "Deleting"
+]
 facts = {
     "pre": json.loads(read("pre")), "post": json.loads(read("post")), "shap": json.loads(read("shap")),
     "local": read("shap", "explanations_shap/out.csv"), "report": read("shap", "report.html"), "left": made,
@@ -109,7 +112,7 @@ def test_clarify_of_the_sdk_runs(shared_platform, loans, client_python, sdk):
     folder, booster, table = loans
     done = subprocess.run(
         [client_python(sdk), "-c", STORY], env=shared_platform.client_env | {"MODEL": f"loans-{sdk}"}, cwd=folder,
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     facts = json.loads((folder / "facts.json").read_text())
@@ -182,7 +185,7 @@ def captured():
     found = s3.list_objects_v2(Bucket=bucket, Prefix=captures).get("Contents", [])
     return sum(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read().count(b"\\n") for one in found)
 
-for _ in range(120):
+for _ in range(1000):
     if captured() >= 250:
         break
     time.sleep(0.5)
@@ -227,7 +230,7 @@ bias.create_monitoring_schedule(
 explain.create_monitoring_schedule(monitor_schedule_name=f"{endpoint}-explain", endpoint_input=endpoint, **once)
 facts = {}
 for name, monitor in (("bias", bias), ("explain", explain)):
-    for _ in range(200):
+    for _ in range(1000):
         told = sagemaker.list_monitoring_executions(MonitoringScheduleName=f"{endpoint}-{name}")
         states = [one["MonitoringExecutionStatus"] for one in told["MonitoringExecutionSummaries"]]
         if states and states[0] not in ("Pending", "InProgress"):
@@ -255,7 +258,7 @@ def test_bias_and_attributions_of_an_endpoint_are_watched(shared_platform, loans
     )
     done = subprocess.run(
         [client_python("sdk2"), "-c", WATCH], env=shared_platform.client_env | {"ENDPOINT": "loans-watch"}, cwd=folder,
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     shared_platform.farero("rm", "--yes", "loans-watch", check=False)
     assert done.returncode == 0, done.stdout + done.stderr

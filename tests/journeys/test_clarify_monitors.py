@@ -36,7 +36,7 @@ for number, row in enumerate(np.loadtxt("train.csv", delimiter=",")[:200]):
         "groundTruthData": {"data": f"{row[0]:g}", "encoding": "CSV"},
         "eventMetadata": {"eventId": f"loan-{number}"}, "eventVersion": "0",
     })
-for _ in range(240):
+for _ in range(1000):
     found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
     if sum(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read().count(b"\\n") for one in found) >= 200:
         break
@@ -61,7 +61,7 @@ when = dict(
 )
 
 def ended(name):
-    for _ in range(300):
+    for _ in range(1000):
         found = sagemaker.list_monitoring_executions(MonitoringScheduleName=name)["MonitoringExecutionSummaries"]
         if found and found[0]["MonitoringExecutionStatus"] not in ("Pending", "InProgress"):
             break
@@ -137,7 +137,7 @@ def test_bias_and_attributions_are_watched(shared_platform, loans, client_python
     done = subprocess.run(
         [client_python("sdk2"), "-c", STORY],
         env=shared_platform.client_env | {"ENDPOINT": "loans-watched"}, cwd=folder,
-        capture_output=True, text=True, timeout=500, check=False,
+        capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     facts = json.loads((folder / "facts.json").read_text())

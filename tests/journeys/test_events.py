@@ -35,13 +35,13 @@ def listen(platform, name, pattern, arn):
 
 @pytest.mark.journey
 def test_the_life_of_an_endpoint_reaches_a_queue_in_aws_json(shared_platform, xgboost_archive):
-    arrived = inbox(shared_platform, "endpoints")
+    arrived = inbox(shared_platform, "lives")
     pattern = {
         "source": ["aws.sagemaker"],
         "detail-type": ["SageMaker Endpoint State Change"],
         "detail": {"EndpointName": ["told-of"]},
     }
-    listen(shared_platform, "endpoints", pattern, f"arn:aws:sqs:{ACCOUNT}:endpoints")
+    listen(shared_platform, "lives", pattern, f"arn:aws:sqs:{ACCOUNT}:lives")
 
     shared_platform.farero("deploy", str(xgboost_archive.path), "--name", "told-of")
     shared_platform.farero("rm", "told-of", "--yes")
@@ -102,7 +102,7 @@ def test_the_commands_of_the_page_run_as_printed(shared_platform, client_python,
 
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", code],
-        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False,
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -108,7 +108,7 @@ def test_a_run_with_labels_survives_kill_9_at_every_step(captured):
 
     begin(captured)
     kill_worker(captured)
-    captured.wait(lambda: jobs() == ["groundtruth-merge"], 60)
+    captured.wait(jobs, 60)
     kill_worker(captured)
     captured.wait(lambda: len(jobs()) == 2, 90)
     kill_worker(captured)

@@ -22,7 +22,7 @@ def test_the_page_about_logs_runs_by_cli(shared_platform, client_python, tmp_pat
 
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "".join(f"{block}echo ---\n" for block in blocks)],
-        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False,
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -17,7 +17,7 @@ SLOW = 'import time; [print(f"loss={n}", flush=True) or time.sleep(0.1) for n in
 
 @pytest.fixture
 def totals(shared_platform):
-    """A function: namespace, metric, dimensions → Sum and SampleCount of the last minutes."""
+    """A function: namespace, metric, dimensions → Sum and SampleCount of the last two hours."""
     cloudwatch = shared_platform.client("cloudwatch")
 
     def read(namespace, name, dimensions):
@@ -25,7 +25,7 @@ def totals(shared_platform):
         points = cloudwatch.get_metric_statistics(
             Namespace=namespace, MetricName=name, Period=60, Statistics=["Sum", "SampleCount"],
             Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-            StartTime=now - dt.timedelta(minutes=10), EndTime=now + dt.timedelta(minutes=2),
+            StartTime=now - dt.timedelta(hours=2), EndTime=now + dt.timedelta(minutes=2),
         )["Datapoints"]  # fmt: skip
         return sum(one["Sum"] for one in points), sum(one["SampleCount"] for one in points)
 
@@ -49,7 +49,7 @@ def invoke(shared_platform):
     sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
     sagemaker.get_waiter("endpoint_in_service").wait(
-        EndpointName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        EndpointName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 240}
     )
 
     def send(count, **config):
@@ -75,7 +75,7 @@ def kill(platform, which):
     before = pids(platform)
     os.kill(before[which], signal.SIGKILL)
     platform.wait(lambda: pids(platform)[which] not in (None, before[which]))
-    platform.control.wait_ready(20)
+    platform.control.wait_ready(80)
 
 
 def test_a_killed_gateway_loses_what_it_had_not_stored_and_nothing_else(
@@ -103,7 +103,8 @@ def test_a_killed_gateway_loses_what_it_had_not_stored_and_nothing_else(
 
 def test_a_locked_database_holds_up_no_request_and_loses_none(shared_platform, invoke, totals):
     start = requests(totals)
-    other = sqlite3.connect(shared_platform.data_dir / "telemetry.db", isolation_level=None)
+    path = shared_platform.data_dir / "telemetry.db"
+    other = sqlite3.connect(path, isolation_level=None, timeout=60)
     other.execute("BEGIN IMMEDIATE")
 
     # A writer waits for fifteen seconds: one that held a request up would let it time out.
@@ -139,7 +140,7 @@ def test_a_jobs_values_are_told_once_though_the_worker_is_killed(shared_platform
     shared_platform.wait(lambda: told()[1])
     kill(shared_platform, -1)
     sagemaker.get_waiter("training_job_completed_or_stopped").wait(
-        TrainingJobName=job, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        TrainingJobName=job, WaiterConfig={"Delay": 1, "MaxAttempts": 240}
     )
 
     assert told() == (30 * 31 / 2, 30)

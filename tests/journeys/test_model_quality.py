@@ -37,7 +37,7 @@ for number, row in enumerate(np.random.default_rng(2).normal(0.0, 1.0, size=(300
         "groundTruthData": {"data": f"{price:.4f}", "encoding": "CSV"},
         "eventMetadata": {"eventId": f"house-{number}"}, "eventVersion": "0",
     })
-for _ in range(240):
+for _ in range(1000):
     found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
     if sum(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read().count(b"\\n") for one in found) >= 300:
         break
@@ -72,7 +72,7 @@ facts["schedule"] = [
     (one["MonitoringType"], one["EndpointName"])
     for one in sagemaker.list_monitoring_schedules(EndpointName=endpoint)["MonitoringScheduleSummaries"]
 ]
-for _ in range(240):
+for _ in range(1000):
     found = sagemaker.list_monitoring_executions(MonitoringScheduleName=name)["MonitoringExecutionSummaries"]
     if found and found[0]["MonitoringExecutionStatus"] not in ("Pending", "InProgress"):
         break
@@ -129,7 +129,7 @@ def test_model_quality_of_the_sdk_runs(shared_platform, houses, client_python):
     done = subprocess.run(
         [client_python(sdk), "-c", STORY],
         env=shared_platform.client_env | {"ENDPOINT": endpoint}, cwd=folder,
-        capture_output=True, text=True, timeout=400, check=False,
+        capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     facts = json.loads((folder / "facts.json").read_text())

@@ -30,7 +30,7 @@ for row in np.random.default_rng(2).normal([2.0, 0.0, 0.0], 1.0, size=(300, 3)):
 s3 = boto3.client("s3")
 capture = boto3.client("sagemaker").describe_endpoint(EndpointName=endpoint)["DataCaptureConfig"]["DestinationS3Uri"]
 prefix = capture.removeprefix(f"s3://{bucket}/") + f"/{endpoint}/"
-for _ in range(120):
+for _ in range(1000):
     found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
     if sum(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read().count(b"\\n") for one in found) >= 300:
         break
@@ -46,6 +46,8 @@ monitor.suggest_baseline(
 )
 facts["baseline"] = [f["name"] for f in monitor.baseline_statistics().body_dict["features"]]
 facts["types"] = [f["inferred_type"] for f in monitor.suggested_constraints().body_dict["features"]]
+while time.gmtime().tm_min == 59:  # its first run is due with the next hour
+    time.sleep(0.5)
 monitor.create_monitoring_schedule(
     monitor_schedule_name="hourly", endpoint_input=endpoint, output_s3_uri=f"s3://{bucket}/monitor/reports",
     statistics=monitor.baseline_statistics(), constraints=monitor.suggested_constraints(),
@@ -63,7 +65,7 @@ once.create_monitoring_schedule(
     schedule_cron_expression=CronExpressionGenerator.now(),
     data_analysis_start_time="-PT2H", data_analysis_end_time="PT0H",
 )
-for _ in range(120):
+for _ in range(1000):
     executions = once.list_executions()
     if executions and boto3.client("sagemaker").list_monitoring_executions(MonitoringScheduleName="once")["MonitoringExecutionSummaries"][0]["MonitoringExecutionStatus"] not in ("Pending", "InProgress"):
         break
@@ -111,7 +113,7 @@ def test_the_monitors_code_of_the_courses_runs(shared_platform, monitored, clien
     sdk, folder = monitored
     done = subprocess.run(
         [client_python(sdk), "-c", STORY], env=shared_platform.client_env | {"ENDPOINT": sdk}, cwd=folder,
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     facts = json.loads((folder / "facts.json").read_text())

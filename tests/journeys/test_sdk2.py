@@ -151,7 +151,7 @@ def sdk(shared_platform, client_python, tmp_path):
         done = subprocess.run(
             [client_python("sdk2"), "-c", program],
             cwd=tmp_path, env=shared_platform.client_env | {"SAGEMAKER_SUPPRESS_V2_WARNING": "1"},
-            capture_output=True, text=True, timeout=300, check=False,
+            capture_output=True, text=True, timeout=1200, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-6000:]
         return done
@@ -166,7 +166,7 @@ def story(shared_platform, client_python, tmp_path_factory):
     done = subprocess.run(
         [client_python("sdk2"), "-c", XGBOOST],
         cwd=folder, env=shared_platform.client_env,
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-6000:]
     return done.stdout, json.loads((folder / "facts.json").read_text(encoding="utf-8"))
@@ -191,7 +191,7 @@ class TestXGBoost:
         assert facts["model"].endswith("/output/model.tar.gz")
 
     def test_deploy_waits_no_half_minute(self, story):
-        assert story[1]["seconds of deploy"] < 20
+        assert story[1]["seconds of deploy"] < 30
 
     def test_every_body_that_the_sdk_sends_gets_the_same_answer(self, story):
         _, facts = story

@@ -53,7 +53,7 @@ endpoint.delete()
 def test_sdk_3_trains_deploys_and_predicts(shared_platform, client_python, tmp_path):
     done = subprocess.run(
         [client_python("sdk3"), "-c", STORY],
-        cwd=tmp_path, env=shared_platform.client_env, capture_output=True, text=True, timeout=300, check=False,
+        cwd=tmp_path, env=shared_platform.client_env, capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]

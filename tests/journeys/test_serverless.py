@@ -143,19 +143,23 @@ def test_a_sleeping_endpoint_is_in_service_and_answers_after_a_cold_start(
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
     }
-    serverless.deploy("sl-cold", XGBOOST, xgboost_archive.path.read_bytes(), capture=capture)
+    # it stays awake for as long as it takes to look at its process
+    serverless.deploy(
+        "sl-cold", XGBOOST, xgboost_archive.path.read_bytes(), idle_s=10, capture=capture
+    )
     serverless.falls_asleep("sl-cold")
     asleep = serverless.status("sl-cold")
 
     answer = serverless.runtime.invoke_endpoint(
         EndpointName="sl-cold", ContentType="text/csv", Body=b"0.1,0.2,0.3,0.4"
     )
+    (pid,) = serverless.pids("sl-cold")
+    was_forked = is_forked(pid)
 
     (expected,) = xgboost_archive.predict([[0.1, 0.2, 0.3, 0.4]])
     assert float(answer["Body"].read()) == pytest.approx(expected)
-    (pid,) = serverless.pids("sl-cold")
     assert asleep == serverless.status("sl-cold") == "InService"
-    assert is_forked(pid)
+    assert was_forked
     s3 = serverless.platform.client("s3")
     listing = {"Bucket": serverless.platform.bucket, "Prefix": "sl-captured/sl-cold/AllTraffic/"}
     found = serverless.platform.wait(lambda: s3.list_objects_v2(**listing).get("Contents"))

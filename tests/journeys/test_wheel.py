@@ -45,7 +45,7 @@ def test_a_bare_install_starts_answers_and_stops(bare, tmp_path, platform):
             env=env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         return done.returncode, done.stdout + done.stderr

@@ -1,5 +1,6 @@
 """No spelling of an address, and no name server, leads a notification into this machine or its network (R11)."""
 
+import errno
 import socket
 import threading
 
@@ -11,15 +12,28 @@ from farero.notify.guard import Guard, Refused, parse_url
 from farero.notify.http import Poster
 
 
+def listeners():
+    """Return servers of the same port on the loopback addresses of IPv4 and IPv6."""
+    while True:
+        first = socket.create_server(("127.0.0.1", 0))
+        if not socket.has_ipv6:
+            return [first]
+        port = first.getsockname()[1]
+        try:
+            return [first, socket.create_server(("::1", port), family=socket.AF_INET6)]
+        except OSError as error:
+            first.close()
+            if error.errno != errno.EADDRINUSE:  # by somebody whom the first does not see
+                raise
+
+
 class Trap:
     """Counts connections to the loopback address, IPv4 and IPv6."""
 
     def __init__(self):
         self.count = 0
-        self.sockets = [socket.create_server(("127.0.0.1", 0))]
+        self.sockets = listeners()
         self.port = self.sockets[0].getsockname()[1]
-        if socket.has_ipv6:
-            self.sockets.append(socket.create_server(("::1", self.port), family=socket.AF_INET6))
         self.threads = [threading.Thread(target=self.listen, args=(s,)) for s in self.sockets]
         for thread in self.threads:
             thread.start()
@@ -50,7 +64,7 @@ def trap():
 
 
 def post(guard, url):
-    return Poster(guard, SystemClock(), total_s=3).post(parse_url(url), {}, b"x")
+    return Poster(guard, SystemClock(), total_s=60).post(parse_url(url), {}, b"x")
 
 
 INSIDE = [

@@ -54,7 +54,7 @@ def secure(make_receiver, certificate):
 
 
 def post(url):
-    return Poster(Guard("127.0.0.1,localhost"), SystemClock(), total_s=5).post(
+    return Poster(Guard("127.0.0.1,localhost"), SystemClock(), total_s=60).post(
         parse_url(url), {}, b"{}"
     )
 

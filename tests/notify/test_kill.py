@@ -5,6 +5,7 @@ import subprocess
 import threading
 
 import pytest
+from tests.conftest import PATIENCE
 
 from farero.work import outbox
 from farero.work.wake import poke
@@ -64,7 +65,7 @@ def test_no_message_is_lost_when_the_worker_is_killed_again_and_again(
         wait_for(lambda: told.is_set() and arrived(receiver) == MESSAGES, seconds=40)
     finally:
         last.terminate()
-        last.wait(20)
+        last.wait(20 * PATIENCE)
         teller.join()
 
     assert kills_on_the_way >= KILLS // 2

@@ -141,7 +141,12 @@ def test_a_login_is_used(cloud, inbox):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     controller = Controller(
-        handler, hostname="127.0.0.1", port=port, authenticator=check, auth_require_tls=False
+        handler,
+        hostname="127.0.0.1",
+        port=port,
+        ready_timeout=60,
+        authenticator=check,
+        auth_require_tls=False,
     )
     controller.start()
     try:

@@ -152,19 +152,19 @@ def test_items_of_one_kind_do_not_hold_up_another(store, clock):
 
 
 def test_a_long_item_is_held_and_never_runs_beside_itself(store, monkeypatch):
-    monkeypatch.setattr(items, "LEASE", dt.timedelta(seconds=0.4))
+    monkeypatch.setattr(items, "LEASE", dt.timedelta(seconds=2))
     monkeypatch.setattr(worker_module, "RENEW_EVERY_S", 0.1)
     clock, most, running, ended = SystemClock(), [], [], threading.Event()
 
     def handler(_item):
         running.append(1)
         most.append(len(running))
-        ended.wait(1.2)
+        ended.wait(2.5)
         running.pop()
 
     put(store, clock)
     worker = Worker(store, clock, {"a": handler})
-    deadline = clock.monotonic() + 1.5
+    deadline = clock.monotonic() + 3
 
     def wait_for_work(_seconds):
         ended.wait(0.02)

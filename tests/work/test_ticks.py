@@ -32,7 +32,8 @@ def ticker(rounds, ran):
     one = Ticker([Tick(name="one", every_s=0.01, run=run, at_rest_s=LONG_S)])
     one.start()
     yield one
-    rounds.put(0)
+    for _ in range(2):  # the round that is under way, and the last one
+        rounds.put(0)
     one.stop()
 
 

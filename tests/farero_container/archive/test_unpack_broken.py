@@ -228,7 +228,7 @@ def test_a_program_told_to_stop_leaves_nothing_behind(tmp_path: Path) -> None:
         assert process.poll() is None
 
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
     assert process.returncode == 128 + signal.SIGTERM
     assert [path.name for path in tmp_path.iterdir()] == ["m.tar.gz"]

@@ -373,7 +373,7 @@ def test_own_code_that_ends_the_program_ends_the_server(launch, loop, tmp_path):
         connection.sendall(b"FRO1" + frame(1, b"[1]", {}))
         assert connection.recv(10) == b""
 
-    assert doomed.process.wait(20) == 5
+    assert doomed.process.wait(60) == 5
 
 
 def test_an_answer_whose_headers_cannot_be_sent_is_an_error(launch):

@@ -247,5 +247,5 @@ def test_a_handler_that_ends_the_process_ends_only_that(launch, server):
         connection.sendall(HEAD + b"Content-Length: 1\r\n\r\nx")
         assert connection.recv(10) == b""
 
-    assert doomed.process.wait(10) == 3
+    assert doomed.process.wait(60) == 3
     assert server.post(b"1,1,1,1", "text/csv")[0] == 200

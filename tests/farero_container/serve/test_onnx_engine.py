@@ -46,15 +46,15 @@ def test_the_first_large_batch_has_the_booster_loaded_beside_the_work(graph, boo
     wanted = booster.predict(xgb.DMatrix(ROWS, nthread=1))
 
     few = engine.predict(ROWS[:9])
-    threads = threading.active_count()
+    before = set(threading.enumerate())
     meanwhile = [engine.predict(ROWS[:10]), engine.predict(ROWS)]
-    started = threading.active_count() - threads
+    started = set(threading.enumerate()) - before
     may_load.set()
     wait_for(lambda: loaded)
-    wait_for(lambda: threading.active_count() == threads)
+    wait_for(lambda: not started & set(threading.enumerate()))
     after = engine.predict(ROWS)
 
-    assert started == 1
+    assert len(started) == 1
     assert few.tolist() == wanted[:9].tolist()
     assert meanwhile[0].tolist() == wanted[:10].tolist()
     assert meanwhile[1].tolist() == after.tolist() == wanted.tolist()

@@ -212,7 +212,7 @@ def test_sigterm_reaches_the_script(box: Box, tmp_path: Path) -> None:
         assert process.poll() is None
 
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
 
     assert (process.returncode, out) == (0, "saved\n")
 
@@ -306,10 +306,10 @@ def test_what_a_script_leaves_running_does_not_hide_its_reason(box: Box, tmp_pat
     process = box.start(_hyperparameters("train.py"), {}, FARERO_SOURCE_ARCHIVE=source)
 
     try:
-        assert process.wait(timeout=20) == 1
+        assert process.wait(timeout=60) == 1
     finally:
         os.kill(int((box.base / "code/pid").read_text()), signal.SIGKILL)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
     assert 'ErrorMessage "ValueError: boom"' in box.failure
 

@@ -206,7 +206,7 @@ def test_sigterm_saves_the_model_if_asked(box: Box) -> None:
         assert process.poll() is None
 
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert len(_predict(box)) == 300
@@ -220,7 +220,7 @@ def test_sigterm_ends_at_once_otherwise(box: Box) -> None:
         assert process.poll() is None
 
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
     assert process.returncode == -signal.SIGTERM
     assert not (box.base / "model/xgboost-model").exists()

@@ -5,6 +5,7 @@ import random
 import subprocess
 
 import pytest
+from tests.conftest import PATIENCE
 
 from farero.work import outbox
 from farero.work.wake import poke
@@ -44,7 +45,7 @@ def test_no_event_is_lost_or_doubled_when_the_worker_is_killed_again_and_again(
         wait_for(lambda: arrived(cloud) >= EVENTS, seconds=120)
     finally:
         last.terminate()
-        last.wait(20)
+        last.wait(20 * PATIENCE)
 
     assert kills_on_the_way >= KILLS // 2
     numbers = [event["detail"]["n"] for event in read_all(cloud)]

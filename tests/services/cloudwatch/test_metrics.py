@@ -151,7 +151,7 @@ def test_requests_that_cannot_be_answered_are_refused(cloudwatch, changes, code,
     [
         ("AWS/SageMaker", {"Value": 1.0}, "InvalidParameterValue"),
         ("Shop", {"Value": 1.0, "Timestamp": ago(days=15)}, "InvalidParameterValue"),
-        ("Shop", {"Value": 1.0, "Timestamp": NOW + dt.timedelta(hours=3)}, "InvalidParameterValue"),
+        ("Shop", {"Value": 1.0, "Timestamp": NOW + dt.timedelta(days=3)}, "InvalidParameterValue"),
         ("Shop", {"Value": float("nan")}, "InvalidParameterValue"),
         ("Shop", {"Value": 1.0, "Values": [1.0]}, "InvalidParameterCombination"),
         ("Shop", {}, "MissingParameter"),

@@ -24,6 +24,10 @@ async def answer(head, body):
     if word == "sleep":
         await asyncio.sleep(float(rest))
         return 200, {"content-type": "text/plain"}, b"slept"
+    if word == "until":
+        while not Path(rest).exists():  # noqa: ASYNC110, ASYNC240 - who asks makes it
+            await asyncio.sleep(0.005)
+        return 200, {"content-type": "text/plain"}, b"there"
     if word == "status":
         number, _, text = rest.partition(" ")
         return int(number), {"content-type": "text/plain"}, text.encode("latin-1")
