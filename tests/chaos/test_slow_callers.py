@@ -240,6 +240,7 @@ def test_requests_whose_callers_have_left_are_not_sent_again(shared_bench, wait_
     asyncio.run(ask_and_leave())
     bench.kill("replica", name)
     reached = asked()  # until it is killed it goes on with what it was asked for
+    bench.platform.wait(lambda: bench.ready(name))
     with bench.load(name, total=3, connections=1) as load:
         pass
 

@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import PATIENCE
 
 from farero.base.errors import Conflict, Invalid, NotFound
+from farero.endpoints import upkeep
 from farero.endpoints.proxy import Proxy
 
 PREFIX = (
@@ -107,6 +108,18 @@ def test_a_container_that_does_not_start_fails_with_its_cause(domain, wait_statu
     assert "Last log lines: program starts" in endpoint.failure_reason
     with pytest.raises(NotFound):
         invoke(domain)
+
+
+def test_a_container_that_takes_long_to_die_at_each_start_fails_too(
+    domain, wait_status, monkeypatch
+):
+    monkeypatch.setattr(upkeep, "DEATHS_WITHIN_S", 0.1)
+    domain.create(model={"BEHAVIOUR": "exit:3"})
+
+    endpoint = wait_status("Failed")
+
+    assert "exited with code 3" in endpoint.failure_reason
+    assert "(5 times within " in endpoint.failure_reason
 
 
 def test_nothing_is_left_of_a_failed_endpoint_but_its_row(domain, wait_status, wait_for):

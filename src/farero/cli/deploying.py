@@ -240,8 +240,8 @@ def _check_can_accelerate(kind: str, code: Path | None) -> None:
 
 
 def _exists(sagemaker: Any, endpoint: str) -> bool:
-    found = sagemaker.list_endpoints(NameContains=endpoint, MaxResults=100)["Endpoints"]
-    return any(e["EndpointName"] == endpoint for e in found)
+    pages = sagemaker.get_paginator("list_endpoints").paginate(NameContains=endpoint)
+    return any(one["EndpointName"] == endpoint for page in pages for one in page["Endpoints"])
 
 
 def _agreed(endpoint: str) -> bool:

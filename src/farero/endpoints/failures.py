@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Longest FailureReason (DescribeEndpoint API reference: 1024 characters).
 LIMIT = 1024
-#: As many deaths within this time end a fleet that is not in service yet.
+#: As many deaths end a fleet that is not in service yet; of a replica that was ready, those within this time.
 MOST_DEATHS = 5
 DEATHS_WITHIN_S = 60.0
 

@@ -286,13 +286,16 @@ class Upkeep:
     def _fail(self, endpoint: Endpoint, replica: Replica, failure: Failure) -> Replica:
         """Count a failure; give the fleet up if it is not in service yet and this cannot get better."""
         now = self._clock.now()
-        since = now - dt.timedelta(seconds=DEATHS_WITHIN_S)
-        deaths = (*(moment for moment in replica.deaths if moment > since), now)
+        is_on_trial = _is_on_trial(endpoint, replica)
+        deaths = (*replica.deaths, now)
+        if replica.ready_at is not None or not is_on_trial:  # a start that fails may take any time
+            since = now - dt.timedelta(seconds=DEATHS_WITHIN_S)
+            deaths = tuple(moment for moment in deaths if moment > since)
         facts = {"endpoint": endpoint.name, "replica": replica.id, "cause": failure.cause}
         log.warning("replica failed", extra=facts | {"failures": len(deaths)})
         if replica.state is ReplicaState.READY:
             self._replicas.say(replica, f"[farero] {failure}")
-        if _is_on_trial(endpoint, replica):
+        if is_on_trial:
             if failure.is_final:
                 raise GaveUp(replica, failure)
             if len(deaths) >= MOST_DEATHS:
