@@ -1,7 +1,9 @@
 """`farero alarm` as a person meets it; what it does to a failing model is in the journeys."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +98,23 @@ def test_a_test_says_of_each_listener_what_has_become_of_the_message(shared_plat
     assert "tells email ana@example.com  not confirmed" in shown
     assert removed.splitlines() == ["deleted alarm mixed"]
     assert topic in [one["TopicArn"] for one in sns.list_topics()["Topics"]]
+
+
+def test_what_is_not_on_its_way_yet_waits_and_is_not_taken_for_filtered_out(platform):
+    platform.client("sqs").create_queue(QueueName="patient")
+    sns = platform.client("sns")
+    topic = sns.create_topic(Name="later")["TopicArn"]
+    queue = "arn:aws:sqs:us-east-1:123456789012:patient"
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    alarm(platform, "add", *SHOP, "--name", "later", "--notify", "sns:later")
+    worker = platform.control.info()["worker"]
+
+    os.kill(worker, signal.SIGSTOP)
+    done = alarm(platform, "test", "later", "--wait", "5", "--json", check=False)
+    os.kill(worker, signal.SIGCONT)
+
+    [told] = json.loads(done.stdout)["deliveries"]
+    assert (done.returncode, told["outcome"], told["endpoint"]) == (1, "waiting", queue)
 
 
 @pytest.mark.parametrize(

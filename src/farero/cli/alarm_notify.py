@@ -62,10 +62,17 @@ class Notifier:
                 {
                     "topic": topic, "protocol": one["Protocol"], "endpoint": one["Endpoint"],
                     "state": "confirmed" if one["SubscriptionArn"].startswith("arn:") else "not confirmed",
+                    "subscription": one["SubscriptionArn"],
                 }
                 for one in rows
             ]  # fmt: skip
         return found
+
+    def has_filter(self, subscription: str) -> bool:
+        """Say whether a confirmed subscription wants some of the messages only."""
+        asked = {"SubscriptionArn": subscription}
+        found = guarded(lambda: self.sns.get_subscription_attributes(**asked))
+        return "FilterPolicy" in found["Attributes"]
 
     def forget(self) -> list[str]:
         """Delete the topic that is the alarm's own, if it has one and no other alarm uses it."""

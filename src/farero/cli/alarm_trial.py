@@ -30,7 +30,11 @@ def try_out(
     """Send a test through the alarm's own actions, and report each delivery."""
     cloudwatch = client("cloudwatch")
     alarm = _find(cloudwatch, name)
-    who = Notifier(name).subscribers(alarm["AlarmActions"])
+    notifier = Notifier(name)
+    who: list[Row] = [*notifier.subscribers(alarm["AlarmActions"])]
+    for one in who:
+        is_confirmed = one["state"] == "confirmed" and not is_aws()
+        one["is_picky"] = is_confirmed and notifier.has_filter(one["subscription"])
     before = 0 if is_aws() else _newest()
     state = str(alarm["StateValue"])
     if state == "ALARM":  # only a change is told
@@ -91,14 +95,15 @@ def _newest() -> int:
 
 def _await(name: str, before: int, who: Sequence[Row], seconds: float) -> list[Row]:
     """Return the test's deliveries once all have ended, or as they are when time is up."""
-    topics = {one["topic"] for one in who if one["state"] == "confirmed"}
-    topics |= {one["topic"] for one in who if one["state"] not in ("confirmed", "not confirmed")}
+    telling = [one for one in who if one["state"] != "not confirmed"]
+    certain = {one["topic"] for one in telling if not one["is_picky"]}
+    topics = {one["topic"] for one in telling}
     clock = SystemClock()
     began = clock.monotonic()
     while True:
         rows = _deliveries(name, before)
         spent = clock.monotonic() - began
-        has_all = topics <= {row["topic"] for row in rows} or spent > QUIET_S
+        has_all = (certain if spent > QUIET_S else topics) <= {row["topic"] for row in rows}
         if (has_all and all(row["state"] != "pending" for row in rows)) or spent > seconds:
             return rows
         clock.sleep(POLL_S)
@@ -144,8 +149,9 @@ def _silent(rows: Sequence[Row], who: Sequence[Row], asked: Sequence[Row]) -> li
     for one in who:
         if {(one["topic"], one["protocol"], one["endpoint"]), (one["topic"], "", "")} & told:
             continue
+        wanted = "filtered out", "its filter policy does not want this message"
         outcome, detail = {
-            "confirmed": ("filtered out", "its filter policy does not want this message"),
+            "confirmed": wanted if one["is_picky"] else ("waiting", "nothing was sent yet"),
             "not confirmed": ("unconfirmed", _of_link(unsent.get((one["topic"], one["endpoint"])))),
         }.get(one["state"], ("not told", one["state"]))
         found.append(
