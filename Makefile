@@ -19,7 +19,7 @@ demo: $(STAMP) ## the main job on real data: train, deploy, predict, capture (ab
 
 test: lint ## everything that CI runs
 	$(BIN)/python scripts/browser.py
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 --durations-min=15
 
 lint: $(STAMP) ## format, lint, types, import rules, generated pages
 	$(BIN)/ruff format --check src tests scripts benchmarks
