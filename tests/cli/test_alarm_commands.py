@@ -4,8 +4,10 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +102,24 @@ def test_a_test_says_of_each_listener_what_has_become_of_the_message(shared_plat
     assert topic in [one["TopicArn"] for one in sns.list_topics()["Topics"]]
 
 
+def stand_still(platform, worker):
+    """Stop the worker at a moment at which it holds no lock of a database, for which all others would wait."""
+
+    def stands():
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            for path in platform.data_dir.glob("*.db"):
+                with closing(sqlite3.connect(path, timeout=0.1, isolation_level=None)) as db:
+                    db.execute("BEGIN IMMEDIATE")
+                    db.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            os.kill(worker, signal.SIGCONT)
+            return False
+        return True
+
+    platform.wait(stands)
+
+
 def test_what_is_not_on_its_way_yet_waits_and_is_not_taken_for_filtered_out(platform):
     platform.client("sqs").create_queue(QueueName="patient")
     sns = platform.client("sns")
@@ -109,9 +129,11 @@ def test_what_is_not_on_its_way_yet_waits_and_is_not_taken_for_filtered_out(plat
     alarm(platform, "add", *SHOP, "--name", "later", "--notify", "sns:later")
     worker = platform.control.info()["worker"]
 
-    os.kill(worker, signal.SIGSTOP)
-    done = alarm(platform, "test", "later", "--wait", "5", "--json", check=False)
-    os.kill(worker, signal.SIGCONT)
+    stand_still(platform, worker)
+    try:
+        done = alarm(platform, "test", "later", "--wait", "5", "--json", check=False)
+    finally:
+        os.kill(worker, signal.SIGCONT)
 
     [told] = json.loads(done.stdout)["deliveries"]
     assert (done.returncode, told["outcome"], told["endpoint"]) == (1, "waiting", queue)

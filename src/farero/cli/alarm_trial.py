@@ -96,7 +96,7 @@ def _newest() -> int:
 def _await(name: str, before: int, who: Sequence[Row], seconds: float) -> list[Row]:
     """Return the test's deliveries once all have ended, or as they are when time is up."""
     telling = [one for one in who if one["state"] != "not confirmed"]
-    certain = {one["topic"] for one in telling if not one["is_picky"]}
+    certain = {one["topic"] for one in who if one["state"] == "confirmed" and not one["is_picky"]}
     topics = {one["topic"] for one in telling}
     clock = SystemClock()
     began = clock.monotonic()
