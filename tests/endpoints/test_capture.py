@@ -58,7 +58,7 @@ def test_recorder_writes_what_a_record_by_itself_would_be(
     )
 
     recorder = Recorder(aim, kind, answer_kind, inference_id, attributes)
-    line = recorder.line(one.event_id, AT, ending_at(AT), body, answer)
+    line = recorder.line(one.event_id.encode(), AT, ending_at(AT), body, answer)
 
     assert line == make_record(aim, one)
 

@@ -18,6 +18,7 @@ from tests.gateway.two_paths import (
     wait_until,
 )
 
+from farero.gateway.alike import Patterns
 from farero.store import identity
 
 ID = "amz-sdk-invocation-id"
@@ -52,6 +53,11 @@ def parsed(bench):
         del fast_path.begin
 
 
+def before(bench):
+    """Requests that leave a pattern, and the places of the values in a head of their length."""
+    return as_boto3(bench, number=7), as_boto3(bench, number=8)
+
+
 def test_of_requests_that_are_alike_only_the_first_is_parsed(bench):
     agent = {"User-Agent": "nobody else's"}
     requests = [as_boto3(bench, b"%d" % number, number, headers=agent) for number in (9, 10, 11)]
@@ -62,6 +68,27 @@ def test_of_requests_that_are_alike_only_the_first_is_parsed(bench):
     assert [body for _, body in answers] == [b"9", b"10", b"11"] * 2
     assert again == [answers[1]]
     assert len(seen) == 1
+
+
+def test_heads_as_long_as_one_before_are_not_cut_into_lines(bench, monkeypatch):
+    agent = {"User-Agent": "of this test alone"}
+    numbers = (3, 4, 5, 10**9)
+    requests = [as_boto3(bench, b"%d" % number, number, headers=agent) for number in numbers]
+    seen, read = [], Patterns.read
+    monkeypatch.setattr(
+        Patterns, "read", lambda patterns, *given: seen.append(given) or read(patterns, *given)
+    )
+
+    answers = talk(bench.ports[0], *requests[:3], *requests[:3])
+    cut = len(seen)
+    longer = talk(bench.ports[0], *requests)
+
+    assert [body for _, body in answers] == [b"3", b"4", b"5"] * 2
+    assert longer == [*answers[:3], longer[3]]
+    assert longer[3][1] == b"1000000000"
+    # The first leaves the pattern, the second the places. A connection's first finds its pattern, and a length of two
+    # digits makes a longer head.
+    assert (cut, len(seen)) == (2, 4)
 
 
 def test_endpoints_and_variants_take_turns_on_one_connection(bench):
@@ -107,13 +134,13 @@ AFTER = {
 
 @pytest.mark.parametrize("after", AFTER)
 def test_what_comes_after_a_request_is_judged_as_if_it_came_alone(bench, after):
-    first, next_one = as_boto3(bench), as_boto3(bench, **{"number": 2, **AFTER[after]})
+    next_one = as_boto3(bench, **{"number": 2, **AFTER[after]})
 
-    answers = [talk(port, first, next_one) for port in bench.ports]
+    answers = [talk(port, *before(bench), next_one) for port in bench.ports]
     [alone] = talk(bench.ports[1], next_one)
 
     assert answers[0] == answers[1]
-    assert answers[0][1] == alone
+    assert answers[0][2] == alone
 
 
 def altered(request, old, new):
@@ -152,13 +179,13 @@ def altered(request, old, new):
     ],
 )  # fmt: skip
 def test_a_head_with_one_odd_place_is_judged_as_if_it_came_alone(bench, old, new):
-    first, odd = as_boto3(bench), altered(as_boto3(bench, number=2), old, new)
+    odd = altered(as_boto3(bench, number=2), old, new)
 
-    answers = [talk(port, first, odd) for port in bench.ports]
+    answers = [talk(port, *before(bench), odd) for port in bench.ports]
     [alone] = talk(bench.ports[1], odd)
 
     assert answers[0] == answers[1]
-    assert answers[0][1] == alone
+    assert answers[0][2] == alone
 
 
 @settings(
@@ -175,12 +202,12 @@ def test_a_head_with_one_odd_place_is_judged_as_if_it_came_alone(bench, old, new
 )
 @example(at=0.5, cut=0, put=b"")
 def test_a_head_that_is_altered_anywhere_is_judged_as_if_it_came_alone(bench, at, cut, put):
-    first, good = as_boto3(bench), as_boto3(bench, number=2)
+    good = as_boto3(bench, number=2)
     end = good.index(b"Content-Length")  # an altered length only lets both wait for more
     place = int(at * end)
     odd = good[:place] + put + good[min(place + cut, end) :]
 
-    answers = [talk(port, first, odd) for port in bench.ports]
+    answers = [talk(port, *before(bench), odd) for port in bench.ports]
 
     assert answers[0] == answers[1]
 

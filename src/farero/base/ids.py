@@ -28,19 +28,22 @@ class Uuids:
     """
 
     def __init__(self) -> None:
-        self._first, self._next, self._end = "", 0, 0
+        self._first, self._next, self._end = b"", 0, 0
 
     def __call__(self) -> str:
         """Return one, in lower case."""
-        number = self._next
-        if number == self._end:
-            self._first = new_uuid()[:-12]
-            number = int.from_bytes(
-                os.urandom(5), "big"
-            )  # 12 digits have 6 bytes, so counting on never overflows
-            self._end = number + _IN_A_ROW
-        self._next = number + 1
-        return f"{self._first}{number:012x}"
+        return self.several(1)[0].decode()
+
+    def several(self, count: int) -> list[bytes]:
+        """Return so many, in lower case, as ASCII."""
+        if self._end - self._next < count:
+            self._first = new_uuid()[:-12].encode()
+            # Twelve decimal digits, which are written sooner than hexadecimal ones, and stay twelve counting on.
+            self._next = 10**11 + int.from_bytes(os.urandom(5), "big") % (8 * 10**11)
+            self._end = self._next + max(_IN_A_ROW, count)
+        first, start = self._first, self._next
+        self._next = start + count
+        return [b"%b%d" % (first, number) for number in range(start, start + count)]
 
 
 _IN_A_ROW = 4096

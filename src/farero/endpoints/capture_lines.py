@@ -78,21 +78,22 @@ class Recorder:
         self._ids = _ids(*self._given)
 
     def line(
-        self, event_id: str, at: dt.datetime, ending: bytes, request: bytes, response: bytes
+        self, event_id: bytes, at: dt.datetime, ending: bytes, request: bytes, response: bytes
     ) -> bytes:
-        """Return what `make_record` returns; ending: that of `at`."""
+        """Return what `make_record` returns; event_id: ASCII; ending: that of `at`."""
         if self._is_usual:
             try:
                 parts = (
                     self._before, _quote(request.decode()), self._between, _quote(response.decode()), self._after,
-                    event_id.encode(), self._ids, ending,
+                    event_id, self._ids, ending,
                 )  # fmt: skip
             except UnicodeDecodeError:
                 pass  # told apart below
             else:
                 return b"".join(parts)
         halves = Payload(self._types[0], request), Payload(self._types[1], response)
-        return make_record(self.target, Invocation(event_id, at, *halves, *self._given))
+        invocation = Invocation(event_id.decode(), at, *halves, *self._given)
+        return make_record(self.target, invocation)
 
 
 def ending_at(at: dt.datetime) -> bytes:

@@ -131,12 +131,15 @@ class Proxy:
         limit = variant.max_concurrency
         if count >= MOST_IN_FLIGHT or (limit is not None and (count >= limit or self._slots)):
             return None  # a place among all gateways may be refused: that is for `invoke` to say
-        found = self._only_one(variant) or self._choose(variant, None)
-        if found is None or not found[0].is_ready:
-            return None
+        connection, name = self._only_one(variant)
+        if connection is None or not connection.is_ready:
+            found = self._choose(variant, None)
+            if found is None or not found[0].is_ready:
+                return None
+            connection, name = found
         self._count_one_more(key, variant, count)
-        found[0].send(head, body, waiting)
-        return found[1]
+        connection.send(head, body, waiting)
+        return name
 
     async def retry(  # noqa: PLR0913, PLR0917 - as `invoke`, and what came before
         self,
@@ -327,14 +330,13 @@ class Proxy:
                     await opened.wait()
             variant = await find_variant()
 
-    def _only_one(self, variant: VariantRoute) -> tuple[FramedConnection, str] | None:
-        """Return what `_choose` returns for a variant of one replica, if it reads; None leaves the choice to it."""
+    def _only_one(self, variant: VariantRoute) -> tuple[FramedConnection | None, str]:
+        """Return connection and id of a variant's only replica; None leaves the choice to `_choose`."""
         if len(variant.replicas) != 1:
-            return None
+            return None, ""
         name = variant.replicas[0].id
         hop = self._hops.get(name)
-        connection = None if hop is None else hop.connection
-        return None if connection is None or not connection.is_ready else (connection, name)
+        return (None if hop is None else hop.connection), name
 
     def _choose(
         self, variant: VariantRoute, avoid: str | None

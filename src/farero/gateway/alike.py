@@ -5,6 +5,9 @@ A later one with the very same lines, at the same places, has the same meaning: 
 the verifier made of them holds for it too. Its own lines are read here, more strictly than a parser would; whatever is
 unusual about them is no match and goes the way of every other request, which then decides.
 
+Where the values stand in a head is kept, too, for each length that heads have: a head of that length whose other bytes
+are all the same is not even cut into lines.
+
 Each request still has its own signature checked, over its own values, moment and body (`identity/alike.py`).
 """
 
@@ -31,6 +34,8 @@ MOST_PATTERNS = 256
 PAUSE_S = 30.0
 #: Values that are remembered of the lines that repeat for a while: moments and lengths.
 MOST_VALUES = 256
+#: Lengths of heads of which a pattern knows where the values are.
+MOST_LAYOUTS = 32
 _AUTHORIZATION, _DATE, _LENGTH = b"authorization", b"x-amz-date", b"content-length"
 _NEEDED = frozenset((_AUTHORIZATION, _DATE, _LENGTH))
 #: Headers that differ from request to request and say nothing about what is asked.
@@ -45,6 +50,17 @@ _SIGNATURE = 64
 
 #: Takes lines out of a head.
 _Take = Callable[[Sequence[bytes]], tuple[bytes, ...]]
+
+
+class _Layout(NamedTuple):
+    """Heads of one length: what stands between the values that are a request's own, and the values."""
+
+    same: tuple[bytes, ...]
+    #: Take these out of a head: what is the same; moment, length, signature, and the others.
+    between: Callable[[bytes], tuple[bytes, ...]]
+    own: Callable[[bytes], tuple[bytes, ...]]
+    #: Of the values, those that are signed, as the pattern's signature wants them.
+    signed: tuple[int, ...]
 
 
 class Read(NamedTuple):
@@ -62,8 +78,8 @@ class Pattern:
     """What requests with the same lines have in common."""
 
     __slots__ = (
-        "_date", "_length", "_lengths", "_moments", "_others", "_signed", "authorization", "keep_alive", "length",
-        "lines", "own", "places", "plan", "proof", "shared", "signatures",
+        "_date", "_instants", "_layouts", "_length", "_lengths", "_moments", "_others", "_signed", "authorization",
+        "keep_alive", "length", "lines", "own", "places", "plan", "proof", "shared", "signatures",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +111,54 @@ class Pattern:
         self._signed = [(index[name.encode()], lengths[name]) for name in signatures.own]
         self._moments: dict[bytes, tuple[bytes, float] | None] = {}
         self._lengths: dict[bytes, int] = {}
+        self._layouts: dict[int, _Layout] = {}
+        #: Timestamps that were read lately.
+        self._instants: dict[bytes, float] = {}
+
+    def read_same(self, data: bytes, end: int, size: int) -> Read | None:
+        """Read a request by its layout; None if it must be cut into lines. end: of its head; size: of its body."""
+        layout = self._layouts.get(end)
+        if layout is None or layout.between(data) != layout.same:
+            return None
+        own = layout.own(data)
+        moment = self._instants.get(own[0])
+        # Digits alone, as many as `size` has: no other text is as long and says the same.
+        if moment is None or own[1] != b"%d" % size:
+            return None
+        for value in own[3:]:
+            if value.translate(None, _VISIBLE):
+                return None
+        return Read(own[0], moment, [own[at] for at in layout.signed], own[2])
+
+    def keep_layout(self, data: bytes, lines: Sequence[bytes], read: Read) -> None:
+        """Remember where the values stand in a head that `read` was read from, and that was found to be good."""
+        end = sum(map(len, lines)) + 2 * len(lines) - 2
+        if len(self._instants) >= MOST_VALUES:
+            self._instants.clear()
+        self._instants[read.timestamp] = read.moment
+        if end in self._layouts:
+            return
+        starts = [0]
+        for line in lines:
+            starts.append(starts[-1] + len(line) + 2)
+        # index among a request's own lines → where its value begins, and ends
+        spans: list[tuple[int, int]] = []
+        for place in self.places:
+            begin, line = starts[place], lines[place]
+            spans.append((begin + line.index(b": ") + 2, begin + len(line)))
+        stop = spans[self.proof][1]
+        spans[self.proof] = (stop - _SIGNATURE, stop)
+        order = [self._date, self._length, self.proof, *(index for index, _ in self._others)]
+        edges = [0, *(edge for span in sorted(spans) for edge in span), end]
+        between = itemgetter(*(slice(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True)))
+        if len(self._layouts) >= MOST_LAYOUTS:
+            self._layouts.clear()
+        self._layouts[end] = _Layout(
+            same=between(data),
+            between=between,
+            own=itemgetter(*(slice(*spans[index]) for index in order)),
+            signed=tuple(order.index(index) for index, _ in self._signed),
+        )
 
     def read(self, own: tuple[bytes, ...], size: int) -> Read | None:
         """Read a request's own lines; None if one is unusual, or if they do not announce a body of `size` bytes."""
@@ -138,12 +202,12 @@ class Patterns:
         self.latest: Pattern | None = None
         self._rests_until = float("-inf")
 
-    def find(
-        self, last: Pattern | None, lines: list[bytes]
-    ) -> tuple[Pattern, tuple[bytes, ...]] | None:
-        """Return the pattern of a head, and the lines that are its own; None if there is none.
+    def read(
+        self, last: Pattern | None, lines: list[bytes], size: int
+    ) -> tuple[Pattern, Read] | None:
+        """Return the pattern of a head, and what its own lines say; None if there is none, or one is unusual.
 
-        last: that of the request before it on its connection.
+        last: that of the request before it on its connection. size: of its body.
         """
         pattern = last or self.latest
         if pattern is None or len(lines) != pattern.length:
@@ -153,7 +217,8 @@ class Patterns:
         if shared != pattern.lines or beginning != pattern.authorization:
             # another of the same order: of another endpoint, say, or of another key
             pattern = self._kept.get((pattern.places, beginning, shared))
-        return None if pattern is None else (pattern, own)
+        read = None if pattern is None else pattern.read(own, size)
+        return None if pattern is None or read is None else (pattern, read)
 
     def may_learn(self, now: float) -> bool:
         """Say whether patterns are kept at the moment."""

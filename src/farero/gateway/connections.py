@@ -79,12 +79,12 @@ class WholeAnswers:
             return
         self._transport.write(data)
 
-    def write_whole(self, head: tuple[bytes, ...], body: bytes) -> None:
+    def write_whole(self, head: bytes, body: bytes) -> None:
         """Send an answer at once."""
         if len(body) <= WHOLE_ANSWER:
-            self._transport.write(b"".join((*head, body)))
+            self._transport.write(head + body)
         else:
-            self._transport.write(b"".join(head))
+            self._transport.write(head)
             self._transport.write(body)
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; of a head that goes on, count the bytes and the seconds."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        cycle: Any = self.cycle  # None before the first
         is_free = cycle is None or cycle.response_complete
         if is_free and not (self._is_in_head or self._is_in_body or self.flow.write_paused):
             if self.fast_path.take_whole(self, data):
@@ -243,7 +243,7 @@ class LimitedConnection(HttpToolsProtocol):
             self._may_learn -= 1
             self.fast_path.learn(self, cycle, self._fed)
 
-    def send_answer(self, cycle: FastCycle, head: tuple[bytes, ...], body: bytes) -> None:
+    def send_answer(self, cycle: FastCycle, head: bytes, body: bytes) -> None:
         """Send an answer of the fast path, and expect the next request."""
         cycle.response_complete = True
         if self._whole.is_closing():

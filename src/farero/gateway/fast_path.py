@@ -11,7 +11,7 @@ looks like for both; of the last two, the outcome for requests and answers that 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -125,31 +125,33 @@ class FastPath:
         self._room = room
         self._proxy = proxy
         self._clock, self._monotonic = clock, clock.monotonic
-        self._new_uuid = ids.Uuids()
+        self._new_uuids = ids.Uuids()
         self._refused = _UNUSUAL | other_inputs()
         self._hosts: set[bytes] = set()
         self._plans = Plans()
         self._patterns = Patterns()
         #: Seconds since 1970, and the monotonic time at which they were read.
         self._wall, self._wall_read_at = 0.0, float("-inf")
-        #: Answers that leave when what was captured is written: request, answer, seconds of the model, body.
-        self._ready: list[tuple[FastCycle, Answer, float, bytes]] = []
+        #: Requests with a good answer: what is to be counted and captured of each, and what leaves after that.
+        self._ended: list[tuple[Ending, float, float, bytes, bytes]] = []
+        self._ready: list[tuple[FastCycle, Answer, bytes]] = []
         #: What every good answer begins with, and uvicorn's headers that it is made from: a new list each second.
         self._dated: tuple[object, bytes] = (None, b"")
         proxy.on_settled = self._settle
 
     def take_whole(self, connection: LimitedConnection, data: bytes) -> bool:
         """Send a request that came whole to a replica, if it is like one before; False, with nothing done, if not."""
-        if not data.startswith(_FIRST):
-            return False
-        head, _, body = data.partition(b"\r\n\r\n")
-        found = self._patterns.find(connection.pattern, head.split(b"\r\n"))
-        if found is None:
-            return False
-        pattern, own = found
-        read = pattern.read(own, len(body))
-        if read is None:
-            return False
+        end = data.find(b"\r\n\r\n")
+        body, lines = data[end + 4 :], None
+        pattern = connection.pattern
+        read = None if pattern is None else pattern.read_same(data, end, len(body))
+        if pattern is None or read is None:
+            is_whole = end > 0 and data.startswith(_FIRST)
+            lines = data[:end].split(b"\r\n") if is_whole else []
+            found = self._patterns.read(pattern, lines, len(body))
+            if found is None:
+                return False
+            pattern, read = found
         received = self._monotonic()
         if received - self._wall_read_at > _WALL_GOOD_S:
             self._wall, self._wall_read_at = self._clock.now().timestamp(), received
@@ -160,6 +162,8 @@ class FastPath:
             credential, timestamp, self._wall - moment, signed, body, signature
         ):
             return False
+        if lines is not None:
+            pattern.keep_layout(data, lines, read)
         cycle = FastCycle(connection, received, pattern.keep_alive)
         cycle.plan, cycle.body, cycle.credential = pattern.plan, body, credential
         try:
@@ -169,7 +173,7 @@ class FastPath:
             return False
         if is_sent:
             connection.pattern = pattern
-            connection.cycle = cast("Any", cycle)
+            connection.cycle = cycle  # type: ignore[assignment]
         return is_sent
 
     def learn(self, connection: LimitedConnection, cycle: FastCycle, data: bytes) -> None:
@@ -248,12 +252,13 @@ class FastPath:
         """Take a good answer, to be counted, captured and sent with others; leave every other to the general path."""
         plan, variant = cycle.plan, cycle.variant
         answer = plan.answers.get((id(variant), id(head))) or self._answer(plan, variant, head)
-        seconds = at - cycle.sent
-        if answer.ending is None:
+        seconds, ending = at - cycle.sent, answer.ending
+        if ending is None:
             reply = Reply(status=head.status, headers=head.headers, body=body, seconds=seconds)
             self.leave(cycle, reply)
         else:
-            self._ready.append((cycle, answer, seconds, body))
+            self._ended.append((ending, cycle.received, seconds, cycle.body, body))
+            self._ready.append((cycle, answer, body))
 
     def leave(self, cycle: FastCycle, outcome: Reply | ReplicaLost | TimeoutError) -> None:
         """Let the general path answer a request that was sent, unless it died with its replica and nobody waits."""
@@ -272,23 +277,19 @@ class FastPath:
         if not self._ready:
             return
         ready, self._ready = self._ready, []
+        ended, self._ended = self._ended, []
         try:
-            self._room.end_all(
-                [
-                    (cast("Ending", answer.ending), cycle.received, seconds, cycle.body, body)
-                    for cycle, answer, seconds, body in ready
-                ]
-            )
+            self._room.end_all(ended)
         except Exception:
             log.exception("requests could not be counted and captured")
-        new_uuid = self._new_uuid
-        for cycle, answer, _, body in ready:
+        request_ids = self._new_uuids.several(len(ready))
+        for request_id, (cycle, answer, body) in zip(request_ids, ready, strict=True):
             connection, key = cycle.connection, (len(body), cycle.keep_alive)
             headers = connection.server_state.default_headers
             if headers is not self._dated[0]:
                 self._dated = _status_and_date(headers)
             end = answer.ends.get(key) or end_of(answer, key)
-            head = (self._dated[1], answer.before, new_uuid().encode(), end)
+            head = b"".join((self._dated[1], answer.before, request_id, end))
             connection.send_answer(cycle, head, body)
 
     def _is_for_us(self, host: bytes) -> bool:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from farero.identity import claims, refusals
 from farero.identity.canonical import collect_headers, service_path
-from farero.identity.keys import hmac_sha256, signing_key
+from farero.identity.keys import halves, signing_key
 from farero.identity.refusals import Style
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from farero.identity.canonical import Message
+    from farero.identity.keys import Hash
     from farero.records.identity import Credential
 
 _WINDOW_S = refusals.WINDOW_S[Style.JSON]
@@ -32,7 +33,9 @@ class Alike:
     own: names of signed headers whose values every request brings, in the order in which `is_signed_by` wants them.
     """
 
-    __slots__ = ("_canonical", "_date", "_region", "_service", "_to_sign", "access_key_id", "own")
+    __slots__ = (
+        "_canonical", "_credential", "_date", "_halves", "_region", "_service", "_to_sign", "access_key_id", "own",
+    )  # fmt: skip
 
     def __init__(self, usual: claims.Usual, canonical: bytes, own: tuple[str, ...]) -> None:
         self.access_key_id = usual.access_key_id
@@ -41,6 +44,9 @@ class Alike:
         self._canonical = canonical
         scope = usual.scope.encode().replace(b"%", b"%%")
         self._to_sign = b"AWS4-HMAC-SHA256\n%b\n" + scope + b"\n%b"
+        #: The key that was asked for last, and what of an HMAC depends on it alone.
+        self._credential: Credential | None = None
+        self._halves: tuple[Hash, Hash] | None = None
 
     def moment_of(self, timestamp: str) -> float | None:
         """Return the seconds since 1970 of a timestamp; None if it is none, or not of the key's day."""
@@ -60,15 +66,23 @@ class Alike:
 
         timestamp: its x-amz-date, which `moment_of` has read. own: visible ASCII.
         """
-        if not credential.is_active or credential.session_token is not None:
-            return False
-        if not -_WINDOW_S <= age_s <= _WINDOW_S:
+        if credential is not self._credential:
+            self._credential, self._halves = credential, self._read_key(credential)
+        if self._halves is None or not -_WINDOW_S <= age_s <= _WINDOW_S:
             return False
         canonical = self._canonical % (*own, hexlify(hashlib.sha256(body).digest()))
         digest = hexlify(hashlib.sha256(canonical).digest())
-        key = signing_key(credential.secret_access_key, self._date, self._region, self._service)
-        expected = hmac_sha256(key, self._to_sign % (timestamp, digest))
-        return hmac.compare_digest(expected.encode(), signature)
+        inner, outer = self._halves[0].copy(), self._halves[1].copy()
+        inner.update(self._to_sign % (timestamp, digest))
+        outer.update(inner.digest())
+        return hmac.compare_digest(hexlify(outer.digest()), signature)
+
+    def _read_key(self, credential: Credential) -> tuple[Hash, Hash] | None:
+        """Return what of the HMAC depends on the key; None for one that may not sign such requests."""
+        if not credential.is_active or credential.session_token is not None:
+            return None
+        secret = credential.secret_access_key
+        return halves(signing_key(secret, self._date, self._region, self._service))
 
 
 def read(message: Message, services: Collection[str], varying: Collection[str]) -> Alike | None:

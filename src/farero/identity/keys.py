@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from farero.identity import refusals
 from farero.records.identity import Credential
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 #: Looks a key up by its id; must not block for long, as every request passes here.
 Finder = Callable[[str], Credential | None]
+
+
+class Hash(Protocol):
+    """What `hashlib` makes."""
+
+    def copy(self) -> Self: ...  # noqa: D102 - hashlib's
+
+    def update(self, data: bytes, /) -> None: ...  # noqa: D102
+
+    def digest(self) -> bytes: ...  # noqa: D102
+
+    def hexdigest(self) -> str: ...  # noqa: D102
 
 
 class Rules(NamedTuple):
@@ -69,7 +81,7 @@ def hmac_sha256(key: bytes, data: bytes) -> str:
     """Return HMAC-SHA256 in hex; the half of it that depends on the key alone is kept (RFC 2104, section 4)."""
     if len(key) > 64:
         return hmac.digest(key, data, "sha256").hex()
-    inner, outer = _padded(key)
+    inner, outer = halves(key)
     inner, outer = inner.copy(), outer.copy()
     inner.update(data)
     outer.update(inner.digest())
@@ -77,7 +89,8 @@ def hmac_sha256(key: bytes, data: bytes) -> str:
 
 
 @lru_cache(maxsize=512)
-def _padded(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:  # pyright: ignore[reportPrivateUsage] - has no other name
+def halves(key: bytes) -> tuple[Hash, Hash]:
+    """Return the beginnings of HMAC-SHA256's two hashes, to be copied; key: at most 64 bytes."""
     block = key.ljust(64, b"\0")
     return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 

@@ -28,7 +28,7 @@ from farero_container.serve.watchdog import Watchdog
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 
-    from farero_container.serve.messages import Reply, Request
+    from farero_container.serve.messages import Alike, Reply, Request
 
 VARIABLE = "FARERO_MAX_BATCH"
 #: CPU time that may be spent in the event loop at once, and bytes of bodies that may come to be read there.
@@ -91,8 +91,11 @@ class Served(Protocol):
 
     def answer_alike(
         self, bodies: Sequence[bytes], headers: Mapping[str, str]
-    ) -> Sequence[Response] | None:
-        """Answer several requests of the same headers at once, as each would be alone; None to see them one by one."""
+    ) -> tuple[dict[str, str], list[bytes]] | None:
+        """Answer several requests of the same headers at once, as each would be alone: headers of all, each one's body.
+
+        None to see them one by one.
+        """
         ...
 
 
@@ -104,6 +107,7 @@ class ModelCaller:
         self._watchdog = watchdog or Watchdog()
         self._arrived: queue.SimpleQueue[list[tuple[Request, Reply]]] = queue.SimpleQueue()
         self._arriving: list[tuple[Request, Reply]] = []
+        self._alike: list[Alike] = []
         #: Requests that the thread has and has not answered.
         self._given = 0
         #: Whoever calls the model holds it.
@@ -118,31 +122,44 @@ class ModelCaller:
         """Have a request answered; `settle` sends it on its way."""
         self._arriving.append((request, reply))
 
+    def take_alike(self, alike: Alike) -> None:
+        """Have requests with the same head answered, as `take` does one."""
+        self._alike.append(alike)
+
     def settle(self) -> None:
         """Have answered what was taken, at once if that is quick."""
         arrived, self._arriving = self._arriving, []
-        if not arrived:
+        alike, self._alike = self._alike, []
+        if not arrived and not alike:
             return
-        if self._given or not self._was_quick or not _are_small(arrived):
-            self._give(arrived)
-        elif self._calling.acquire(blocking=False):
+        is_quick = self._was_quick and not self._given and _are_small(arrived, alike)
+        # If it is locked, the thread has given its last answer, and is about to let go.
+        if is_quick and self._calling.acquire(blocking=False):
             try:
-                for answers in self._answer(arrived):
+                for answers in self._answer(arrived, alike):
                     _deliver(answers)
             finally:
                 self._calling.release()
-        else:  # the thread has given its last answer, and is about to let go
-            self._give(arrived)
+        else:
+            self._give([*arrived, *(entry for one in alike for entry in one.each())])
 
     def _give(self, arrived: list[tuple[Request, Reply]]) -> None:
         self._given += len(arrived)
         self._arrived.put(arrived)
 
     def _answer(
-        self, taken: Sequence[tuple[Request, Reply]]
+        self, taken: list[tuple[Request, Reply]], alike: Sequence[Alike] = ()
     ) -> Generator[list[tuple[Reply, Response]]]:
+        """Answer requests, and give back the answers that are not given to `alike` themselves."""
         began = time.thread_time()
         self._watchdog.begin()
+        for part in (part for one in alike for part in one.parts(self._model.max_batch)):
+            answered = _at_once(self._model, part.bodies, part.headers)
+            if answered is None:
+                taken += part.each()
+            else:
+                part.asker.answer_alike(part.numbers, *answered)
+            self._watchdog.begin()
         for answers in answer_all(self._model, taken):
             yield answers
             self._watchdog.begin()
@@ -182,11 +199,16 @@ def answer_all(
         for group in groups.values():
             for start in range(0, len(group), model.max_batch):
                 part = group[start : start + model.max_batch]
-                answers = _at_once(model, part) if len(part) > 1 else None
-                if answers is None:
+                bodies, headers = [request.body for request, _ in part], part[0][0].headers
+                answered = _at_once(model, bodies, headers) if len(part) > 1 else None
+                if answered is None:
                     requests.extend(part)
                 else:
-                    yield answers
+                    answer_headers, texts = answered
+                    yield [
+                        (to, Response(200, answer_headers, text))
+                        for (_, to), text in zip(part, texts, strict=True)
+                    ]
     alike: dict[Hashable, list[tuple[Work, To]]] = {}
     for number, (request, to) in enumerate(requests):
         work = _guarded(model.read, request.body, request.headers)
@@ -207,16 +229,14 @@ def answer_all(
 
 
 def _at_once(
-    model: Served, requests: Sequence[tuple[Request, To]]
-) -> list[tuple[To, Response]] | None:
+    model: Served, bodies: Sequence[bytes], headers: Mapping[str, str]
+) -> tuple[dict[str, str], list[bytes]] | None:
+    """Return what `answer_alike` does, if that is an answer for each."""
     try:
-        bodies = [request.body for request, _ in requests]
-        responses = model.answer_alike(bodies, requests[0][0].headers)
-        if responses is None:
-            return None
-        return [(to, response) for (_, to), response in zip(requests, responses, strict=True)]
+        answered = model.answer_alike(bodies, headers)
     except Exception:  # noqa: BLE001 - whoever is at fault is told when it is alone
         return None
+    return answered if answered is not None and len(answered[1]) == len(bodies) else None
 
 
 def most_rows(default: int) -> int:
@@ -277,8 +297,9 @@ def _guarded(step: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | Res
         )
 
 
-def _are_small(requests: Sequence[tuple[Request, Reply]]) -> bool:
-    return sum([len(request.body) for request, _ in requests]) <= QUICK_BYTES
+def _are_small(requests: Sequence[tuple[Request, Reply]], alike: Sequence[Alike]) -> bool:
+    size = sum([len(request.body) for request, _ in requests])
+    return size + sum([sum(map(len, one.bodies)) for one in alike]) <= QUICK_BYTES
 
 
 def _deliver(answers: Sequence[tuple[Reply, Response]]) -> None:

@@ -15,7 +15,7 @@ from farero_container.serve.frames import MAGIC, FramedForm
 from farero_container.serve.http import BODY_WITHIN_S, HEAD_LIMIT, HEAD_WITHIN_S, HttpForm
 
 if TYPE_CHECKING:
-    from farero_container.serve.messages import Handler, Reply, Request
+    from farero_container.serve.messages import Alike, Handler, Reply, Request
 
 
 class Connections:
@@ -47,14 +47,22 @@ class Connections:
 
     def take(self, request: Request, reply: Reply) -> None:
         """Hand a request on; its answer is told by `answered`."""
-        if not self._busy:
-            self._idle.clear()
-        self._busy += 1
+        self._expect(1)
         self._handler.take(request, reply)
 
-    def answered(self) -> None:
-        """Know that one request less waits."""
-        self._busy -= 1
+    def take_alike(self, alike: Alike) -> None:
+        """Hand several on, as `take` does one."""
+        self._expect(len(alike.numbers))
+        self._handler.take_alike(alike)
+
+    def _expect(self, count: int) -> None:
+        if not self._busy:
+            self._idle.clear()
+        self._busy += count
+
+    def answered(self, count: int = 1) -> None:
+        """Know that so many requests less wait."""
+        self._busy -= count
         if not self._busy:
             self._idle.set()
 

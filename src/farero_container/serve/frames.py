@@ -2,7 +2,8 @@
 
 A frame is `u32 length | u32 id | u16 head length | head (JSON) | body`, big-endian, the length counting what follows
 it. Frames are cut from what the transport hands over, without a task a request: all that came in one turn of the event
-loop is taken before anything is predicted, and all answers that are there at once leave in one write.
+loop is taken before anything is predicted, requests with the same head together, and all answers that are there at once
+leave in one write.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-from farero_container.serve.messages import BadRequest, Request, Response, refusal, too_large
+from farero_container.serve.messages import (
+    INVOCATIONS,
+    Alike,
+    BadRequest,
+    Request,
+    Response,
+    refusal,
+    too_large,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from farero_container.serve.messages import Taker
 
@@ -26,11 +35,12 @@ MAGIC = b"FRO1"
 MOST_HEADS = 128
 LONGEST_KEPT_HEAD = 1024
 _FRAME = struct.Struct(">IIH")
+_pack, _unpack_from, _PREFIX = _FRAME.pack, _FRAME.unpack_from, _FRAME.size
 #: What the two bytes of its length can say.
 _LONGEST_HEAD = 0xFFFF
 #: The part of a frame that the length does not count.
 _UNCOUNTED = 4
-_COUNTED = _FRAME.size - _UNCOUNTED
+_COUNTED = _PREFIX - _UNCOUNTED
 
 
 class FramedForm:
@@ -45,10 +55,12 @@ class FramedForm:
         #: The beginning of a frame in pieces, their size, and the size at which to look at them again.
         self._pieces: list[bytes] = []
         self._held = 0
-        self._wanted = _FRAME.size
+        self._wanted = _PREFIX
         #: Bytes still to come of a frame that was refused, and the refusal.
         self._skipped = 0
         self._refused: tuple[int, BadRequest] | None = None
+        #: Requests that came in this turn: head → numbers and bodies.
+        self._taken: dict[bytes, tuple[list[int], list[bytes]]] = {}
         self._answers: list[bytes] = []
         #: Headers and status of the last answer, and the head they came to.
         self._last_head: tuple[object, int, bytes] = (None, 0, b"")
@@ -70,6 +82,9 @@ class FramedForm:
         self._held = len(rest)
         if rest:
             self._pieces.append(rest)
+        taken, self._taken = self._taken, {}
+        for head, (numbers, bodies) in taken.items():
+            self._take(head, numbers, bodies)
         self._handler.settle()
         self._is_taking = False
         if self._answers:
@@ -80,12 +95,31 @@ class FramedForm:
         self._handler.answered()
         self._send(number, response)
 
-    def _send(self, number: int, response: Response) -> None:
+    def answer_alike(
+        self, numbers: Sequence[int], headers: Mapping[str, str], bodies: Sequence[bytes]
+    ) -> None:
+        """Send good answers to several requests, as `answer` does each."""
+        self._handler.answered(len(numbers))
+        if not self._begin_answers():
+            return
+        head = _head_of(Response(200, dict(headers)))
+        size = len(head)
+        counted, answers = _COUNTED + size, self._answers
+        for number, body in zip(numbers, bodies, strict=True):
+            answers += (_pack(counted + len(body), number, size), head, body)
+
+    def _begin_answers(self) -> bool:
+        """See to it that answers leave; False if the caller has left."""
         if not self._answers:
             if self._transport.is_closing():
-                return  # the caller has left
+                return False
             if not self._is_taking:
                 asyncio.get_running_loop().call_soon(self._flush)
+        return True
+
+    def _send(self, number: int, response: Response) -> None:
+        if not self._begin_answers():
+            return
         headers, body = response.headers, response.body
         last = self._last_head
         if headers is last[0] and response.status == last[1]:  # of requests answered at once
@@ -94,7 +128,7 @@ class FramedForm:
             head = _head_of(response)
             self._last_head = headers, response.status, head
         size = len(head)
-        self._answers += (_FRAME.pack(_COUNTED + size + len(body), number, size), head, body)
+        self._answers += (_pack(_COUNTED + size + len(body), number, size), head, body)
 
     def _flush(self) -> None:
         answers, self._answers = self._answers, []
@@ -103,12 +137,12 @@ class FramedForm:
 
     def _cut(self, data: bytes) -> bytes:
         """Take every whole frame; return what is left over, the beginning of the next."""
-        end = len(data)
+        end, taken = len(data), self._taken
         at = self._skip(end)
-        self._wanted = _FRAME.size
-        while end - at >= _FRAME.size:
-            length, number, head_length = _FRAME.unpack_from(data, at)
-            head_at = at + _FRAME.size
+        self._wanted = _PREFIX
+        while end - at >= _PREFIX:
+            length, number, head_length = _unpack_from(data, at)
+            head_at = at + _PREFIX
             body_at, stop = head_at + head_length, at + _UNCOUNTED + length
             if body_at > stop:
                 self._transport.close()  # no frame; nothing after it can be told apart
@@ -121,7 +155,11 @@ class FramedForm:
             if stop > end:
                 self._wanted = stop - at
                 break
-            self._take(number, data[head_at:body_at], data[body_at:stop])
+            alike = taken.get(data[head_at:body_at])
+            if alike is None:
+                alike = taken[data[head_at:body_at]] = ([], [])
+            alike[0].append(number)
+            alike[1].append(data[body_at:stop])
             at = stop
         return data[at:] if at else data
 
@@ -135,22 +173,28 @@ class FramedForm:
             self._send(number, refusal(refused))
         return gone
 
-    def _take(self, number: int, head: bytes, body: bytes) -> None:
+    def _take(self, head: bytes, numbers: list[int], bodies: list[bytes]) -> None:
+        """Hand requests of one head on."""
         read = self._heads.get(head)
         if read is None:
             read = _read_head(head)
             if read is None:
                 refused = BadRequest(400, "the frame's head is no JSON object with a path")
-                self._send(number, refusal(refused))
+                for number in numbers:
+                    self._send(number, refusal(refused))
                 return
             if len(head) <= LONGEST_KEPT_HEAD:
                 if len(self._heads) >= MOST_HEADS:
                     self._heads.clear()
                 self._heads[head] = read
         path, headers = read
+        if path == INVOCATIONS and len(numbers) > 1:
+            self._handler.take_alike(Alike(headers, numbers, bodies, self))
+            return
         method = "GET" if path == "/ping" else "POST"
-        reply = functools.partial(self.answer, number)
-        self._handler.take(Request(method, path, headers, body), reply)
+        for number, body in zip(numbers, bodies, strict=True):
+            reply = functools.partial(self.answer, number)
+            self._handler.take(Request(method, path, headers, body), reply)
 
 
 def _read_head(head: bytes) -> tuple[str, Mapping[str, str]] | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+INVOCATIONS = "/invocations"
 
 
 @dataclass(slots=True)
@@ -31,11 +34,59 @@ class Response:
 Reply = Callable[[Response], None]
 
 
+class Asker(Protocol):
+    """Who sent requests, and knows each by its number."""
+
+    def answer(self, number: int, response: Response) -> None:
+        """Take the answer to one request."""
+        ...
+
+    def answer_alike(
+        self, numbers: Sequence[int], headers: Mapping[str, str], bodies: Sequence[bytes]
+    ) -> None:
+        """Take good answers to several requests, all with the same headers."""
+        ...
+
+
+@dataclass(slots=True)
+class Alike:
+    """Invocations that came together with the same head, in the order they came: their numbers, and their bodies."""
+
+    #: As a Request's.
+    headers: Mapping[str, str]
+    numbers: list[int]
+    bodies: list[bytes]
+    asker: Asker
+
+    def parts(self, most: int) -> Generator[Alike]:
+        """Cut into parts of at most `most` requests."""
+        if len(self.numbers) <= most:
+            yield self
+            return
+        for start in range(0, len(self.numbers), most):
+            cut = slice(start, start + most)
+            yield Alike(self.headers, self.numbers[cut], self.bodies[cut], self.asker)
+
+    def each(self) -> list[tuple[Request, Reply]]:
+        """Return them one by one."""
+        return [
+            (
+                Request("POST", INVOCATIONS, self.headers, body),
+                functools.partial(self.asker.answer, number),
+            )
+            for number, body in zip(self.numbers, self.bodies, strict=True)
+        ]
+
+
 class Handler(Protocol):
     """Who answers requests; its methods are called in the event loop and return at once."""
 
     def take(self, request: Request, reply: Reply) -> None:
         """Answer one request, now or later."""
+        ...
+
+    def take_alike(self, alike: Alike) -> None:
+        """Answer invocations as `take` does each of them."""
         ...
 
     def settle(self) -> None:
@@ -46,8 +97,8 @@ class Handler(Protocol):
 class Taker(Handler, Protocol):
     """Who answers requests and wants to know when one has had its answer."""
 
-    def answered(self) -> None:
-        """Learn that one request less waits; called by whoever passes an answer on."""
+    def answered(self, count: int = 1) -> None:
+        """Learn that so many requests less wait; called by whoever passes answers on."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Bodies that are nothing but numbers, read in C: arrays of JSON and CSV → float32.
+"""Bodies that are nothing but numbers, read in C: arrays of JSON and CSV → float32; and numbers as text.
 
 Whatever is not plainly that (missing values, text, rows of different lengths, faults) is None here, and the exact
 readers in `content.py` and `handler.py` decide what it is and what to say: these here agree with them to the last bit,
@@ -49,6 +49,13 @@ _parser = _simdjson.Parser() if _simdjson else None
 _row = _msgspec.json.Decoder(list[float]).decode if _msgspec else None
 _rows = _msgspec.json.Decoder(list[list[float]]).decode if _msgspec else None
 _blocks = _msgspec.json.Decoder(list[list[list[float]]]).decode if _msgspec else None
+
+_encode: Any = _msgspec.json.Encoder().encode if _msgspec else json.dumps
+#: What msgspec writes otherwise than `repr`: 0.00001 and 1e16, for 1e-05 and 1e+16. Each begins with letters that are
+#: looked for in C.
+_TINY = re.compile(rb"0\.0000(0*)([1-9])([0-9]*)")
+_EXPONENT = re.compile(rb"e(-?)\+?([0-9]+)")
+_ODD = [5e-324, -1.5e-7, 1e-6, 1e-5, 9.9e-05, 0.0001, 0.1, 10.00001, 1e15, 1e16, -1.5e17, 1e300]
 
 
 def json_array(text: bytes) -> Singles | None:
@@ -163,6 +170,37 @@ def _table(marks: bytes) -> tuple[int, int, bool]:
             return 0, 0, False
 
 
+def lines_of(values: NDArray[Any]) -> list[bytes]:
+    """Return each row's numbers as text, with commas between them: shortest and exact, to the letter as `repr`.
+
+    values: shape (rows,) or (rows, columns), finite.
+    """
+    if not values.size or not _writes_as_repr:
+        rows: list[Any] = values.tolist()
+        return [repr(row).strip("[]").replace(" ", "").encode() for row in rows]
+    text = _as_repr(_encode(values.tolist()))
+    return text[1:-1].split(b",") if values.ndim == 1 else text[2:-2].split(b"],[")
+
+
+def _as_repr(text: bytes) -> bytes:
+    """Return msgspec's numbers as `repr` has them."""
+    if b"e" in text:
+        text = _EXPONENT.sub(_exponent, text)
+    return _TINY.sub(_tiny, text) if b"0.0000" in text else text
+
+
+def _exponent(found: re.Match[bytes]) -> bytes:
+    return b"e" + (found[1] or b"+") + found[2].rjust(2, b"0")
+
+
+def _tiny(found: re.Match[bytes]) -> bytes:
+    start = found.start()
+    if found.string[start - 1 : start].isdigit():
+        return found[0]  # of 10.00001
+    zeros, first, rest = found.groups()
+    return b"%b%b%be-%02d" % (first, rest and b".", rest, len(zeros) + 5)
+
+
 def to_float32(values: Floats) -> Singles:
     """Round to single precision; what is beyond it is infinite, as documented."""
     with np.errstate(over="ignore"):
@@ -245,3 +283,12 @@ def _shape_of(text: bytes) -> tuple[int, ...] | None:
             return None
         shape.append(length)
     return tuple(reversed(shape))
+
+
+def _is_repr() -> bool:
+    if _msgspec is None:
+        return False
+    return _as_repr(_encode(_ODD)) == repr(_ODD).replace(" ", "").encode()
+
+
+_writes_as_repr = _is_repr()

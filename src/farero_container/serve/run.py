@@ -21,12 +21,12 @@ from farero_container import contract
 from farero_container.contract import StartUpError, write_failure
 from farero_container.serve.batching import ModelCaller
 from farero_container.serve.connections import Connections
-from farero_container.serve.messages import Response
+from farero_container.serve.messages import INVOCATIONS, Response
 from farero_container.serve.watchdog import TIMEOUT_S, TIMEOUT_VARIABLE, Watchdog
 
 if TYPE_CHECKING:
     from farero_container.serve.batching import Served
-    from farero_container.serve.messages import Reply, Request
+    from farero_container.serve.messages import Alike, Reply, Request
 
 #: As long as one invocation may take.
 DRAIN_S = 60.0
@@ -75,10 +75,14 @@ class Application:
 
     def take(self, request: Request, reply: Reply) -> None:
         """Answer one request: the model's in its thread, all others at once, whatever the model does."""
-        if request.path == "/invocations" and request.method == "POST":
+        if request.path == INVOCATIONS and request.method == "POST":
             self._caller.take(request, reply)
         else:
             reply(self._other(request))
+
+    def take_alike(self, alike: Alike) -> None:
+        """Have the model answer invocations."""
+        self._caller.take_alike(alike)
 
     def settle(self) -> None:
         """Let the model see what was taken."""
@@ -89,7 +93,7 @@ class Application:
             return Response(200, {"content-type": "application/json"}, b"\n")
         if request.path == "/execution-parameters" and request.method == "GET":
             return Response(200, {"content-type": "application/json"}, self._parameters)
-        if request.path != "/invocations":
+        if request.path != INVOCATIONS:
             return Response(
                 404, {"content-type": "text/plain"}, b"only /ping and /invocations are here\n"
             )

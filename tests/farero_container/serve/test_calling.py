@@ -8,7 +8,7 @@ import time
 import pytest
 
 from farero_container.serve.batching import QUICK_BYTES, QUICK_S, ModelCaller, Work
-from farero_container.serve.messages import Request, Response
+from farero_container.serve.messages import Alike, Request, Response
 
 
 class Model:
@@ -41,8 +41,12 @@ class Model:
         assert work.rows == 1
         return Response(body=prediction.encode())
 
-    def answer_alike(self, *_):
-        return None
+    def answer_alike(self, bodies, headers):
+        """Answer at once what begins with "all"; another one among them is a reason to look at each."""
+        assert headers == {}
+        if not all(body.startswith(b"all") for body in bodies):
+            return None
+        return {}, [b"%d at once" % len(bodies)] * len(bodies)
 
     def failed(self, work, error):
         return Response(500, body=work.data + str(error).encode())
@@ -61,6 +65,20 @@ class Asker:
             request = Request("POST", "/invocations", {}, body)
             self.caller.take(request, lambda response, body=body: self.keep(body, response.body))
         self.caller.settle()
+
+    def ask_alike(self, *bodies):
+        """Ask as one connection does on which requests with the same head come together."""
+        self.asked = bodies
+        self.caller.take_alike(Alike({}, list(range(len(bodies))), list(bodies), self))
+        self.caller.settle()
+
+    def answer(self, number, response):
+        self.keep(self.asked[number], response.body)
+
+    def answer_alike(self, numbers, headers, bodies):
+        assert headers == {}
+        for number, body in zip(numbers, bodies, strict=True):
+            self.keep(self.asked[number], body)
 
     def keep(self, body, answer):
         self.answers.append((body, answer))
@@ -96,6 +114,31 @@ def test_a_quick_model_answers_before_settle_returns():
     async def story(_, asker):
         asker.ask(b"1", b"2")
         assert asker.answers == [(b"1", LOOP), (b"2", LOOP)]
+
+    play(story)
+
+
+def test_what_is_alike_is_answered_at_once_in_parts_that_the_model_takes():
+    async def story(model, asker):
+        model.max_batch = 3
+        asker.ask_alike(b"all 1", b"all 2", b"all 3", b"all 4")
+        assert asker.answers == [
+            *((b"all %d" % number, b"3 at once") for number in (1, 2, 3)),
+            (b"all 4", b"1 at once"),
+        ]
+
+    play(story)
+
+
+def test_what_is_alike_and_cannot_be_answered_at_once_is_answered_one_by_one():
+    async def story(model, asker):
+        asker.ask_alike(b"all 1", b"2")
+        assert asker.answers == [(b"all 1", LOOP), (b"2", LOOP)]
+        asker.answers.clear()
+        large = b"all" + b" " * QUICK_BYTES
+        asker.ask_alike(large, b"all 2")
+        assert await asker.wait_for(2) == [(large, b"2 at once"), (b"all 2", b"2 at once")]
+        model.is_ours = False
 
     play(story)
 

@@ -228,3 +228,37 @@ def test_lines_of_several_bodies_read_at_once_are_what_each_is_alone(texts):
         for body, start, count in zip(bodies, starts, counts, strict=True):
             part = matrix[start : start + count]
             assert outcome(lambda part=part: part) == outcome(content.decode, body, "text/csv")
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from([np.float32, np.float64]),
+    st.lists(finite | st.floats(-1e-3, 1e-3) | st.floats(1e14, 1e18), min_size=1, max_size=12),
+    st.sampled_from([None, 1, 2, 3]),
+)
+def test_numbers_are_written_to_the_letter_as_python_does(kind, values, columns):
+    with np.errstate(over="ignore"):
+        array = np.array(values).astype(kind)
+    array = array[np.isfinite(array)]
+    rows = (
+        array if columns is None else array[: len(array) // columns * columns].reshape(-1, columns)
+    )
+
+    lines = numbers.lines_of(rows)
+
+    expected = [row if columns else [row] for row in rows.tolist()]
+    assert numbers._writes_as_repr
+    assert lines == [",".join(map(repr, row)).encode() for row in expected]
+
+
+def test_numbers_are_written_the_same_without_msgspec(monkeypatch):
+    rows = np.array([[1e-5, 10.00001], [1e16, -0.0], [5e-324, 0.1]])
+    quick = numbers.lines_of(rows)
+
+    monkeypatch.setattr(numbers, "_writes_as_repr", False)
+
+    assert numbers.lines_of(rows) == quick == [b"1e-05,10.00001", b"1e+16,-0.0", b"5e-324,0.1"]
+    assert numbers.lines_of(rows[0]) == [b"1e-05", b"10.00001"]

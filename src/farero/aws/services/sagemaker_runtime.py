@@ -20,7 +20,7 @@ from farero.endpoints.proxy import InvocationTimedOut, ReplicaDied
 from farero.records.endpoint import log_group
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Any
 
     from farero.base.clock import Clock
@@ -114,7 +114,7 @@ class SageMakerRuntime:
         self._timeout_s = settings.invocation_timeout_s
         self._durability = settings.capture_durability
         self._syncing: asyncio.Task[None] | None = None
-        self._new_uuid = ids.Uuids()
+        self._new_uuids = ids.Uuids()
 
     async def invoke_endpoint(self, ctx: Context, req: Value) -> Value:
         """Send Body to one replica of EndpointName and return its answer.
@@ -173,22 +173,24 @@ class SageMakerRuntime:
             recorder = Recorder(variant.capture, *kinds, *given)
         return Ending(req["EndpointName"], variant, head.status, recorder)
 
-    def end_all(self, ended: Iterable[tuple[Ending, float, float, bytes, bytes]]) -> None:
+    def end_all(self, ended: Sequence[tuple[Ending, float, float, bytes, bytes]]) -> None:
         """Count and capture requests whose answers are good and have not left yet.
 
         ended: of each, what it shares with others, when it came, the seconds of its model, its body and the answer's.
         """
         at, now = self._clock.monotonic(), self._clock.now()
-        moment, new_uuid = ending_at(now), self._new_uuid
+        moment, event_ids = ending_at(now), self._new_uuids.several(len(ended))
         touched: list[Ending] = []
-        for ending, received, model_s, body, answer in ended:
+        for event_id, (ending, received, model_s, body, answer) in zip(
+            event_ids, ended, strict=True
+        ):
             if not ending.seconds:
                 touched.append(ending)
             ending.seconds += (model_s, at - received)
             recorder = ending.recorder
             if recorder is not None and (ending.is_all or is_sampled(recorder.target)):
                 try:
-                    ending.lines.append(recorder.line(new_uuid(), now, moment, body, answer))
+                    ending.lines.append(recorder.line(event_id, now, moment, body, answer))
                 except Exception:  # one request's, of many
                     log.exception("request not captured", extra={"endpoint": ending.endpoint})
         for ending in touched:
@@ -313,7 +315,7 @@ class SageMakerRuntime:
         request = Payload(req.get("ContentType"), body)
         response = None if reply is None else Payload(reply.headers.get("content-type"), reply.body)
         ids_given = req.get("InferenceId"), req.get("CustomAttributes")
-        invocation = Invocation(self._new_uuid(), now, request, response, *ids_given)
+        invocation = Invocation(self._new_uuids(), now, request, response, *ids_given)
         self._spool.gather(target, [make_record(target, invocation)], now)
 
     async def _sync_soon(self) -> None:

@@ -163,7 +163,7 @@ class XGBoostServer:
 
     def answer_alike(
         self, bodies: Sequence[bytes], headers: Mapping[str, str]
-    ) -> Sequence[Response] | None:
+    ) -> tuple[dict[str, str], list[bytes]] | None:
         """Answer plain CSV and JSON of several callers at once: one reading, one prediction, one writing."""
         kind = content.media_type(headers.get("content-type"))
         if kind in content.JSON:
@@ -181,10 +181,9 @@ class XGBoostServer:
         )
         if written is None:
             return None
-        answer_headers, texts = written
         if kind not in AWS_TYPES:
-            answer_headers["x-farero-compat"] = "aws-would-415"
-        return [Response(200, answer_headers, text) for text in texts]
+            written[0]["x-farero-compat"] = "aws-would-415"
+        return written
 
     def failed(self, work: Work, error: Exception) -> Response:
         """Say what the library says of one request's rows."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from farero_container.serve import content
+from farero_container.serve import content, numbers
 from farero_container.serve.messages import Response
 
 if TYPE_CHECKING:
@@ -75,27 +75,23 @@ class Answers:
         is_plain = self._selection is None and self._has_accept and not self._is_batch
         if not is_plain or sum(counts) != len(scores) or not np.isfinite(scores).all():
             return None
-        values: list[Any] = scores.tolist()
+        lines = numbers.lines_of(scores)
         if is_lenient_json or wanted == JSON:
-            kind, opening, between, end = (
-                JSON,
-                '{"predictions": [{"score": ',
-                '}, {"score": ',
-                "}]}",
-            )
-            lines = [repr(value) for value in values]
+            kind = JSON
+            left, right = (b"[", b"]") if scores.ndim > 1 else (b"", b"")
+            opening, end = b'{"predictions": [{"score": ' + left, right + b"}]}"
+            between = right + b'}, {"score": ' + left
+            lines = [line.replace(b",", b", ") for line in lines]
         elif wanted in ("text/csv", ""):
-            kind, opening, between, end = CSV, "", "\n", "\n"
-            lines = [_csv_line(value, as_list=False) for value in values]
+            kind, opening, between, end = CSV, b"", b"\n", b"\n"
         else:
             return None
         if len(lines) == len(counts):
-            bodies = [f"{opening}{line}{end}".encode() for line in lines]
+            bodies = [opening + line + end for line in lines]
         else:
             rest = iter(lines)
             bodies = [
-                f"{opening}{between.join(itertools.islice(rest, count))}{end}".encode()
-                for count in counts
+                opening + between.join(itertools.islice(rest, count)) + end for count in counts
             ]
         return {"content-type": kind}, bodies
 
