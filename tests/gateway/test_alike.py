@@ -91,6 +91,20 @@ def test_heads_as_long_as_one_before_are_not_cut_into_lines(bench, monkeypatch):
     assert (cut, len(seen)) == (2, 4)
 
 
+@pytest.mark.parametrize(
+    "odd", [b"-6a  c-", b"-6\x00\x00c-", b"-\r\nx:-", b"-6\xe9\xe9c-", b"-6\t\tc-"]
+)
+def test_only_visible_letters_are_taken_from_the_places_of_values(bench, odd):
+    good = as_boto3(bench)
+    talk(bench.ports[0], *before(bench), good)
+    kept, end = bench.gateway.fast_path._patterns._kept.values(), good.index(b"\r\n\r\n")
+
+    readers = [pattern for pattern in kept if pattern.read_same(good, end, len(ROWS))]
+    assert len(readers) == 1
+    assert readers[0].read_same(altered(good, b"-6a4c-", odd), end, len(ROWS)) is None
+    assert readers[0].read_same(good, end, len(ROWS) + 1) is None
+
+
 def test_endpoints_and_variants_take_turns_on_one_connection(bench):
     aims = [{}, {"X-Amzn-SageMaker-Target-Variant": "a"}, {"X-Amzn-SageMaker-Target-Variant": "b"}]
     requests = [made_request(bench, b"name", {**CSV, **aim}) for aim in (*aims, *reversed(aims))]
@@ -165,6 +179,9 @@ def altered(request, old, new):
         (ID.encode() + b": ", ID.encode() + b": \n"),
         (ID.encode() + b": ", ID.encode() + b": \r"),
         (ID.encode() + b": ", b"content-length: 3\r\nx: "),
+        (b"-6a4c-", b"-6\x00\x00c-"),
+        (b"5e-6a4c-", b"\r\nx: 4c-"),
+        (b"5e-6a4c-", b"5e\n6a4c-"),
         (b"Content-Length: 16", b"Content-Length: +16"),
         (b"Content-Length: 16", b"Content-Length: 016"),
         (b"Content-Length: 16", b"Content-Length: 1_6"),
