@@ -1,11 +1,21 @@
 """Requests folded by the group say what each of them said."""
 
+from random import Random
+from statistics import fmean
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farero.base.clock import ManualClock
-from farero.endpoints.invocations import DIED, FORGET_EVERY_S, THROTTLED, TIMED_OUT, Invocations
+from farero.endpoints.invocations import (
+    DIED,
+    FORGET_EVERY_S,
+    MOST_EXACT,
+    THROTTLED,
+    TIMED_OUT,
+    Invocations,
+)
 from farero.endpoints.router import ReplicaRoute, VariantRoute
 from farero.telemetry.totals import Totals
 
@@ -105,6 +115,30 @@ def test_a_group_is_the_sum_of_its_requests(folder, seen, flushes):
         assert (sum(latency.counts) if latency else 0) == len(answered)
         assert (latency.total if latency else 0) == pytest.approx(sum(answered))
     totals.close()
+
+
+def test_the_times_of_thousands_at_once_are_right_to_a_five_hundredth(tmp_path):
+    clock, store = ManualClock(), Store()
+    invocations = Invocations(clock, Totals(tmp_path), put=store.put)
+    random = Random(1)
+    model_us = sorted(random.lognormvariate(8, 1) for _ in range(5 * MOST_EXACT))
+    for one in model_us:
+        invocations.note("iris", A, 200, one / 1e6, clock.monotonic() - (one + 250) / 1e6)
+
+    invocations.flush()
+
+    stored = {"ModelLatency": [], "OverheadLatency": []}
+    for (_, _, name, value), count in sorted(store.found.items()):
+        if name in stored:
+            stored[name] += [value] * int(count)
+    assert len(stored["ModelLatency"]) == len(stored["OverheadLatency"]) == len(model_us)
+    for found, one in zip(stored["ModelLatency"], model_us, strict=True):
+        assert abs(found - one) <= one / 512 + 0.51
+    assert all(abs(found - 250) <= 250 / 512 + 0.51 for found in stored["OverheadLatency"])
+    assert fmean(stored["ModelLatency"]) == pytest.approx(fmean(model_us), rel=1e-3)
+    assert len(set(stored["ModelLatency"])) < len(model_us) / 2
+    assert invocations._totals._figures.histograms
+    invocations._totals.close()
 
 
 def sums(found):
