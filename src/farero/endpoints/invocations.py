@@ -191,7 +191,7 @@ class Invocations:
         return self._clock.now().timestamp() - self._clock.monotonic()
 
     def fold(self) -> None:
-        """Add what was noted to the sums and to the totals; quick, any thread may call."""
+        """Add what was noted to the sums and to the totals; it pauses, so no event loop may call."""
         with self._folding:
             offset = self._read_offset()
             if abs(offset - self._offset) > CLOCK_MOVED_S:

@@ -153,18 +153,32 @@ class ModelCaller:
         """Answer requests, and give back the answers that are not given to `alike` themselves."""
         began = time.thread_time()
         self._watchdog.begin()
-        for part in (part for one in alike for part in one.parts(self._model.max_batch)):
-            answered = _at_once(self._model, part.bodies, part.headers)
-            if answered is None:
-                taken += part.each()
-            else:
-                part.asker.answer_alike(part.numbers, *answered)
+        for together in _sorted(alike, self._model.max_batch):
+            if not self._is_answered(together):
+                for one in together:
+                    taken += one.each()
             self._watchdog.begin()
         for answers in answer_all(self._model, taken):
             yield answers
             self._watchdog.begin()
         self._watchdog.end()
         self._was_quick = self._model.is_ours and time.thread_time() - began < QUICK_S
+
+    def _is_answered(self, together: Sequence[Alike]) -> bool:
+        """Answer requests with the same headers at once, if there are several and the model can."""
+        bodies = [body for one in together for body in one.bodies]
+        if len(bodies) < 2:
+            return False
+        answered = _at_once(self._model, bodies, together[0].headers)
+        if answered is None:
+            return False
+        headers, texts = answered
+        start = 0
+        for one in together:
+            end = start + len(one.numbers)
+            one.asker.answer_alike(one.numbers, headers, texts[start:end])
+            start = end
+        return True
 
     def _run(self) -> None:
         waiting: collections.deque[tuple[Request, Reply]] = collections.deque()
@@ -250,6 +264,23 @@ def most_rows(default: int) -> int:
             flush=True,
         )
     return default
+
+
+def _sorted(alike: Sequence[Alike], most: int) -> Generator[list[Alike]]:
+    """Put together what has the same headers, of whichever connection, to at most `most` requests."""
+    groups: dict[int, list[Alike]] = {}
+    for one in alike:
+        groups.setdefault(id(one.headers), []).append(one)
+    for group in groups.values():
+        together: list[Alike] = []
+        room = most
+        for part in (part for one in group for part in one.parts(most)):
+            if together and len(part.numbers) > room:
+                yield together
+                together, room = [], most
+            together.append(part)
+            room -= len(part.numbers)
+        yield together
 
 
 def _batches(works: Sequence[tuple[Work, To]], most: int) -> Generator[list[tuple[Work, To]]]:

@@ -65,7 +65,6 @@ class FramedForm:
         #: Headers and status of the last answer, and the head they came to.
         self._last_head: tuple[object, int, bytes] = (None, 0, b"")
         self._is_taking = False
-        self._heads: dict[bytes, tuple[str, Mapping[str, str]] | None] = {}
 
     def feed(self, data: bytes) -> None:
         """Take what came."""
@@ -175,7 +174,7 @@ class FramedForm:
 
     def _take(self, head: bytes, numbers: list[int], bodies: list[bytes]) -> None:
         """Hand requests of one head on."""
-        read = self._heads.get(head)
+        read = _request_heads.get(head)
         if read is None:
             read = _read_head(head)
             if read is None:
@@ -184,17 +183,21 @@ class FramedForm:
                     self._send(number, refusal(refused))
                 return
             if len(head) <= LONGEST_KEPT_HEAD:
-                if len(self._heads) >= MOST_HEADS:
-                    self._heads.clear()
-                self._heads[head] = read
+                if len(_request_heads) >= MOST_HEADS:
+                    _request_heads.clear()
+                _request_heads[head] = read
         path, headers = read
-        if path == INVOCATIONS and len(numbers) > 1:
+        if path == INVOCATIONS:
             self._handler.take_alike(Alike(headers, numbers, bodies, self))
             return
         method = "GET" if path == "/ping" else "POST"
         for number, body in zip(numbers, bodies, strict=True):
             reply = functools.partial(self.answer, number)
             self._handler.take(Request(method, path, headers, body), reply)
+
+
+#: Of all connections: gateways that send the same head share its headers, by which their requests are found alike.
+_request_heads: dict[bytes, tuple[str, Mapping[str, str]]] = {}
 
 
 def _read_head(head: bytes) -> tuple[str, Mapping[str, str]] | None:

@@ -50,7 +50,7 @@ _row = _msgspec.json.Decoder(list[float]).decode if _msgspec else None
 _rows = _msgspec.json.Decoder(list[list[float]]).decode if _msgspec else None
 _blocks = _msgspec.json.Decoder(list[list[list[float]]]).decode if _msgspec else None
 
-_encode: Any = _msgspec.json.Encoder().encode if _msgspec else json.dumps
+_encode: Any = _msgspec.json.Encoder().encode if _msgspec else None
 #: What msgspec writes otherwise than `repr`: 0.00001 and 1e16, for 1e-05 and 1e+16. Each begins with letters that are
 #: looked for in C.
 _TINY = re.compile(rb"0\.0000(0*)([1-9])([0-9]*)")

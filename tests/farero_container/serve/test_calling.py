@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import threading
 import time
 
@@ -66,10 +67,13 @@ class Asker:
             self.caller.take(request, lambda response, body=body: self.keep(body, response.body))
         self.caller.settle()
 
-    def ask_alike(self, *bodies):
-        """Ask as one connection does on which requests with the same head come together."""
-        self.asked = bodies
-        self.caller.take_alike(Alike({}, list(range(len(bodies))), list(bodies), self))
+    def ask_alike(self, *connections):
+        """Ask as connections do on each of which requests with the same head come together."""
+        self.asked = [body for bodies in connections for body in bodies]
+        headers, numbers = {}, iter(range(len(self.asked)))
+        for bodies in connections:
+            mine = list(itertools.islice(numbers, len(bodies)))
+            self.caller.take_alike(Alike(headers, mine, list(bodies), self))
         self.caller.settle()
 
     def answer(self, number, response):
@@ -121,24 +125,38 @@ def test_a_quick_model_answers_before_settle_returns():
 def test_what_is_alike_is_answered_at_once_in_parts_that_the_model_takes():
     async def story(model, asker):
         model.max_batch = 3
-        asker.ask_alike(b"all 1", b"all 2", b"all 3", b"all 4")
+        asker.ask_alike([b"all %d" % number for number in range(5)])
+        assert asker.answers == [
+            *((b"all %d" % number, b"3 at once") for number in (0, 1, 2)),
+            *((b"all %d" % number, b"2 at once") for number in (3, 4)),
+        ]
+
+    play(story)
+
+
+def test_what_is_alike_on_several_connections_is_answered_at_once():
+    async def story(model, asker):
+        model.max_batch = 4
+        asker.ask_alike([b"all 1"], [b"all 2", b"all 3"], [b"all 4", b"all 5"])
         assert asker.answers == [
             *((b"all %d" % number, b"3 at once") for number in (1, 2, 3)),
-            (b"all 4", b"1 at once"),
+            *((b"all %d" % number, b"2 at once") for number in (4, 5)),
         ]
+        asker.answers.clear()
+        asker.ask_alike([b"all 6"])
+        assert asker.answers == [(b"all 6", LOOP)]
 
     play(story)
 
 
 def test_what_is_alike_and_cannot_be_answered_at_once_is_answered_one_by_one():
     async def story(model, asker):
-        asker.ask_alike(b"all 1", b"2")
+        asker.ask_alike([b"all 1"], [b"2"])
         assert asker.answers == [(b"all 1", LOOP), (b"2", LOOP)]
         asker.answers.clear()
         large = b"all" + b" " * QUICK_BYTES
-        asker.ask_alike(large, b"all 2")
+        asker.ask_alike([large, b"all 2"])
         assert await asker.wait_for(2) == [(large, b"2 at once"), (b"all 2", b"2 at once")]
-        model.is_ours = False
 
     play(story)
 
