@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 
 import pytest
@@ -73,7 +74,10 @@ def test_of_requests_that_are_alike_only_the_first_is_parsed(bench):
 def test_heads_as_long_as_one_before_are_not_cut_into_lines(bench, monkeypatch):
     agent = {"User-Agent": "of this test alone"}
     numbers = (3, 4, 5, 10**9)
-    requests = [as_boto3(bench, b"%d" % number, number, headers=agent) for number in numbers]
+    moments: set[bytes] = set()
+    while len(moments) != 1:  # a second's first request is cut to have its moment read
+        requests = [as_boto3(bench, b"%d" % number, number, headers=agent) for number in numbers]
+        moments = {found for one in requests for found in re.findall(rb"X-Amz-Date: (\S+)", one)}
     seen, read = [], Patterns.read
     monkeypatch.setattr(
         Patterns, "read", lambda patterns, *given: seen.append(given) or read(patterns, *given)
@@ -92,13 +96,14 @@ def test_heads_as_long_as_one_before_are_not_cut_into_lines(bench, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "odd", [b"-6a  c-", b"-6\x00\x00c-", b"-\r\nx:-", b"-6\xe9\xe9c-", b"-6\t\tc-"]
+    "odd", [b"-6  c-", b"-6\x00\x00c-", b"-\r\nx:-", b"-6\xe9\xe9c-", b"-6\t\tc-"]
 )
 def test_only_visible_letters_are_taken_from_the_places_of_values(bench, odd):
     good = as_boto3(bench)
     talk(bench.ports[0], *before(bench), good)
     kept, end = bench.gateway.fast_path._patterns._kept.values(), good.index(b"\r\n\r\n")
 
+    assert len(odd) == len(b"-6a4c-")  # a head of another length is read another way
     readers = [pattern for pattern in kept if pattern.read_same(good, end, len(ROWS))]
     assert len(readers) == 1
     assert readers[0].read_same(altered(good, b"-6a4c-", odd), end, len(ROWS)) is None
