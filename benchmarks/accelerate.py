@@ -3,8 +3,8 @@
 `python benchmarks/accelerate.py [ROUNDS]`. Models: a (three classes, 4 features, 100 rounds of depth 4) and b (a
 number, 20 features, 500 trees of depth 6). All ways take turns, round after round, on rows that differ from call to
 call (the same rows again and again teach the processor their branches and flatter every engine); a figure is the best
-of its rounds, in CPU time. `ONNX` is the graph alone, `accelerated` what serves: large batches go to the Booster.
-Needs xgboost and onnxruntime.
+of its rounds, in CPU time. `masks` and `ONNX` are leaf masks and the graph alone, before the objective's link,
+`accelerated` what serves: large batches go to the Booster where that is quicker. Needs xgboost and onnxruntime.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.serving import load
 
-from farero_container.serve.frameworks import accelerated
+from farero_container.serve.frameworks import accelerated, forest, onnx_trees
 from farero_container.serve.frameworks.booster import Boosters
+from farero_container.serve.frameworks.onnx_session import open_graph
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = (1, 16, 64)
@@ -50,14 +51,15 @@ def train(name):
 
 def ways(booster, path):
     os.environ[accelerated.VARIABLE] = "onnx"
-    engine, alone = (accelerated.make([path], [booster], xgb) for _ in range(2))
+    engine = accelerated.make([path], [booster], xgb)
     print(f"batches of {engine.large} rows or more go to the Booster")
-    alone.large = sys.maxsize
+    facts, trees = forest.read(bytes(booster.save_raw("json")))
     return {
         "DMatrix": lambda rows: booster.predict(xgb.DMatrix(rows, missing=np.nan, nthread=1), validate_features=False),
         "inplace": booster.inplace_predict,
         "Farero's": Boosters(xgb, [booster]).predict,
-        "ONNX": alone.predict,
+        "masks": accelerated.Masks(facts, trees).margins,
+        "ONNX": onnx_trees.Graphs(facts, trees, open_graph).margins,
         "accelerated": engine.predict,
     }  # fmt: skip
 
@@ -125,7 +127,7 @@ def measure_starts(name, rounds, folder):
     asked = {"FARERO_ACCELERATE": "onnx"}
     kept = asked | {"FARERO_ACCELERATED_DIR": str(folder / "kept")}
     Replica(base, **kept)
-    every = {"Booster": {}, "ONNX, first start (proof)": asked, "ONNX, later starts": kept}
+    every = {"Booster": {}, "accelerated, first start": asked, "accelerated, later ones": kept}
     best = {way: [] for way in every}
     for _ in range(rounds):
         for way, env in every.items():

@@ -45,7 +45,7 @@ REPLICAS = {"c": 2}
 SERVED = {"a": (OURS, ACCELERATED), "c": (OURS, ACCELERATED)}
 LABELS = {
     OURS: "Farero, default engine",
-    ACCELERATED: "Farero accelerated, ONNX Runtime",
+    ACCELERATED: "Farero accelerated",
     **{peer.name: peer.label for peer in peers.PEERS},
 }
 
@@ -172,7 +172,8 @@ class Run:
                 work, replicas=REPLICAS.get(name, 1), accelerated=server == ACCELERATED
             )
             said = platform.served()
-            if (server == ACCELERATED) != ("ONNX" in said):
+            is_quick = any(engine in said for engine in ("ONNX Runtime", "leaf masks"))
+            if (server == ACCELERATED) != is_quick:
                 raise load.Failed(f"{LABELS[server]} was wanted, what serves is {said or 'not known'}")  # fmt: skip
             self._started(work, server, start_s)
             self._windows(server, work, platform.target(endpoint, work))

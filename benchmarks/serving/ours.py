@@ -27,7 +27,7 @@ IMAGES = {
     "xgboost": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5",
     "pytorch": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.6.0-cpu-py312",
 }
-#: What turns ONNX Runtime on for a model.
+#: What asks for a model's acceleration.
 ACCELERATE = {"FARERO_ACCELERATE": "onnx"}
 #: Word in a command line → what it is.
 ROLES = {
@@ -122,7 +122,7 @@ class Platform:
 
         Raises Failed where it does not come into service or answers something else than the model.
         """
-        name = f"{work.name}-{'onnx' if accelerated else 'default'}"
+        name = f"{work.name}-{'quick' if accelerated else 'default'}"
         self.put_model(name, work, accelerated=accelerated)
         self.put_config(name, replicas=replicas)
         target = self.target(name, work)

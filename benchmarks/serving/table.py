@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 BEGIN, END = "<!-- serving: begin, written by make bench-serving -->", "<!-- serving: end -->"
-OURS, ACCELERATED = "farero", "farero-onnx"
+OURS, ACCELERATED = "farero", "farero-accelerated"
 #: Answers without predicting; no peer.
 HELLO = "hello"
 

@@ -20,7 +20,7 @@ DEFAULT_PORT = 8080
 #: SageMaker's real-time limit for one request.
 MAX_BODY_BYTES = 6_291_456
 OK, FAILED = 0, 1
-#: Set to `onnx` in a model's environment, it asks for ONNX Runtime.
+#: Set to `onnx` in a model's environment, it asks for a quicker engine than the framework.
 ACCELERATE = "FARERO_ACCELERATE"
 
 

@@ -31,6 +31,7 @@ def test_the_python_for_a_model(framework, variables, name):
     ("said", "mark"),
     [
         ({"engine": "onnxruntime", "version": "1.31.1", "text": "…"}, "+onnxruntime-1.31.1"),
+        ({"engine": "leaf-masks", "version": "3", "text": "…"}, "+leaf-masks-3"),
         ({"engine": "xgboost", "version": "3.2.0", "text": "not accelerated"}, ""),
         ({}, ""),
     ],

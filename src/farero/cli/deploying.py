@@ -62,7 +62,7 @@ def deploy(
         bool,
         typer.Option(
             "--accelerate",
-            help="Run XGBoost or TorchScript by ONNX Runtime, once its parity is proven.",
+            help="Predict in a quicker way that is proven to give the same answers: XGBoost and TorchScript.",
         ),
     ] = False,
     sample: Annotated[
@@ -235,7 +235,7 @@ def _check_can_accelerate(kind: str, code: Path | None) -> None:
              fix="leave --accelerate out", status=WRONG_USAGE)  # fmt: skip
     if kind == "sklearn" or code is not None:
         what = f"a {kind} model" if code is None else "a model with code of its own"
-        fail("E-ACCELERATE", f"{what} cannot be run by ONNX Runtime; XGBoost's trees and TorchScript can",
+        fail("E-ACCELERATE", f"{what} cannot be accelerated; XGBoost's trees and TorchScript can",
              where="--accelerate", fix="leave --accelerate out", status=WRONG_USAGE)  # fmt: skip
 
 

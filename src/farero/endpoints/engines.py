@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Set to `onnx` in a model's Environment; AWS's own containers take no notice of it.
 VARIABLE = "FARERO_ACCELERATE"
+#: What can run in the framework's place.
+OTHERS = ("leaf-masks", "onnxruntime")
 #: Framework → name of the Python environment that has ONNX Runtime beside it.
 ACCELERATED = {"xgboost": "xgboost-accelerated", "pytorch": "pytorch-accelerated"}
 #: Ending of the folder beside a model's files in which proven graphs are kept.
@@ -41,7 +43,7 @@ class Engines:
     def note(self, endpoint: Endpoint, variant: Variant, replica: Replica) -> str:
         """Write down what a replica that has become ready says; take back what one of an earlier model said.
 
-        Return what to put behind the version of what runs, e.g. `+onnxruntime-1.31.1`; "" for the framework itself.
+        Return what to put behind the version of what runs, e.g. `+leaf-masks-3`; "" for the framework itself.
         """
         key = TAG + variant.name
         said: dict[str, Any] | None = None
@@ -77,7 +79,7 @@ def environment_for(framework: str, variables: Mapping[str, str]) -> str:
 def mark_of(said: Mapping[str, Any]) -> str:
     """Return `+engine-version` if it is not the framework itself."""
     engine, version = str(said.get("engine", "")), str(said.get("version", ""))
-    return f"+{engine}-{version}" if engine == "onnxruntime" and version else ""
+    return f"+{engine}-{version}" if engine in OTHERS and version else ""
 
 
 def tag_value(text: str) -> str:

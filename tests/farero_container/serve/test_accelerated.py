@@ -1,4 +1,4 @@
-"""The XGBoost server over ONNX Runtime: who asked for it, what is proven, kept and said; the default is untouched."""
+"""The XGBoost server, accelerated: who asked for it, what is proven, kept and said; the default is untouched."""
 
 import hashlib
 import json
@@ -27,7 +27,18 @@ def classes():
     )  # fmt: skip
 
 
-def test_answers_through_onnx_runtime_are_the_models_and_it_says_so(launch, classes):
+@pytest.fixture(scope="module")
+def deep():
+    """Trees of more leaves than a mask has bits."""
+    random = np.random.default_rng(9)
+    rows = random.normal(size=(2000, 4)).astype(np.float32)
+    labels = np.sin(rows * 3).sum(axis=1) + random.normal(size=2000)
+    booster = xgb.train({"max_depth": 9, "nthread": 1}, xgb.DMatrix(rows, labels, nthread=1), 12)
+    assert max(tree.count("leaf=") for tree in booster.get_dump()) > 64
+    return booster
+
+
+def test_answers_through_leaf_masks_are_the_models_and_it_says_so(launch, classes):
     server = launch({"xgboost-model": bytes(classes.save_raw("ubj"))}, **ASKED)
     rows = np.random.default_rng(1).normal(size=(50, 4)).astype(np.float32)
     rows[::7, 1] = np.nan
@@ -42,18 +53,36 @@ def test_answers_through_onnx_runtime_are_the_models_and_it_says_so(launch, clas
     assert status == 200
     np.testing.assert_allclose(scores, wanted, rtol=1e-6)
     told = json.loads((server.base / "output" / "engine.json").read_text(encoding="utf-8"))
-    assert told["engine"] == "onnxruntime"
-    assert f"accelerated by ONNX Runtime {told['version']}" in server.log
+    assert told["engine"] == "leaf-masks"
+    assert told["version"]
+    assert "accelerated by leaf masks: " in server.log
+    assert "serving XGBoost by leaf masks, 1 model(s) of 4 features" in server.log
     assert f"the same leaf in each of {3 * last} trees, sums bit for bit" in told["text"]
 
 
+def test_trees_of_many_leaves_are_run_by_onnx_runtime(launch, deep):
+    server = launch({"xgboost-model": bytes(deep.save_raw("ubj"))}, **ASKED)
+    rows = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
+    body = "\n".join(",".join(map(str, row)) for row in rows.tolist())
+
+    status, _, answer = server.post(body, "text/csv")
+
+    told = json.loads((server.base / "output" / "engine.json").read_text(encoding="utf-8"))
+    wanted = deep.predict(xgb.DMatrix(rows, nthread=1))
+    assert (status, told["engine"]) == (200, "onnxruntime")
+    assert [np.float32(v) for v in answer.split()] == wanted.tolist()
+    assert f"accelerated by ONNX Runtime {told['version']}" in server.log
+    assert "the same leaf in each of 12 trees, sums bit for bit" in told["text"]
+
+
 def test_nobody_asked_so_nothing_is_accelerated(server):
-    assert "ONNX" not in server.log
+    assert "accelerated" not in server.log
     assert not (server.base / "output" / "engine.json").exists()
 
 
-def test_a_later_start_finds_the_proof_and_does_not_import_xgboost(launch, booster, tmp_path):
-    files = {"xgboost-model": bytes(booster.save_raw("ubj"))}
+@pytest.mark.parametrize("kind", ["booster", "deep"])
+def test_a_later_start_finds_the_proof_and_does_not_import_xgboost(launch, kind, request, tmp_path):
+    files = {"xgboost-model": bytes(request.getfixturevalue(kind).save_raw("ubj"))}
     env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path / "kept")}
     first = launch(files, **env)
     said = [s.post(b"0.1,,0.3,0.4", "text/csv")[2] for s in (first, launch(files, **env))]
@@ -66,12 +95,14 @@ def test_a_later_start_finds_the_proof_and_does_not_import_xgboost(launch, boost
         for line in server.log.splitlines()
         if "import time:" in line
     }
-    assert "onnxruntime" in imported
+    assert ("onnxruntime" in imported) == (kind == "deep")
     assert "xgboost" not in imported
     assert "parity proven on 20,000 rows" in server.log
 
 
-def test_large_batches_are_the_boosters_too_after_a_later_start(launch, booster, tmp_path):
+@pytest.mark.parametrize("kind", ["booster", "deep"])
+def test_large_batches_are_the_boosters_too_after_a_later_start(launch, kind, request, tmp_path):
+    booster = request.getfixturevalue(kind)
     files = {"xgboost-model": bytes(booster.save_raw("ubj"))}
     env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
     launch(files, **env)
@@ -92,23 +123,23 @@ def test_another_model_finds_no_proof_of_the_first(launch, booster, classes, tmp
     server = launch({"xgboost-model": bytes(classes.save_raw("ubj"))}, **env)
 
     assert server.post(b"1,2,3,4", "text/csv")[2].count(b",") == 2
-    assert len(list(tmp_path.glob("*.onnx"))) == 2
+    assert len(list(tmp_path.glob("*.proven"))) == 2
 
 
 @pytest.fixture(scope="module")
 def fast(launch, booster):
-    """The same model as `server` has, over ONNX Runtime."""
+    """The same model as `server` has, accelerated."""
     return launch({"xgboost-model": bytes(booster.save_raw("ubj"))}, **ASKED)
 
 
-@pytest.mark.parametrize("damage", [b"", b"x" * 5000])
+@pytest.mark.parametrize("damage", [b"", b"x" * 5000, b"\x93NUMPY\x01\x00"])
 def test_a_damaged_proof_is_made_anew(launch, booster, tmp_path, damage):
     files = {"xgboost-model": bytes(booster.save_raw("ubj"))}
     env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
     launch(files, **env)
-    (kept,) = tmp_path.glob("*.onnx")
+    (kept,) = tmp_path.glob("*.proven")
     whole = kept.read_bytes()
-    kept.write_bytes(damage or whole[:-1])
+    kept.write_bytes(hashlib.sha256(damage).digest() + damage if damage else whole[:-1])
 
     server = launch(files, **env)
 
@@ -118,10 +149,10 @@ def test_a_damaged_proof_is_made_anew(launch, booster, tmp_path, damage):
     assert abs(len(now) - len(whole)) < 20
 
 
-def test_a_graph_in_the_model_archive_is_not_believed(launch, booster, tmp_path):
+def test_a_proof_in_the_model_archive_is_not_believed(launch, booster, tmp_path):
     env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
     launch({"xgboost-model": bytes(booster.save_raw("ubj"))}, **env)
-    (kept,) = tmp_path.glob("*.onnx")
+    (kept,) = tmp_path.glob("*.proven")
     other = {"xgboost-model": bytes(booster[:1].save_raw("ubj")), kept.name: kept.read_bytes()}
 
     server = launch(other, **env)
@@ -192,20 +223,24 @@ def test_a_wish_that_is_not_known_is_refused_by_name(launch, booster):
     assert server.post(b"1,2,3,4", "text/csv")[0] == 200
 
 
-def test_without_onnx_runtime_the_booster_serves(launch, booster, tmp_path):
+def test_without_onnx_runtime_the_booster_serves_what_only_that_could(
+    launch, booster, deep, tmp_path
+):
     (tmp_path / "sitecustomize.py").write_text(
         "import sys; sys.modules['onnxruntime'] = None\n", encoding="utf-8"
     )
-    files = {"xgboost-model": bytes(booster.save_raw("ubj"))}
+    env = {"PYTHONPATH": f"{tmp_path}:{SOURCE}", **ASKED}
 
-    server = launch(files, PYTHONPATH=f"{tmp_path}:{SOURCE}", **ASKED)
+    server = launch({"xgboost-model": bytes(deep.save_raw("ubj"))}, **env)
+    other = launch({"xgboost-model": bytes(booster.save_raw("ubj"))}, **env)
 
     assert "onnxruntime cannot be imported" in server.log
     assert "pip install 'farero[accelerate]'" in server.log
     assert server.post(b"1,2,3,4", "text/csv")[0] == 200
+    assert "accelerated by leaf masks" in other.log
 
 
-def test_several_models_answer_their_mean(launch, booster):
+def test_several_models_answer_their_mean(launch, booster, deep):
     both = {
         "xgboost-model-1": bytes(booster.save_raw("ubj")),
         "xgboost-model-2": bytes(booster[:10].save_raw("ubj")),
@@ -213,6 +248,11 @@ def test_several_models_answer_their_mean(launch, booster):
     row = b"0.5,0.25,,1"
 
     assert launch(both, **ASKED).post(row, "text/csv") == launch(both).post(row, "text/csv")
+
+    mixed = both | {"xgboost-model-2": bytes(deep.save_raw("ubj"))}
+    server = launch(mixed, **ASKED)
+    assert "accelerated by leaf masks and ONNX Runtime" in server.log
+    assert server.post(row, "text/csv") == launch(mixed).post(row, "text/csv")
 
 
 def test_selected_answers_are_the_same(launch, classes):

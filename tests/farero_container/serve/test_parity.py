@@ -1,4 +1,4 @@
-"""Conversion of trees to ONNX, and the proof: what it finds on models of every objective, and what it must catch."""
+"""Trees in other forms, and the proof: what it finds on models of every objective, and what it must catch."""
 
 import dataclasses
 import json
@@ -9,8 +9,10 @@ import xgboost as xgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farero_container.serve.frameworks import forest as forests
 from farero_container.serve.frameworks import links, onnx_trees, parity
-from farero_container.serve.frameworks.onnx_engine import open_graph
+from farero_container.serve.frameworks.accelerated import Masks
+from farero_container.serve.frameworks.onnx_session import open_graph
 
 OBJECTIVES = {
     "reg:squarederror": {},
@@ -48,16 +50,25 @@ def train(objective="reg:squarederror", *, rows=300, features=4, rounds=12, seed
     return xgb.train(given, data, rounds)
 
 
-def proof_of(booster, most=3000, **changes):
-    facts, forest = onnx_trees.read(bytes(booster.save_raw("json")))
+def graphs(facts, forest):
+    return onnx_trees.Graphs(facts, forest, open_graph)
+
+
+FORMS = {"masks": Masks, "graphs": graphs}
+both = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+
+
+def proof_of(booster, form, most=3000, **changes):
+    facts, forest = forests.read(bytes(booster.save_raw("json")))
     forest = dataclasses.replace(forest, **{k: make(forest) for k, make in changes.items()})
-    return parity.prove(booster, xgb, (facts, forest), open_graph, most=most)
+    return parity.prove(booster, xgb, (facts, forest), form(facts, forest), most=most)
 
 
+@both
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @settings(max_examples=4, deadline=None)
 @given(data=st.data())
-def test_trees_of_every_objective_are_the_boosters_bit_for_bit(objective, data):
+def test_trees_of_every_objective_are_the_boosters_bit_for_bit(objective, form, data):
     more = {
         "max_depth": data.draw(st.integers(1, 6), "depth"),
         "eta": data.draw(st.sampled_from([0.01, 0.3, 1.0]), "eta"),
@@ -75,50 +86,55 @@ def test_trees_of_every_objective_are_the_boosters_bit_for_bit(objective, data):
         **more,
     )
 
-    proof = proof_of(booster)
+    proof = proof_of(booster, form)
 
     # The intercept of some is a logarithm, which two libraries may round apart.
-    has_logarithm = onnx_trees.LINKS.get(objective) in ("sigmoid", "exp")
+    has_logarithm = forests.LINKS.get(objective) in ("sigmoid", "exp")
     assert proof.same == proof.rows or has_logarithm
     assert proof.rows > 1000
 
 
+@both
 @pytest.mark.parametrize("base_score", [0.001, 0.5, 0.99])
 @pytest.mark.parametrize("objective", ["reg:squarederror", "binary:logistic", "count:poisson"])
-def test_a_base_score_becomes_the_same_margin(objective, base_score):
-    proof = proof_of(train(objective, base_score=base_score))
+def test_a_base_score_becomes_the_same_margin(objective, base_score, form):
+    proof = proof_of(train(objective, base_score=base_score), form)
 
     assert proof.same == proof.rows
 
 
+@both
 @pytest.mark.parametrize("more", [{}, {"one_drop": 1, "rate_drop": 0.5}])
 @pytest.mark.parametrize("objective", ["reg:squarederror", "multi:softprob"])
-def test_weights_of_dropped_trees_count(objective, more):
+def test_weights_of_dropped_trees_count(objective, more, form):
     booster = train(objective, **{"booster": "dart", "rate_drop": 0.3, **more})
 
-    assert proof_of(booster).trees == (12 if objective == "reg:squarederror" else 36)
+    assert proof_of(booster, form).trees == (12 if objective == "reg:squarederror" else 36)
 
 
-def test_a_tree_of_one_leaf_and_trees_of_none():
-    assert proof_of(train(gamma=1e9)).worst == 0
+@both
+def test_a_tree_of_one_leaf_and_trees_of_none(form):
+    assert proof_of(train(gamma=1e9), form).worst == 0
 
 
-def test_several_targets_are_columns():
+@both
+def test_several_targets_are_columns(form):
     rows = np.random.default_rng(2).random((100, 3), dtype=np.float32)
     booster = xgb.train({"nthread": 1}, xgb.DMatrix(rows, rows[:, :2]), 5)
 
-    assert proof_of(booster).trees == 10
+    assert proof_of(booster, form).trees == 10
 
 
-def test_early_stopping_leaves_later_trees_out():
+@both
+def test_early_stopping_leaves_later_trees_out(form):
     booster = train()
     booster.set_attr(best_iteration="4")
-    facts, forest = onnx_trees.read(bytes(booster.save_raw("json")), best_iteration=4)
+    facts, forest = forests.read(bytes(booster.save_raw("json")), best_iteration=4)
 
     assert facts.trees == 5
-    assert parity.prove(booster, xgb, (facts, forest), open_graph).same > 0
+    assert parity.prove(booster, xgb, (facts, forest), form(facts, forest)).same > 0
     with pytest.raises(parity.Differs, match="12 trees were converted, the model uses 5"):
-        proof_of(booster)
+        proof_of(booster, form)
 
 
 def nudged(forest):
@@ -148,14 +164,15 @@ PLANTED = {
 }  # fmt: skip
 
 
+@both
 @pytest.mark.parametrize(("changes", "reason"), PLANTED.values(), ids=PLANTED.keys())
 @pytest.mark.parametrize("objective", ["reg:squarederror", "binary:logistic"])
-def test_a_wrong_conversion_is_caught(objective, changes, reason):
+def test_a_wrong_conversion_is_caught(objective, changes, reason, form):
     with pytest.raises(parity.Differs, match=reason):
-        proof_of(train(objective, rounds=40, base_score=0.3), **changes)
+        proof_of(train(objective, rounds=40, base_score=0.3), form, **changes)
 
 
-def test_less_or_equal_in_place_of_less_is_caught(monkeypatch):
+def test_less_or_equal_in_place_of_less_is_caught():
     """A converter's classic: only rows exactly at a threshold show it."""
     booster = train(rounds=40)
 
@@ -163,27 +180,29 @@ def test_less_or_equal_in_place_of_less_is_caught(monkeypatch):
         assert graph.count(b"BRANCH_LT") > 100
         return open_graph(graph.replace(b"J\x09BRANCH_LT", b"J\x09BRANCH_GT"))
 
-    facts, forest = onnx_trees.read(bytes(booster.save_raw("json")))
+    facts, forest = forests.read(bytes(booster.save_raw("json")))
     flipped = dataclasses.replace(forest, left=forest.right, right=forest.left)
     with pytest.raises(parity.Differs, match="ends in leaf"):
-        parity.prove(booster, xgb, (facts, flipped), wrong)
+        parity.prove(booster, xgb, (facts, flipped), onnx_trees.Graphs(facts, flipped, wrong))
 
 
+@both
 @pytest.mark.parametrize(
     ("objective", "link"),
     [("binary:logistic", "identity"), ("multi:softprob", "argmax"), ("count:poisson", "sigmoid"),
      ("multi:softmax", "softmax"), ("reg:squarederror", "sign")],
 )  # fmt: skip
-def test_a_wrong_link_is_caught(objective, link):
+def test_a_wrong_link_is_caught(objective, link, form):
     booster = train(objective)
-    facts, forest = onnx_trees.read(bytes(booster.save_raw("json")))
+    facts, forest = forests.read(bytes(booster.save_raw("json")))
+    facts = dataclasses.replace(facts, link=link)
 
     with pytest.raises(parity.Differs, match=r"an answer is|answers have the shape"):
-        parity.prove(booster, xgb, (dataclasses.replace(facts, link=link), forest), open_graph)
+        parity.prove(booster, xgb, (facts, forest), form(facts, forest))
 
 
 def test_each_of_a_models_splits_is_met_below_at_and_above_its_threshold():
-    facts, forest = onnx_trees.read(bytes(train(rounds=30).save_raw("json")))
+    facts, forest = forests.read(bytes(train(rounds=30).save_raw("json")))
     rows = parity.probes(forest, facts.features)
     reached = np.zeros((forest.tree.size, 3), bool)
 
@@ -206,7 +225,7 @@ def test_each_of_a_models_splits_is_met_below_at_and_above_its_threshold():
 
 
 def test_rows_of_a_large_or_wide_model_are_bounded():
-    facts, forest = onnx_trees.read(bytes(train(rounds=1, features=3).save_raw("json")))
+    facts, forest = forests.read(bytes(train(rounds=1, features=3).save_raw("json")))
     many = dataclasses.replace(forest, tree=forest.tree + 9999)
 
     assert len(parity.probes(many, 3)) <= 1000
@@ -226,8 +245,8 @@ def test_what_is_not_known_is_refused_by_name(change, reason):
     model = json.loads(bytes(train("binary:logistic").save_raw("json")))
     change(model["learner"])
 
-    with pytest.raises(onnx_trees.NotConvertible, match=reason):
-        onnx_trees.read(json.dumps(model).encode())
+    with pytest.raises(forests.NotConvertible, match=reason):
+        forests.read(json.dumps(model).encode())
 
 
 @given(st.lists(st.floats(-85, 200, width=32), min_size=1, max_size=20))

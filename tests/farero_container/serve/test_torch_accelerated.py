@@ -250,7 +250,7 @@ def test_a_later_start_finds_the_proof_and_needs_no_pytorch(serve, fast, kept, t
 def test_another_sample_or_a_damaged_file_is_proven_anew(serve, tmp_path):
     env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
     serve("plain", ROW, **env)
-    (first,) = tmp_path.glob("*.onnx")
+    (first,) = tmp_path.glob("*.proven")
     first.write_bytes(first.read_bytes()[:-1])
 
     again = serve("plain", ROW, **env)
@@ -258,7 +258,7 @@ def test_another_sample_or_a_damaged_file_is_proven_anew(serve, tmp_path):
 
     assert "rows of 4, worst" in told(again)["text"]
     assert "rows of 1 x 4, worst" in told(other)["text"]
-    assert len(list(tmp_path.glob("*.onnx"))) == 2
+    assert len(list(tmp_path.glob("*.proven"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_a_network_that_looks_at_all_rows_is_proven_for_one_and_asked_for_one_al
 def test_a_reason_is_kept_as_a_proof_is_and_not_looked_for_again(serve, tmp_path):
     env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
     first = serve("two", ROW, **env)
-    (kept,) = tmp_path.glob("*.onnx")
+    (kept,) = tmp_path.glob("*.proven")
     written = kept.stat().st_mtime_ns
 
     again = serve("two", ROW, **env)

@@ -22,7 +22,7 @@ _ONE = np.float32(1)
 def apply(link: str, margins: Matrix) -> Matrix:
     """Return answers as Booster.predict shapes them: (rows,), or (rows, outputs) for several.
 
-    margins: (rows, outputs); for `softmax` they are probabilities already, made in the graph. May be changed.
+    margins: (rows, outputs). May be changed.
     """
     if link == "argmax":
         return margins.argmax(axis=1).astype(np.float32)
@@ -34,6 +34,10 @@ def apply(link: str, margins: Matrix) -> Matrix:
         np.exp(margins, out=margins)
         np.add(margins, _ONE, out=margins)
         np.divide(_ONE, margins, out=margins)
+    elif link == "softmax":
+        margins -= np.maximum.reduce(margins, axis=1, keepdims=True)
+        np.exp(margins, out=margins)
+        margins /= np.add.reduce(margins, axis=1, keepdims=True)
     elif link == "exp":
         with np.errstate(over="ignore"):  # infinite, as the Booster's own
             np.exp(margins, out=margins)

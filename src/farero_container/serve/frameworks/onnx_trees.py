@@ -2,138 +2,61 @@
 
 The graph gives margins, before the objective's link. The intercept stands first, as a tree of one leaf, because
 XGBoost starts its sums with it: a runtime that adds trees in order then adds the very same float32 numbers.
-What has no equal in ONNX (categories, vectors in leaves, linear boosters, unknown objectives) is refused by name.
 
-Facts: XGBoost's model schema (doc/model.schema), its source for the intercept's link; ONNX's ai.onnx.ml operators.
+Facts: ONNX's ai.onnx.ml operators.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from farero_container.serve.frameworks import onnx_wire
+from farero_container.serve.frameworks import links, onnx_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-#: Raised whenever graphs or links change, so that no file of an older form is used.
-FORM = "2"
-#: Objective → what its margins become; by prefix where it ends in a colon.
-LINKS = {
-    "reg:squarederror": "identity",
-    "reg:squaredlogerror": "identity",
-    "reg:linear": "identity",
-    "reg:absoluteerror": "identity",
-    "reg:pseudohubererror": "identity",
-    "reg:quantileerror": "identity",
-    "binary:logitraw": "identity",
-    "rank:": "identity",
-    "reg:logistic": "sigmoid",
-    "binary:logistic": "sigmoid",
-    "binary:hinge": "sign",
-    "count:poisson": "exp",
-    "reg:gamma": "exp",
-    "reg:tweedie": "exp",
-    "survival:cox": "exp",
-    "survival:aft": "exp",
-    "multi:softprob": "softmax",
-    "multi:softmax": "argmax",
-}
+    from farero_container.serve.frameworks.forest import Facts, Forest
+
+    Matrix = NDArray[np.float32]
+    #: ONNX bytes → a function from rows to the graph's output.
+    Open = Callable[[bytes], Callable[[Matrix], Matrix]]
 
 
-class NotConvertible(Exception):  # noqa: N818 - says why the Booster must serve
-    """A model that the graph cannot hold."""
+class Graphs:
+    """A model as graphs, for its proof."""
+
+    def __init__(self, facts: Facts, forest: Forest, open_graph: Open) -> None:
+        self._link = link_beside(facts)
+        self.margins = open_graph(graph(facts, forest, {}, softmax=False))
+        self.leaves: Callable[[Matrix], NDArray[Any]] = open_graph(leaf_graph(facts, forest))
+        self._whole: Callable[[Matrix], Matrix] | None = None
+        if facts.link == "softmax":
+            self._whole = open_graph(graph(facts, forest, {}, softmax=True))
+
+    def answers(self, rows: Matrix, margins: Matrix) -> Matrix:
+        """Return what Booster.predict would for rows of these margins."""
+        return links.apply(self._link, self._whole(rows) if self._whole else margins.copy())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What a server must know of a model besides its trees."""
-
-    objective: str
-    link: str
-    features: int
-    #: Columns of the margins: classes, targets or 1.
-    outputs: int
-    trees: int
-    feature_names: tuple[str, ...]
-
-    def text(self) -> str:
-        """Return them as JSON, for `facts_of`."""
-        return json.dumps(asdict(self))
+def link_beside(facts: Facts) -> str:
+    """Return the link that is left to do when the graph does what it can of it."""
+    return "identity" if facts.link == "softmax" else facts.link
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forest:
-    """Every node of every tree, in order; arrays are of one length."""
-
-    tree: NDArray[np.int64]
-    node: NDArray[np.int64]
-    feature: NDArray[np.int64]
-    #: Threshold of a branch, value of a leaf.
-    value: NDArray[np.float32]
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    #: 1 where a missing value goes left.
-    missing_left: NDArray[np.int64]
-    #: The output that a tree's leaves add to, for each node.
-    output: NDArray[np.int64]
-    #: Margins before any tree, one for each output.
-    intercept: NDArray[np.float32]
-
-    @property
-    def is_leaf(self) -> NDArray[np.bool_]:
-        """Which nodes are leaves."""
-        return self.left < 0
-
-
-def facts_of(text: str) -> Facts:
-    """Read what `Facts.text` wrote."""
-    told: dict[str, Any] = json.loads(text)
-    told["feature_names"] = tuple(told["feature_names"])
-    return Facts(**told)
-
-
-def read(model: bytes, *, best_iteration: int | None = None) -> tuple[Facts, Forest]:
-    """Read a model as `Booster.save_raw('json')` gives it; trees after `best_iteration` are left out.
-
-    Raises NotConvertible.
-    """
-    learner: dict[str, Any] = json.loads(model)["learner"]
-    booster: dict[str, Any] = learner["gradient_booster"]
-    weights: list[float] | None = None
-    if booster["name"] == "dart":
-        weights = booster["weight_drop"]
-        booster = booster["gbtree"]
-    if booster["name"] != "gbtree":
-        raise NotConvertible(f"the booster is {booster['name']}, not trees")
-    objective: str = learner["objective"]["name"]
-    link = LINKS.get(objective) or LINKS.get(objective.partition(":")[0] + ":")
-    if link is None:
-        raise NotConvertible(f"the objective {objective} is not among those whose link is known")
-    parameters: dict[str, str] = learner["learner_model_param"]
-    outputs = max(int(parameters["num_class"]), int(parameters.get("num_target", "1")), 1)
-    held: dict[str, Any] = booster["model"]
-    trees: list[dict[str, Any]] = held["trees"]
-    groups: list[int] = held["tree_info"]
-    if best_iteration is not None:
-        count = _trees_until(held, best_iteration, len(trees), outputs)
-        trees, groups = trees[:count], groups[:count]
-    facts = Facts(
-        objective=objective,
-        link=link,
-        features=int(parameters["num_feature"]),
-        outputs=outputs,
-        trees=len(trees),
-        feature_names=tuple(learner.get("feature_names") or ()),
+def leaf_graph(facts: Facts, forest: Forest) -> bytes:
+    """Return a graph with the same branches that tells which leaf of each tree a row came to: (rows, trees)."""
+    marked = dataclasses.replace(
+        forest,
+        value=np.where(forest.is_leaf, forest.node, forest.value).astype(np.float32),
+        output=forest.tree,
+        intercept=np.zeros(facts.trees, np.float32),
     )
-    intercept = _intercept(parameters["base_score"], objective, outputs)
-    return facts, _forest(trees, groups, weights, intercept)
+    return graph(dataclasses.replace(facts, outputs=facts.trees), marked, {}, softmax=False)
 
 
 def graph(facts: Facts, forest: Forest, notes: Mapping[str, str], *, softmax: bool) -> bytes:
@@ -172,72 +95,4 @@ def graph(facts: Facts, forest: Forest, notes: Mapping[str, str], *, softmax: bo
         columns_in=facts.features,
         columns_out=facts.outputs,
         notes=notes,
-    )
-
-
-def _trees_until(held: Mapping[str, Any], last: int, trees: int, outputs: int) -> int:
-    """Return how many trees the iterations up to and with `last` have."""
-    ends: list[int] | None = held.get("iteration_indptr")
-    if ends:
-        return ends[min(last + 1, len(ends) - 1)]
-    each = outputs * max(int(held["gbtree_model_param"].get("num_parallel_tree", "1")), 1)
-    return min((last + 1) * each, trees)
-
-
-def _intercept(text: str, objective: str, outputs: int) -> NDArray[np.float32]:
-    """Return the margins that base_score stands for, in XGBoost's own float32 steps."""
-    given: Any = json.loads(text)
-    score = np.asarray(given, dtype=np.float32).reshape(-1)
-    # logf rounds almost always as a logarithm in float64 does that is rounded to float32
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if objective in ("reg:logistic", "binary:logistic"):
-            odds = np.float32(1) / score - np.float32(1)
-            score = -np.log(odds.astype(np.float64)).astype(np.float32)
-        elif LINKS.get(objective) == "exp":
-            score = np.log(score.astype(np.float64)).astype(np.float32)
-    if score.size not in (1, outputs):
-        raise NotConvertible(f"base_score has {score.size} numbers for {outputs} outputs")
-    if not np.isfinite(score).all():
-        raise NotConvertible(f"base_score {text} has no finite margin")
-    return np.broadcast_to(score, (outputs,)).astype(np.float32)
-
-
-def _forest(
-    trees: list[dict[str, Any]],
-    groups: list[int],
-    weights: list[float] | None,
-    intercept: NDArray[np.float32],
-) -> Forest:
-    columns: list[list[NDArray[Any]]] = []
-    for index, tree in enumerate(trees):
-        if int(tree["tree_param"].get("size_leaf_vector", "1") or "1") > 1:
-            raise NotConvertible("its leaves hold vectors (multi_strategy=multi_output_tree)")
-        if tree.get("categories_nodes") or any(tree.get("split_type") or ()):
-            raise NotConvertible("it splits on categories")
-        left = np.asarray(tree["left_children"], np.int64)
-        right = np.asarray(tree["right_children"], np.int64)
-        value = np.asarray(tree["split_conditions"], np.float32)
-        if weights is not None:
-            value = np.where(left < 0, value * np.float32(weights[index]), value)
-        # A node that nobody's branch leads to was pruned.
-        here = np.zeros(left.size, np.bool_)
-        here[0] = True
-        here[left[left >= 0]] = here[right[right >= 0]] = True
-        size = left.size
-        columns.append([column[here] for column in (
-            np.full(size, index), np.arange(size), np.asarray(tree["split_indices"], np.int64), value, left, right,
-            np.asarray(tree["default_left"], np.int64), np.full(size, groups[index]))])  # fmt: skip
-    joined = [np.concatenate(column) for column in zip(*columns, strict=True)] or [
-        np.zeros(0, np.float32 if place == 3 else np.int64) for place in range(8)
-    ]
-    return Forest(
-        tree=joined[0],
-        node=joined[1],
-        feature=joined[2],
-        value=joined[3].astype(np.float32),
-        left=joined[4],
-        right=joined[5],
-        missing_left=joined[6],
-        output=joined[7],
-        intercept=intercept,
     )

@@ -8,24 +8,21 @@ additions at most; answers after the objective's link; labels equal unless margi
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from farero_container.serve.frameworks import links, onnx_trees, xgboost_library
+from farero_container.serve.frameworks import xgboost_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from farero_container.serve.frameworks.onnx_trees import Facts, Forest
+    from farero_container.serve.frameworks.forest import Facts, Forest
 
     Matrix = NDArray[np.float32]
-    #: ONNX bytes → a function from rows to the graph's output.
-    Open = Callable[[bytes], Callable[[Matrix], Matrix]]
 
 MOST_ROWS = 20_000
 #: Rows times trees: keeps the proof of a large model to seconds.
@@ -40,7 +37,27 @@ SUM_TOLERANCE = 1e-5
 #: Of an answer: what two exponential functions may differ by.
 LINK_TOLERANCE = 1e-6
 _BLOCK = 1000
+#: Rows of each block that are predicted alone, too: a single row may be summed in a way of its own.
+_ALONE = 3
 _SEED = 20
+
+
+class Converted(Protocol):
+    """Trees in another form; rows: (rows, features), C-contiguous float32, NaN for missing."""
+
+    @property
+    def margins(self) -> Callable[[Matrix], Matrix]:
+        """Turns rows into sums of leaves, (rows, outputs)."""
+        ...
+
+    @property
+    def leaves(self) -> Callable[[Matrix], NDArray[Any]]:
+        """Turns rows into numbers of nodes, (rows, trees)."""
+        ...
+
+    def answers(self, rows: Matrix, margins: Matrix) -> Matrix:
+        """Return what Booster.predict would for rows of these margins."""
+        ...
 
 
 class Differs(Exception):  # noqa: N818 - says why the Booster must serve
@@ -69,7 +86,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sums:
-    """The Booster's margins for some rows; how far off the graph's may be and are, a row each."""
+    """The Booster's margins for some rows; how far off the converted trees' may be and are, a row each."""
 
     rows: Matrix
     margins: Matrix
@@ -78,17 +95,16 @@ class _Sums:
 
 
 def prove(
-    booster: Any, xgb: Any, model: tuple[Facts, Forest], open_graph: Open, *, most: int = MOST_ROWS
+    booster: Any,
+    xgb: Any,
+    model: tuple[Facts, Forest],
+    converted: Converted,
+    *,
+    most: int = MOST_ROWS,
 ) -> Proof:
-    """Compare the graph of what was read from `booster` with it, on at most `most` rows. Raises Differs."""
+    """Compare what was made of `model`, read from `booster`, with it on at most `most` rows. Raises Differs."""
     facts, forest = model
     rows = probes(forest, facts.features, most)
-    softmax = facts.link == "softmax"
-    margins_of = open_graph(onnx_trees.graph(facts, forest, {}, softmax=False))
-    answers_of = (
-        open_graph(onnx_trees.graph(facts, forest, {}, softmax=True)) if softmax else margins_of
-    )
-    leaves_of = open_graph(_leaf_graph(facts, forest))
     best = booster.attr("best_iteration")
     end = int(best) + 1 if best is not None else 0
     same, worst = 0, 0.0
@@ -100,15 +116,17 @@ def prove(
             return booster.predict(data, validate_features=False, iteration_range=(0, end), **what)
 
         leaves = np.asarray(native(pred_leaf=True)).reshape(len(block), -1)
-        _check_leaves(leaves, leaves_of(block), block)
+        _check_leaves(leaves, converted.leaves(block), block)
         margins = native(output_margin=True).reshape(len(block), -1)
-        off = np.abs(margins_of(block) - margins).max(axis=1)
         allowed = SUM_TOLERANCE * _sizes(forest, leaves)
-        if (bad := ~(off <= allowed)).any():
-            raise Differs(f"a sum of leaves is {off[bad][0]:.3g} off; {_shown(block[bad][0])}")
+        found = converted.margins(block)
+        off = _off(found, margins, allowed, block)
+        for row in range(min(_ALONE, len(block))):
+            one = slice(row, row + 1)
+            _off(converted.margins(block[one]), margins[one], allowed[one], block[one])
         same += int((off == 0).sum())
-        answers = links.apply(facts.link, answers_of(block))
         sums = _Sums(rows=block, margins=margins, allowed=allowed, off=off)
+        answers = converted.answers(block, found)
         worst = max(worst, _check_answers(facts.link, native(), answers, sums))
     return Proof(rows=len(rows), trees=facts.trees, same=same, worst=worst)
 
@@ -201,19 +219,6 @@ def _drawn(forest: Forest, features: int, count: int, random: np.random.Generato
     return rows
 
 
-def _leaf_graph(facts: Facts, forest: Forest) -> bytes:
-    """Return a graph with the same branches that tells which leaf of each tree a row came to."""
-    marked = dataclasses.replace(
-        forest,
-        value=np.where(forest.is_leaf, forest.node, forest.value).astype(np.float32),
-        output=forest.tree,
-        intercept=np.zeros(facts.trees, np.float32),
-    )
-    return onnx_trees.graph(
-        dataclasses.replace(facts, outputs=facts.trees), marked, {}, softmax=False
-    )
-
-
 def _check_leaves(wanted: NDArray[Any], got: Matrix, rows: Matrix) -> None:
     if wanted.shape != got.shape:
         raise Differs(f"{got.shape[1]} trees were converted, the model uses {wanted.shape[1]}")
@@ -221,6 +226,16 @@ def _check_leaves(wanted: NDArray[Any], got: Matrix, rows: Matrix) -> None:
         row, tree = np.argwhere(bad)[0]
         what = f"tree {tree} ends in leaf {got[row, tree]:.0f}, the Booster's in {wanted[row, tree]:.0f}"
         raise Differs(f"{what}; {_shown(rows[row])}")
+
+
+def _off(
+    margins: Matrix, wanted: Matrix, allowed: NDArray[np.float64], rows: Matrix
+) -> NDArray[np.float32]:
+    """Return by how much sums of leaves differ, a number a row. Raises Differs."""
+    off: NDArray[np.float32] = np.abs(margins - wanted).max(axis=1)
+    if (bad := ~(off <= allowed)).any():
+        raise Differs(f"a sum of leaves is {off[bad][0]:.3g} off; {_shown(rows[bad][0])}")
+    return off
 
 
 def _sizes(forest: Forest, leaves: NDArray[Any]) -> NDArray[np.float64]:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from farero_container.contract import StartUpError
-from farero_container.serve.frameworks import kept_graphs, torch_graph
-from farero_container.serve.frameworks.kept_graphs import VARIABLE, tell
-from farero_container.serve.frameworks.onnx_engine import NotAccelerated, open_graph
+from farero_container.serve.frameworks import keeping, torch_graph
+from farero_container.serve.frameworks.keeping import VARIABLE, tell
+from farero_container.serve.frameworks.onnx_session import NotAccelerated, open_graph
 from farero_container.serve.frameworks.pytorch import PyTorch, array_of, model_file
 from farero_container.serve.handler import Defaults
 
@@ -43,7 +43,7 @@ def defaults(folder: Path) -> Defaults:
     except NotAccelerated as error:
         tell("torch", f"not accelerated: {error}")
         return PyTorch()
-    runtime = kept_graphs.version_of("onnxruntime")
+    runtime = keeping.version_of("onnxruntime")
     tell("onnxruntime", f"accelerated by ONNX Runtime {runtime}: {network.facts.proof}")
     return Accelerated(network, folder)
 
@@ -143,10 +143,10 @@ def _find(folder: Path) -> Network:
     except StartUpError as error:
         raise NotAccelerated(error.message) from error
     name, sample = torch_graph.sample_of(folder)
-    parts = (torch_graph.FORM, kept_graphs.version_of("torch"), name)
-    place = kept_graphs.place_of(path, *parts, beside=sample)
-    with kept_graphs.alone(place):
-        kept = kept_graphs.read(place)
+    parts = (torch_graph.FORM, keeping.version_of("torch"), name)
+    place = keeping.place_of(path, *parts, beside=sample)
+    with keeping.alone(place):
+        kept = keeping.read(place)
         if kept is not None and kept.startswith(REFUSED):
             raise NotAccelerated(kept.removeprefix(REFUSED).decode())
         if kept is not None:
@@ -157,10 +157,10 @@ def _find(folder: Path) -> Network:
         try:
             graph = _make(folder)
         except _Refused as error:  # another replica waits for this one, and need not try again
-            kept_graphs.keep(place, REFUSED + str(error).encode())
+            keeping.keep(place, REFUSED + str(error).encode())
             raise
         network = Network(graph)
-        kept_graphs.keep(place, graph)
+        keeping.keep(place, graph)
     return network
 
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from farero_container.contract import StartUpError
 from farero_container.serve.frameworks import onnx_wire, torch_parity, torch_symbolics
-from farero_container.serve.frameworks.onnx_engine import NotAccelerated, open_graph
+from farero_container.serve.frameworks.onnx_session import NotAccelerated, open_graph
 from farero_container.serve.frameworks.pytorch import MAX_BATCH, PyTorch, array_of
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 Facts: sagemaker-xgboost-container's serving code. Beyond it, JSON, NPY and bodies without a known type are accepted
 where they can be read; the reply then carries `x-farero-compat: aws-would-415`.
-Predictions are the Booster's own, bit for bit, unless ONNX Runtime is asked for (`accelerated.py`); one thread a
+Predictions are the Booster's own, bit for bit, unless acceleration is asked for (`accelerated.py`); one thread a
 replica.
 """
 
@@ -32,6 +32,8 @@ from farero_container.serve.messages import Response
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from farero_container.serve.frameworks.tree_engine import Engine as Accelerated
 
 #: What AWS's container takes; anything else is our leniency.
 AWS_TYPES = (
@@ -83,13 +85,14 @@ class XGBoostServer:
             f"XGBoost {self._xgb.__version__}, {len(paths)} model(s) of {self._features} features"
         )
 
-    def _use(self, engine: accelerated.Engine, models: int) -> None:
-        """Let ONNX Runtime predict."""
+    def _use(self, engine: Accelerated, models: int) -> None:
+        """Let it predict."""
         self._engine = engine
         self._features, self._names = engine.facts.features, list(engine.facts.feature_names)
         selected = selection_of(engine.facts.objective, engine.facts.outputs)
         self._answers = Answers(self._version, selected)
-        self._runs = f"XGBoost by ONNX Runtime, {models} model(s) of {self._features} features"
+        by = " and ".join(engine.by)
+        self._runs = f"XGBoost by {by}, {models} model(s) of {self._features} features"
 
     def _load_all(self, paths: list[Path]) -> tuple[Any, list[Any]]:
         """Import xgboost and load the models."""

@@ -1,4 +1,6 @@
-"""Proven graphs, kept beside a model's files and found again by all that went into them; which engine serves, told.
+"""Models in the form that was proven, kept beside their files and found again by all that went into them.
+
+Also says which engine serves.
 
 The folder FARERO_ACCELERATED_DIR belongs to the platform: nothing that comes in a model archive can lie there, and who
 can write into it can change the unpacked model files beside it, too.
@@ -24,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 FOLDER = "FARERO_ACCELERATED_DIR"
-#: Bytes of the digest before a kept graph.
+#: Bytes of the digest before what is kept.
 _DIGEST = 32
 
 
 def place_of(path: Path, *parts: str, beside: bytes = b"") -> Path | None:
-    """Return where the graph of a model file is kept; None without a folder for it.
+    """Return where the other form of a model file is kept; None without a folder for it.
 
-    parts: whatever else a graph depends on, besides the versions of ONNX Runtime and NumPy. beside: the content of
+    parts: whatever else it depends on, besides the versions of ONNX Runtime and NumPy. beside: the content of
     another file that it depends on.
     """
     folder = os.environ.get(FOLDER)
@@ -43,36 +45,36 @@ def place_of(path: Path, *parts: str, beside: bytes = b"") -> Path | None:
     digest.update("\0".join(names).encode())
     if beside:
         digest.update(hashlib.sha256(beside).digest())
-    return Path(folder) / f"{digest.hexdigest()}.onnx"
+    return Path(folder) / f"{digest.hexdigest()}.proven"
 
 
 def read(place: Path | None) -> bytes | None:
-    """Return the graph that is kept there, whole; None if there is none."""
+    """Return what is kept there, whole; None if there is nothing."""
     try:
         data = place.read_bytes() if place is not None else b""
     except OSError:
         return None
-    digest, graph = data[:_DIGEST], data[_DIGEST:]
-    return graph if graph and hashlib.sha256(graph).digest() == digest else None
+    digest, kept = data[:_DIGEST], data[_DIGEST:]
+    return kept if kept and hashlib.sha256(kept).digest() == digest else None
 
 
-def keep(place: Path | None, graph: bytes) -> None:
-    """Keep a graph; what goes wrong is said in the log."""
+def keep(place: Path | None, made: bytes) -> None:
+    """Keep what was made and proven; what goes wrong is said in the log."""
     if place is None:
         return
     new = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(mode=0o700, exist_ok=True)
-        new.write_bytes(hashlib.sha256(graph).digest() + graph)
+        new.write_bytes(hashlib.sha256(made).digest() + made)
         new.replace(place)
     except OSError as error:
-        print(f"farero: the graph could not be kept, later starts prove it again: {error}", flush=True)  # fmt: skip
+        print(f"farero: the proof could not be kept, later starts prove it again: {error}", flush=True)  # fmt: skip
         new.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def alone(place: Path | None) -> Generator[None]:
-    """Be the only process that makes the graph of this place; one of many where nothing can be locked."""
+    """Be the only process that makes what is kept in this place; one of many where nothing can be locked."""
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
             if place is not None:
@@ -82,10 +84,13 @@ def alone(place: Path | None) -> Generator[None]:
         yield
 
 
-def tell(engine: str, text: str) -> None:
-    """Say which engine serves: in the log, and in output/engine.json for the platform."""
+def tell(engine: str, text: str, version: str = "") -> None:
+    """Say which engine serves: in the log, and in output/engine.json for the platform.
+
+    version: of an engine that is no distribution.
+    """
     print(f"farero: {text}", flush=True)
-    report = {"engine": engine, "version": version_of(engine), "text": text}
+    report = {"engine": engine, "version": version or version_of(engine), "text": text}
     with contextlib.suppress(OSError):  # a container without an output folder has its log
         output_dir().mkdir(parents=True, exist_ok=True)
         (output_dir() / "engine.json").write_text(json.dumps(report), encoding="utf-8")
