@@ -161,9 +161,25 @@ def test_a_table_is_never_larger_than_was_said(monkeypatch, features, depth):
     facts, forest = read(train(features=features, max_depth=depth))
     size = leaf_masks.make(facts, forest)[0].masks.nbytes
 
+    assert leaf_masks.fits(facts, forest)
     monkeypatch.setattr(leaf_masks, "MOST_BYTES", size - 1)
 
     assert not leaf_masks.fits(facts, forest)
+
+
+def test_a_model_of_many_features_in_many_trees_has_no_masks():
+    """Each of its rows would need more of the table than a walk through the trees costs."""
+    random = np.random.default_rng(1)
+    rows = random.random((400, 300), dtype=np.float32)
+    data = xgb.DMatrix(rows, random.random(400), nthread=1)
+    given_ = {"max_depth": 3, "colsample_bytree": 0.1, "nthread": 1}
+    few, many = (read(xgb.train(given_, data, rounds)) for rounds in (20, 400))
+
+    assert leaf_masks.fits(*few)
+    used = len(np.unique(many[1].feature[~many[1].is_leaf]))
+    assert used * 400 * 2 > leaf_masks.MOST_ROW_BYTES
+    assert leaf_masks.make(*many)[0].masks.nbytes < leaf_masks.MOST_BYTES
+    assert not leaf_masks.fits(*many)
 
 
 def test_features_that_no_tree_looks_at_take_no_room():

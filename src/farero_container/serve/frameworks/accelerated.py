@@ -92,10 +92,8 @@ def read(kept: bytes) -> Converted:
         opened = open_graph(kept)
         run, notes = opened, opened.notes
         facts = forest.facts_of(notes["facts"])
-        link, by = (
-            onnx_trees.link_beside(facts),
-            f"ONNX Runtime {keeping.version_of('onnxruntime')}",
-        )
+        link = onnx_trees.link_beside(facts)
+        by = f"ONNX Runtime {keeping.version_of('onnxruntime')}"
     proof, large = notes["proof"], int(notes["large"])
     return Converted(run=run, link=link, facts=facts, proof=proof, large=large, by=by)
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float32]
 
-#: Bytes of a table at most: what does not fit a processor's caches is no quicker than other ways.
-MOST_BYTES = 32 << 20
+#: Bytes of a table at most, and of its rows that one row of numbers needs: beyond them other ways are quicker.
+MOST_BYTES, MOST_ROW_BYTES = 32 << 20, 128 << 10
 #: Leaves of a tree, at most → how the lowest bit of a mask becomes a number: by a De Bruijn sequence and a shift.
 _WIDTHS: dict[int, tuple[Any, int, int]] = {
     16: (np.uint16, 0x09AF, 12),
@@ -88,15 +88,18 @@ class LeafMasks:
         rows: (rows, features), C-contiguous, NaN for missing, none infinite. Returns (rows, outputs).
         """
         if len(rows) <= self._most:
-            return self._sums(self.leaves(rows))
-        found = np.empty((self._outputs, len(rows)), np.float32)
-        for start in range(0, len(rows), self._most):
-            part = rows[start : start + self._most]
-            found[:, start : start + len(part)] = self._sums(self.leaves(part)).T
-        return found.T
+            return self._sums(self._leaves(rows))
+        return np.concatenate([self._sums(self._leaves(part)) for part in self._parts(rows)])
 
     def leaves(self, rows: Matrix) -> NDArray[np.int64]:
-        """Return the place in `values` of the leaf that each row comes to, (trees, rows); for few rows."""
+        """Return the place in `values` of the leaf that each row comes to, (trees, rows)."""
+        return np.concatenate([self._leaves(part) for part in self._parts(rows)], axis=1)
+
+    def _parts(self, rows: Matrix) -> list[Matrix]:
+        """Cut rows into as many as one step takes."""
+        return [rows[start : start + self._most] for start in range(0, len(rows), self._most)]
+
+    def _leaves(self, rows: Matrix) -> NDArray[np.int64]:
         _, ends, masks, _, _ = self._tables
         if self._used is not None:
             rows = rows.take(self._used, axis=1)
@@ -134,7 +137,7 @@ def read(kept: bytes) -> tuple[Tables, dict[str, str]]:
 def fits(facts: Facts, forest: Forest) -> bool:
     """Say whether no tree has too many leaves for a mask, and the table is small enough."""
     if not facts.trees:
-        return False
+        return False  # nobody would gain
     most = int(np.bincount(forest.tree[forest.is_leaf]).max())
     if most > max(_WIDTHS):
         return False
@@ -142,9 +145,10 @@ def fits(facts: Facts, forest: Forest) -> bool:
     pairs = np.unique(
         np.stack([forest.feature[splits], forest.value[splits].view(np.int32)]), axis=1
     )
-    intervals = pairs.shape[1] + 5 * len(np.unique(pairs[0]))
+    used = max(1, len(np.unique(pairs[0])))
     columns = _rounds(facts, forest) * facts.outputs
-    return intervals * columns * _width_for(most, columns) // 8 <= MOST_BYTES
+    each = columns * _width_for(most, columns) // 8
+    return used * each <= MOST_ROW_BYTES and (pairs.shape[1] + 5 * used) * each <= MOST_BYTES
 
 
 def make(facts: Facts, forest: Forest) -> tuple[Tables, NDArray[np.int64]]:
