@@ -125,7 +125,7 @@ class Replica:
 def measure_starts(name, rounds, folder):
     base = folder / name
     asked = {"FARERO_ACCELERATE": "onnx"}
-    kept = asked | {"FARERO_ACCELERATED_DIR": str(folder / "kept")}
+    kept = asked | {"FARERO_KEPT_DIR": str(folder / "kept")}
     Replica(base, **kept)
     every = {"Booster": {}, "accelerated, first start": asked, "accelerated, later ones": kept}
     best = {way: [] for way in every}

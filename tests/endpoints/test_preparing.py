@@ -146,7 +146,7 @@ def test_proven_graphs_are_kept_as_long_as_the_files_they_lie_beside(bench):
     preparer = bench.preparer()
     variant = bench.variant(archive(model_txt=b"one"))
     folder = bench.prepare(variant, preparer).model_dir
-    kept = folder.with_suffix(".accelerated")
+    kept = folder.with_suffix(".kept")
     kept.mkdir()
     later = SystemClock().now() + dt.timedelta(days=1)
 

@@ -123,7 +123,7 @@ def test_boto3_asks_by_the_models_environment_and_kept_proofs_lie_beside_the_mod
     assert "+onnxruntime-" in resolved(sagemaker.describe_endpoint(EndpointName="quick-boto3"))
     wanted = deep.predict(xgb.DMatrix(ROWS, nthread=1)).tolist()
     assert ask(shared_platform, "quick-boto3").astype(np.float32).tolist() == wanted
-    kept = list(shared_platform.data_dir.glob("work/models/*.accelerated/*.proven"))
+    kept = list(shared_platform.data_dir.glob("work/models/*.kept/*.proven"))
     assert kept
     assert all(path.stat().st_mode & 0o077 == 0 for path in {path.parent for path in kept})
 

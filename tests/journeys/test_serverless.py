@@ -8,7 +8,9 @@ import tarfile
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xgboost as xgb
 from botocore.exceptions import ClientError
 
 pytestmark = pytest.mark.journey
@@ -166,6 +168,33 @@ def test_a_sleeping_endpoint_is_in_service_and_answers_after_a_cold_start(
     lines = s3.get_object(Bucket=listing["Bucket"], Key=found[0]["Key"])["Body"].read()
     (record,) = map(json.loads, lines.splitlines())
     assert record["captureData"]["endpointInput"]["data"] == "0.1,0.2,0.3,0.4"
+
+
+def test_a_large_json_model_is_kept_in_a_quicker_form_for_its_next_cold_start(serverless, tmp_path):
+    random = np.random.default_rng(2)
+    data = xgb.DMatrix(random.normal(size=(500, 4)), random.normal(size=500), nthread=1)
+    booster = xgb.train({"nthread": 1}, data, 60)
+    booster.save_model(tmp_path / "model.json")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(tmp_path / "model.json", "model.json")
+    serverless.deploy("sl-json", XGBOOST, packed.getvalue(), idle_s=1)
+    ubj = bytes(booster.save_raw("ubj"))
+
+    def ask():
+        answer = serverless.runtime.invoke_endpoint(
+            EndpointName="sl-json", ContentType="text/csv", Body=b"0.1,0.2,0.3,0.4"
+        )
+        return float(answer["Body"].read())
+
+    answers = {ask()}
+    serverless.falls_asleep("sl-json")
+    answers.add(ask())
+
+    (expected,) = booster.predict(xgb.DMatrix([[0.1, 0.2, 0.3, 0.4]], nthread=1)).tolist()
+    assert answers == {expected}
+    kept = serverless.platform.data_dir.glob("work/models/*.kept/*")
+    assert ubj in [file.read_bytes()[32:] for file in kept]
 
 
 def test_requests_that_come_while_it_sleeps_are_all_answered_by_one_cold_start(

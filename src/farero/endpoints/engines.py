@@ -25,8 +25,6 @@ VARIABLE = "FARERO_ACCELERATE"
 OTHERS = ("leaf-masks", "onnxruntime")
 #: Framework → name of the Python environment that has ONNX Runtime beside it.
 ACCELERATED = {"xgboost": "xgboost-accelerated", "pytorch": "pytorch-accelerated"}
-#: Ending of the folder beside a model's files in which proven graphs are kept.
-KEPT = ".accelerated"
 TAG = "farero:engine:"
 #: "Tag" in SageMaker's API reference: at most 256 of these.
 _NO_TAG = re.compile(r"[^\w .:/=+\-@]+")

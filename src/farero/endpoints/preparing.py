@@ -184,7 +184,7 @@ class Preparer:
         gone = 0
         for folder in self._models_dir.iterdir() if self._models_dir.is_dir() else ():
             with self._lock:
-                # proven graphs lie beside the files they were made of, and go with them
+                # what was made of the files lies beside them, and goes with them
                 if folder.with_suffix("") in keep or folder.stat().st_mtime > before:
                     continue
                 doomed = folder.rename(self._models_dir / f".{ids.new_uuid()}")

@@ -10,7 +10,7 @@ import shutil
 import socket
 from typing import TYPE_CHECKING, Any
 
-from farero.endpoints import engines, memory_notes
+from farero.endpoints import memory_notes
 from farero.endpoints.commands import KIND
 from farero.records.compute import ProcessSpec, Zygote
 from farero.records.endpoint import Replica
@@ -33,6 +33,8 @@ SOURCE = "input/source"
 LAST_LINES = 20
 #: More of a log or a report than this is never read.
 READ_LIMIT_BYTES = 64 * 1024
+#: Ending of the folder beside a model's files in which replicas keep what they made of them.
+KEPT = ".kept"
 #: Frameworks that `farero_container zygote` knows.
 FORKED = ("xgboost", "sklearn", "pytorch")
 #: A replica that leaves /ping unanswered for as long as a request may take and this much more is replaced.
@@ -233,15 +235,15 @@ class Replicas:
             "FARERO_IMAGE": str(variant.container.get("Image", "")),
             "FARERO_FRAMEWORK": prepared.framework,
             "FARERO_FRAMEWORK_VERSION": prepared.version_asked,
-            **_engine_folder(prepared),
+            **_kept_folder(prepared),
         }
 
 
-def _engine_folder(prepared: Prepared) -> dict[str, str]:
-    """Tell where proven graphs are kept: beside the model's files, never among them."""
+def _kept_folder(prepared: Prepared) -> dict[str, str]:
+    """Tell where what was made of a model is kept: beside its files, never among them."""
     if prepared.model_dir is None:
         return {}
-    return {"FARERO_ACCELERATED_DIR": str(prepared.model_dir.with_suffix(engines.KEPT))}
+    return {"FARERO_KEPT_DIR": str(prepared.model_dir.with_suffix(KEPT))}
 
 
 def _path(prepared: Prepared) -> str:

@@ -83,7 +83,7 @@ def test_nobody_asked_so_nothing_is_accelerated(server):
 @pytest.mark.parametrize("kind", ["booster", "deep"])
 def test_a_later_start_finds_the_proof_and_does_not_import_xgboost(launch, kind, request, tmp_path):
     files = {"xgboost-model": bytes(request.getfixturevalue(kind).save_raw("ubj"))}
-    env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path / "kept")}
+    env = {**ASKED, "FARERO_KEPT_DIR": str(tmp_path / "kept")}
     first = launch(files, **env)
     said = [s.post(b"0.1,,0.3,0.4", "text/csv")[2] for s in (first, launch(files, **env))]
 
@@ -104,7 +104,7 @@ def test_a_later_start_finds_the_proof_and_does_not_import_xgboost(launch, kind,
 def test_large_batches_are_the_boosters_too_after_a_later_start(launch, kind, request, tmp_path):
     booster = request.getfixturevalue(kind)
     files = {"xgboost-model": bytes(booster.save_raw("ubj"))}
-    env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
+    env = {**ASKED, "FARERO_KEPT_DIR": str(tmp_path)}
     launch(files, **env)
     rows = np.random.default_rng(6).random((400, 4), dtype=np.float32)
     body = "\n".join(",".join(map(str, row)) for row in rows.tolist())
@@ -117,7 +117,7 @@ def test_large_batches_are_the_boosters_too_after_a_later_start(launch, kind, re
 
 
 def test_another_model_finds_no_proof_of_the_first(launch, booster, classes, tmp_path):
-    env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
+    env = {**ASKED, "FARERO_KEPT_DIR": str(tmp_path)}
     launch({"xgboost-model": bytes(booster.save_raw("ubj"))}, **env)
 
     server = launch({"xgboost-model": bytes(classes.save_raw("ubj"))}, **env)
@@ -135,7 +135,7 @@ def fast(launch, booster):
 @pytest.mark.parametrize("damage", [b"", b"x" * 5000, b"\x93NUMPY\x01\x00"])
 def test_a_damaged_proof_is_made_anew(launch, booster, tmp_path, damage):
     files = {"xgboost-model": bytes(booster.save_raw("ubj"))}
-    env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
+    env = {**ASKED, "FARERO_KEPT_DIR": str(tmp_path)}
     launch(files, **env)
     (kept,) = tmp_path.glob("*.proven")
     whole = kept.read_bytes()
@@ -150,7 +150,7 @@ def test_a_damaged_proof_is_made_anew(launch, booster, tmp_path, damage):
 
 
 def test_a_proof_in_the_model_archive_is_not_believed(launch, booster, tmp_path):
-    env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
+    env = {**ASKED, "FARERO_KEPT_DIR": str(tmp_path)}
     launch({"xgboost-model": bytes(booster.save_raw("ubj"))}, **env)
     (kept,) = tmp_path.glob("*.proven")
     other = {"xgboost-model": bytes(booster[:1].save_raw("ubj")), kept.name: kept.read_bytes()}

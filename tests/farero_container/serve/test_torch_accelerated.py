@@ -105,7 +105,7 @@ def plain(serve):
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    return {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path_factory.mktemp("kept") / "graphs")}
+    return {**ASKED, "FARERO_KEPT_DIR": str(tmp_path_factory.mktemp("kept") / "graphs")}
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +248,7 @@ def test_a_later_start_finds_the_proof_and_needs_no_pytorch(serve, fast, kept, t
 
 
 def test_another_sample_or_a_damaged_file_is_proven_anew(serve, tmp_path):
-    env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
+    env = {**ASKED, "FARERO_KEPT_DIR": str(tmp_path)}
     serve("plain", ROW, **env)
     (first,) = tmp_path.glob("*.proven")
     first.write_bytes(first.read_bytes()[:-1])
@@ -306,7 +306,7 @@ def test_a_network_that_looks_at_all_rows_is_proven_for_one_and_asked_for_one_al
 
 
 def test_a_reason_is_kept_as_a_proof_is_and_not_looked_for_again(serve, tmp_path):
-    env = {**ASKED, "FARERO_ACCELERATED_DIR": str(tmp_path)}
+    env = {**ASKED, "FARERO_KEPT_DIR": str(tmp_path)}
     first = serve("two", ROW, **env)
     (kept,) = tmp_path.glob("*.proven")
     written = kept.stat().st_mtime_ns

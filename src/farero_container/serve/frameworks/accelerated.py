@@ -2,7 +2,7 @@
 
 FARERO_ACCELERATE=onnx asks for it. Trees of few leaves become masks (`leaf_masks.py`), others a graph for ONNX Runtime
 (`onnx_trees.py`). The proof (`parity.py`) needs the Booster; it is made once for a model, kept with the other form in
-the folder FARERO_ACCELERATED_DIR, and found again by the content of the model file and all versions that count, so that
+the folder FARERO_KEPT_DIR, and found again by the content of the model file and all versions that count, so that
 later starts need not import xgboost at all (`keeping.py`).
 """
 
@@ -165,4 +165,4 @@ def _tell(engine: Engine) -> None:
 
 
 def _place(path: Path) -> Path | None:
-    return keeping.place_of(path, forest.FORM, keeping.version_of("xgboost"))
+    return keeping.place_of_proof(path, forest.FORM, keeping.version_of("xgboost"))

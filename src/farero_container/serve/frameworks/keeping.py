@@ -1,9 +1,7 @@
-"""Models in the form that was proven, kept beside their files and found again by all that went into them.
+"""What was made of a model file, kept beside it and found again by all that went into it; which engine serves, told.
 
-Also says which engine serves.
-
-The folder FARERO_ACCELERATED_DIR belongs to the platform: nothing that comes in a model archive can lie there, and who
-can write into it can change the unpacked model files beside it, too.
+The folder FARERO_KEPT_DIR belongs to the platform: nothing that comes in a model archive can lie there, and who can
+write into it can change the unpacked model files beside it, too.
 """
 
 from __future__ import annotations
@@ -25,27 +23,37 @@ from farero_container.contract import output_dir
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-FOLDER = "FARERO_ACCELERATED_DIR"
+FOLDER = "FARERO_KEPT_DIR"
 #: Bytes of the digest before what is kept.
 _DIGEST = 32
 
 
 def place_of(path: Path, *parts: str, beside: bytes = b"") -> Path | None:
-    """Return where the other form of a model file is kept; None without a folder for it.
+    """Return where something made of a model file is kept; None without a folder for it.
 
-    parts: whatever else it depends on, besides the versions of ONNX Runtime and NumPy. beside: the content of
-    another file that it depends on.
+    parts: whatever else it depends on. beside: the content of another file that it depends on.
     """
     folder = os.environ.get(FOLDER)
-    if not folder or os.environ.get(VARIABLE) != "onnx":
+    if not folder:
         return None
-    names = (parts[0], version_of("onnxruntime"), *parts[1:], np.__version__, platform.machine())
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    digest.update("\0".join(names).encode())
+    digest.update("\0".join(parts).encode())
     if beside:
         digest.update(hashlib.sha256(beside).digest())
-    return Path(folder) / f"{digest.hexdigest()}.proven"
+    return Path(folder) / digest.hexdigest()
+
+
+def place_of_proof(path: Path, *parts: str, beside: bytes = b"") -> Path | None:
+    """Return where a proven form is kept; None without a folder for it, or if nobody asked for acceleration.
+
+    parts, beside: as `place_of` has them, besides the versions of ONNX Runtime and NumPy.
+    """
+    if os.environ.get(VARIABLE) != "onnx":
+        return None
+    versions = (version_of("onnxruntime"), np.__version__, platform.machine())
+    place = place_of(path, *parts, *versions, beside=beside)
+    return place.with_suffix(".proven") if place else None
 
 
 def read(place: Path | None) -> bytes | None:
@@ -59,7 +67,7 @@ def read(place: Path | None) -> bytes | None:
 
 
 def keep(place: Path | None, made: bytes) -> None:
-    """Keep what was made and proven; what goes wrong is said in the log."""
+    """Keep what was made; what goes wrong is said in the log."""
     if place is None:
         return
     new = place.with_name(f".{place.name}.{os.getpid()}")
@@ -68,8 +76,9 @@ def keep(place: Path | None, made: bytes) -> None:
         new.write_bytes(hashlib.sha256(made).digest() + made)
         new.replace(place)
     except OSError as error:
-        print(f"farero: the proof could not be kept, later starts prove it again: {error}", flush=True)  # fmt: skip
-        new.unlink(missing_ok=True)
+        print(f"farero: nothing could be kept for later starts: {error}", flush=True)
+        with contextlib.suppress(OSError):
+            new.unlink()
 
 
 @contextlib.contextmanager

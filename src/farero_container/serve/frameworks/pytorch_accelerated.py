@@ -144,7 +144,7 @@ def _find(folder: Path) -> Network:
         raise NotAccelerated(error.message) from error
     name, sample = torch_graph.sample_of(folder)
     parts = (torch_graph.FORM, keeping.version_of("torch"), name)
-    place = keeping.place_of(path, *parts, beside=sample)
+    place = keeping.place_of_proof(path, *parts, beside=sample)
     with keeping.alone(place):
         kept = keeping.read(place)
         if kept is not None and kept.startswith(REFUSED):

@@ -11,18 +11,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import itertools
-import os
-import pickle
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from farero_container.contract import StartUpError
 from farero_container.serve import content, numbers
 from farero_container.serve.batching import Work, most_rows
-from farero_container.serve.frameworks import accelerated
+from farero_container.serve.frameworks import accelerated, xgboost_files
 from farero_container.serve.frameworks.booster import Boosters, Engine
 from farero_container.serve.frameworks.xgboost_answers import Answers
 from farero_container.serve.frameworks.xgboost_library import import_xgboost
@@ -66,7 +62,7 @@ class XGBoostServer:
     def __init__(self, folder: Path, version: str) -> None:
         self._version = _version(version)
         self.max_batch = most_rows(MAX_BATCH)
-        paths = model_files(folder)
+        paths = xgboost_files.find(folder)
         #: What predicts; anything with `predict(rows) -> scores` can stand here.
         self._engine: Engine
         if engine := accelerated.find(paths, lambda: Boosters(*self._load_all(paths))):
@@ -97,7 +93,7 @@ class XGBoostServer:
     def _load_all(self, paths: list[Path]) -> tuple[Any, list[Any]]:
         """Import xgboost and load the models."""
         self._xgb = import_xgboost()
-        return self._xgb, [self._load(path) for path in paths]
+        return self._xgb, [xgboost_files.load(self._xgb, path) for path in paths]
 
     def describe(self) -> str:
         """Say what is served, for the log."""
@@ -190,7 +186,7 @@ class XGBoostServer:
 
     def failed(self, work: Work, error: Exception) -> Response:
         """Say what the library says of one request's rows."""
-        what = f"Unable to evaluate payload provided: {_first_line(error)}"
+        what = f"Unable to evaluate payload provided: {xgboost_files.first_line(error)}"
         return self._refuse(400, what, work.asked.kind, work.data)
 
     def _refuse(self, status: int, what: str, kind: str, rows: content.Matrix | None) -> Response:
@@ -214,70 +210,7 @@ class XGBoostServer:
             ("\n".join(lines) + "\n").encode(),
         )
 
-    def _load(self, path: Path) -> Any:
-        booster = None
-        if path.suffix not in (".json", ".ubj"):
-            booster = self._unpickle(path)
-        if booster is None:
-            booster = self._xgb.Booster()
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter(
-                        "ignore", UserWarning
-                    )  # guesses JSON or UBJSON without an extension
-                    booster.load_model(str(path))
-            except Exception as error:
-                raise StartUpError(
-                    "E-MODEL-LOAD", f"Unable to load model: {path.name}: {_first_line(error)}", file=path.name,
-                    fix="Save it with booster.save_model('xgboost-model') or as model.json / model.ubj.",
-                ) from error  # fmt: skip
-        booster.set_param({"nthread": 1})
-        return booster
-
-    def _unpickle(self, path: Path) -> Any:
-        with path.open("rb") as file:
-            if file.read(1) != b"\x80":
-                return None
-        print("farero: warning: the model is a pickle; unpickling runs code", flush=True)
-        try:
-            with path.open("rb") as file:
-                found = pickle.load(file)  # noqa: S301 - AWS's own images of 0.90 to 1.2 wrote pickles
-        except Exception as error:
-            raise StartUpError(
-                "E-PICKLE-VERSION",
-                f"{path.name} is a pickle of another XGBoost that {self._xgb.__version__} cannot read: "
-                f"{_first_line(error)}",
-                file=path.name,
-                fix="Load it with the XGBoost that wrote it and save it with booster.save_model('xgboost-model').",
-            ) from error
-        return found.get_booster() if hasattr(found, "get_booster") else found
-
-
-def model_files(folder: Path) -> list[Path]:
-    """Return the model files: all regular files, or the first when SAGEMAKER_INFERENCE_ENSEMBLE is false."""
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    named = [p for p in files if p.name in ("xgboost-model", "model.json", "model.ubj", "model.bin", "model.pkl")
-             or p.name.startswith("xgboost-model") or p.suffix in (".ubj", ".bst", ".xgb", ".model")]  # fmt: skip
-    files = named or [
-        p for p in files if p.suffix not in (".txt", ".md", ".csv", ".yaml", ".yml", ".py")
-    ]
-    if not files:
-        raise StartUpError(
-            "E-NO-MODEL-FILE",
-            "model.tar.gz has no model file; expected one of model.json, model.ubj, xgboost-model",
-            fix="farero inspect model.tar.gz shows what is in it.",
-        )
-    if os.environ.get("SAGEMAKER_INFERENCE_ENSEMBLE", "true").lower() == "false":
-        return files[:1]
-    return files
-
 
 def _version(text: str) -> tuple[int, ...]:
     numbers = [part for part in text.replace("-", ".").split(".") if part.isdigit()]
     return tuple(int(part) for part in numbers[:2]) or (99,)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip() and "Stack trace" not in line]
-    text = lines[0] if lines else type(error).__name__
-    return text.rpartition("] ")[2][:200] if text.startswith("[") else text[:200]
