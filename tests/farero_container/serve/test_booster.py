@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from farero_container.serve.frameworks.booster import Boosters
+from farero_container.serve.frameworks.booster import Boosters, Direct
 
 PLAIN = {
     "softprob": {"objective": "multi:softprob", "num_class": 3},
@@ -109,3 +109,32 @@ def test_columns_in_fortran_order_and_slices_are_read_right():
 
     assert np.array_equal(engine.predict(rows), expected)
     assert np.array_equal(engine.predict(rows[::2]), expected[::2])
+
+
+FAULTS = {
+    "a row alone": lambda rows: 0 if len(rows) == 1 else None,
+    "what comes after 64 rows": lambda rows: 64 if len(rows) > 64 else None,
+    "the last row of several": lambda rows: -1 if len(rows) > 1 else None,
+    "a missing value": lambda rows: next(iter(np.flatnonzero(np.isnan(rows).any(axis=1))), None),
+    "a large number": lambda rows: next(iter(np.flatnonzero((rows > 100).any(axis=1))), None),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_short_way_that_differs_by_a_bit_is_not_taken(monkeypatch, fault):
+    call = Direct.__call__
+
+    def differs(self, rows):
+        found = call(self, rows).copy()
+        at = fault(rows)
+        if at is not None:
+            found[at] = np.nextafter(found[at], np.float32(np.inf))
+        return found
+
+    monkeypatch.setattr(Direct, "__call__", differs)
+    booster = trained()
+    engine = Boosters(xgb, [booster])
+
+    assert not engine.is_direct
+    rows = rows_of(70)
+    assert engine.predict(rows).tobytes() == booster.predict(xgb.DMatrix(rows)).tobytes()
