@@ -91,6 +91,12 @@ def measure_rows(name, rounds, folder):
         quick = best["accelerated", count]
         cells = [f"{best[way, count]:.1f} ({best[way, count] / quick:.1f} x)" for way in every]
         print(f"{count:>6}" + "".join(f"{cell:>20}" for cell in cells))
+    texts = {kind: booster.save_raw(kind) for kind in ("json", "ubj")}
+    loads = {
+        kind: min(microseconds(xgb.Booster().load_model, [text]) for _ in range(rounds))
+        for kind, text in texts.items()
+    }
+    print("to load it: " + ", ".join(f"{kind} {us / 1000:.1f} ms" for kind, us in loads.items()))
 
 
 class Replica:

@@ -70,8 +70,7 @@ def make(paths: Sequence[Path], boosters: Sequence[Any], xgb: Any) -> Engine | N
     try:
         made = [_make(booster, xgb) for booster in boosters]
         engine = Engine([read(one) for one in made], lambda: Boosters(xgb, boosters))
-        if engine.large < NEVER:
-            engine.load_beside()
+        engine.load_beside()
     except NotAccelerated as error:
         keeping.tell("xgboost", f"not accelerated: {error}")
         return None

@@ -44,7 +44,7 @@ LINKS = {
 
 
 class NotConvertible(Exception):  # noqa: N818 - says why the Booster must serve
-    """A model that the graph cannot hold."""
+    """A model that no other form can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,17 @@ class Forest:
     def is_leaf(self) -> NDArray[np.bool_]:
         """Which nodes are leaves."""
         return self.left < 0
+
+    def children(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the index of each node's left and right child, -1 for leaves."""
+        width = int(self.node.max()) + 1
+        place = np.full((int(self.tree.max()) + 1) * width, -1, np.int64)
+        place[self.tree * width + self.node] = np.arange(self.tree.size)
+        left, right = (
+            np.where(self.is_leaf, -1, place[self.tree * width + np.maximum(child, 0)])
+            for child in (self.left, self.right)
+        )
+        return left, right
 
 
 def facts_of(text: str) -> Facts:

@@ -156,22 +156,20 @@ def make(facts: Facts, forest: Forest) -> tuple[Tables, NDArray[np.int64]]:
 
     The second is (places, 2), -1 for places that no leaf has.
     """
-    first, leaves = _counted(forest)
+    left, right = forest.children()
+    first, leaves = _counted(forest, left, right)
     is_leaf = forest.is_leaf
     columns = _rounds(facts, forest) * facts.outputs
     bits = _width_for(int(leaves.max()), columns)
     kind, sequence, shift = _WIDTHS[bits]
-    ones = (1 << bits) - 1
     column = _columns(facts, forest)[forest.tree]
 
     roots = np.flatnonzero(forest.node == 0)
-    whole = np.zeros(columns, kind)  # a column that no tree has keeps one leaf, of nothing
-    whole[:] = 1
+    whole = np.ones(columns, kind)  # a column that no tree has keeps one leaf, of nothing
     whole[column[roots]] = _ones(leaves[roots]).astype(kind)
     splits = np.flatnonzero(~is_leaf)
-    left = _children(forest)[0][splits]
-    kept = np.full(forest.tree.size, ones, np.uint64)
-    kept[splits] = np.uint64(ones) ^ (_ones(leaves[left]) << first[splits].astype(np.uint64))
+    kept = np.zeros(forest.tree.size, np.uint64)
+    kept[splits] = ~(_ones(leaves[left[splits]]) << first[splits].astype(np.uint64))
 
     used = np.unique(forest.feature[splits]) if splits.size else np.zeros(1, np.int64)
     ends: list[NDArray[np.int64]] = []
@@ -262,23 +260,10 @@ def _columns(facts: Facts, forest: Forest) -> NDArray[np.int64]:
     return columns
 
 
-def _children(forest: Forest) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the index of each node's left and right child, -1 for leaves."""
-    width = int(forest.node.max()) + 1
-    place = np.full((int(forest.tree.max()) + 1) * width, -1, np.int64)
-    place[forest.tree * width + forest.node] = np.arange(forest.tree.size)
-    splits = ~forest.is_leaf
-    found: list[NDArray[np.int64]] = []
-    for child in (forest.left, forest.right):
-        index = np.full(forest.tree.size, -1, np.int64)
-        index[splits] = place[forest.tree[splits] * width + child[splits]]
-        found.append(index)
-    return found[0], found[1]
-
-
-def _counted(forest: Forest) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _counted(
+    forest: Forest, left: NDArray[np.int64], right: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return for each node how many leaves of its tree lie left of its own, and how many are its own."""
-    left, right = _children(forest)
     levels = [np.flatnonzero(forest.node == 0)]
     while (splits := levels[-1][left[levels[-1]] >= 0]).size:
         levels.append(np.concatenate([left[splits], right[splits]]))

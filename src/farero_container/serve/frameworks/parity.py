@@ -193,13 +193,9 @@ def _parents(forest: Forest) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     parent = np.full(forest.tree.size, -1, np.int64)
     is_left = np.zeros(forest.tree.size, np.bool_)
     splits = np.flatnonzero(~forest.is_leaf)
-    width = int(forest.node.max()) + 1
-    place = np.full((int(forest.tree.max()) + 1) * width, -1, np.int64)
-    place[forest.tree * width + forest.node] = np.arange(forest.tree.size)
-    for child, side in ((forest.left, True), (forest.right, False)):
-        found = place[forest.tree[splits] * width + child[splits]]
-        parent[found] = splits
-        is_left[found] = side
+    for child, side in zip(forest.children(), (True, False), strict=True):
+        parent[child[splits]] = splits
+        is_left[child[splits]] = side
     return parent, is_left
 
 

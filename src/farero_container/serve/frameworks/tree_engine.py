@@ -82,7 +82,7 @@ class Engine:
         return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
 
     def load_beside(self) -> None:
-        """Load what large batches go to; a failure leaves them here and is told in the log."""
+        """Load what large batches go to, if any do; a failure leaves them here and is told in the log."""
         try:
             self._beside = self._boosters() if self._boosters else None
         except Exception as error:  # noqa: BLE001 - both can answer, so nothing must fail for it

@@ -1,7 +1,7 @@
 """Model files of XGBoost: which ones a folder has, and how they are loaded.
 
-Reading JSON takes XGBoost seven times as long as UBJSON. So what was read from JSON is kept as UBJSON beside the model
-(`keeping.py`), the same numbers bit for bit, and later starts read that.
+Reading JSON takes XGBoost several times as long as UBJSON. So what was read from JSON is kept as UBJSON beside the
+model (`keeping.py`), the same numbers bit for bit, and later starts read that.
 """
 
 from __future__ import annotations
