@@ -21,7 +21,7 @@ BANNED_CALLS = {
 #: Methods by name alone, whatever they are called on.
 BANNED_METHODS = {"extractall", "extract"}
 #: Models of these frameworks are pickles; they are loaded in the model's own process, never in ours.
-UNPICKLES = {"serve/frameworks/xgboost.py", "serve/frameworks/sklearn.py"}
+UNPICKLES = {"serve/frameworks/xgboost_files.py", "serve/frameworks/sklearn.py"}
 
 
 def dotted(node):
