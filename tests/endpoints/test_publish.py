@@ -13,7 +13,7 @@ import pytest
 
 from farero.base.clock import ManualClock
 from farero.endpoints.capture import CaptureSpool, CaptureTarget
-from farero.endpoints.publish import HEAVY_BYTES, CapturePublisher
+from farero.endpoints.publish import HEAVY_BYTES, SOON_FULL_BYTES, CapturePublisher
 from farero.objects.local import LocalObjects
 
 TARGET = CaptureTarget(endpoint="iris", variant="AllTraffic", destination="s3://bucket/a/prefix/")
@@ -90,6 +90,26 @@ def test_a_large_file_is_put_less_often(bench):
 
     assert put == [0, 0, 1, 0, 0, 1]
     assert bench.records()[1:] == ["2", *["3"] * 6]
+
+
+def test_a_file_that_is_full_soon_is_put_when_it_is_closed_or_after_a_while(bench):
+    bench.spool.append(TARGET, b"1" * SOON_FULL_BYTES + b"\n")
+    put = []
+    for _ in range(4):
+        put.append(bench.publisher.publish_due())
+        bench.clock.advance(seconds=1)
+    assert put == [0, 0, 0, 1]
+
+    bench.spool.close()
+    bench.publisher.publish_due()
+    assert bench.files() == []
+
+    bench.spool.append(TARGET, b"2" * SOON_FULL_BYTES + b"\n")
+    assert bench.publisher.publish_due() == 0
+    bench.spool.close()
+    assert bench.publisher.publish_due() == 1
+    assert bench.files() == []
+    assert [record[0] for record in bench.records()] == ["1", "2"]
 
 
 def test_a_closed_file_is_put_a_last_time_and_goes(bench):

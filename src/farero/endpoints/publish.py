@@ -32,6 +32,8 @@ CONTENT_TYPE = "application/x-ndjson"
 #: until it takes a window's records for complete (`monitoring/runs.py`).
 HEAVY_BYTES = 256 * 1024
 HEAVY_EVERY_S = 2.5
+#: A file that is as large when it is first seen is full soon, and put then without being copied: until then it waits.
+SOON_FULL_BYTES = 1024 * 1024
 #: Pause after a put that failed, so that a missing bucket costs little.
 RETRY_S = 5.0
 
@@ -46,7 +48,10 @@ class _Target(msgspec.Struct):
 @dataclass(slots=True)
 class _Published:
     size: int = 0
-    next_at: float = 0.0
+    #: Until when it is left alone while its gateway has it; None for one that is seen for the first time.
+    next_at: float | None = None
+    #: Until when it is left alone whoever has it, for a put has failed.
+    retry_at: float = 0.0
 
 
 class CapturePublisher:
@@ -87,7 +92,7 @@ class CapturePublisher:
 
     def _publish(self, path: Path) -> int:
         state = self._seen.setdefault(path, _Published())
-        if self._clock.monotonic() < state.next_at:
+        if self._clock.monotonic() < state.retry_at:
             return 0
         try:
             return self._publish_now(path, state)
@@ -101,6 +106,11 @@ class CapturePublisher:
         with path.open("rb") as file:
             is_final = _try_lock(file.fileno())
             size = os.fstat(file.fileno()).st_size
+            if state.next_at is None:
+                wait_s = HEAVY_EVERY_S if size >= SOON_FULL_BYTES and not is_final else 0.0
+                state.next_at = self._clock.monotonic() + wait_s
+            if not is_final and self._clock.monotonic() < state.next_at:
+                return 0
             if size == state.size:
                 put = torn = 0
             elif is_final and os.pread(file.fileno(), 1, size - 1) == b"\n":
@@ -131,7 +141,7 @@ class CapturePublisher:
     def _fail(self, path: Path, state: _Published, error: Exception) -> None:
         self._failed += 1
         self._last_error = f"{path.parent.name}/{path.name}: {error}"
-        state.next_at = self._clock.monotonic() + RETRY_S
+        state.retry_at = self._clock.monotonic() + RETRY_S
         log.error("captured records not published", extra={"file": path.name, "error": error})
 
 
