@@ -10,19 +10,19 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-import time
-from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from farero.endpoints import serverless_metrics
+from farero.endpoints.durations import NO_ANSWER, Durations
 from farero.records.metrics import Datum, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from farero.base.clock import Clock
+    from farero.endpoints.durations import Taken
     from farero.endpoints.router import VariantRoute
     from farero.endpoints.serverless_metrics import Use
     from farero.telemetry.totals import Totals
@@ -32,32 +32,20 @@ log = logging.getLogger(__name__)
 NAMESPACE = "AWS/SageMaker"
 #: Statuses that no container gave: none came in time, none came at all, the request was refused as one too many.
 TIMED_OUT, DIED, THROTTLED = -1, -2, -3
-#: Requests of one variant and status that wait for the next fold; more are counted as lost.
-MOST_WAITING = 200_000
 #: Minutes of variants that wait for a database that cannot be written; the oldest are given up first.
 MOST_PENDING = 2_000
 #: A wall clock that has moved further against the monotonic one begins another minute.
 CLOCK_MOVED_S = 0.5
 #: Seconds after which the totals of deleted endpoints are let go.
 FORGET_EVERY_S = 60
-#: Requests of one variant that are folded at once to the microsecond; the times of more are to an error of 0.2 %, for
-#: there are as many different ones. Different values of one minute that are kept exactly while they wait for a
-#: database; beyond them three digits are (an error of at most 0.5 %).
+#: Different times of one minute that are kept as they are while they wait for a database; beyond them three digits are
+#: (an error of at most 0.5 %).
 MOST_EXACT = 1_000
-#: Bits of a double that do not count then, of 52 behind the point (IEEE 754).
-_DROPPED_BITS = 44
-#: Whoever folds keeps the interpreter's lock, for which the event loop asks anew at each event and waits up to five
-#: milliseconds each time: all at once would hold requests up for as long as it takes. After so many requests the loop
-#: has the lock for so long.
-STEP = 500
-PAUSE_S = 0.0005
 
 
 #: What requests of one minute have in common: endpoint, identity of the variant's route (to hash all of it would take
 #: long), the container's status or one of the negative ones above (503: no replica could be reached).
 _Alike = tuple[str, int, int]
-#: In place of the seconds of a model that gave no answer.
-_NO_ANSWER = -1.0
 
 
 class _Key(NamedTuple):
@@ -70,15 +58,11 @@ class _Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Minute:
-    """Requests that ended in one minute and wait to be folded.
-
-    Two numbers a request, seconds of its model and in all, in arrays: thousands of small objects that live for a second
-    would keep the garbage collector busy.
-    """
+    """Requests that ended in one minute and wait to be folded."""
 
     #: Minutes since 1970.
     number: int
-    seconds: dict[_Alike, array[float]] = field(default_factory=dict[_Alike, "array[float]"])
+    durations: dict[_Alike, Durations] = field(default_factory=dict[_Alike, Durations])
     variants: dict[_Alike, VariantRoute] = field(default_factory=dict[_Alike, "VariantRoute"])
 
 
@@ -141,7 +125,6 @@ class Invocations:
         self._folding, self._storing = threading.Lock(), threading.Lock()
         self._forget_at = clock.monotonic() + FORGET_EVERY_S
         self._is_failing = False
-        self._without_pause = 0
         self.lost = 0
 
     def note(
@@ -154,7 +137,7 @@ class Invocations:
     ) -> None:
         """Remember one request that has ended now; received: the monotonic time at which it came. For one thread."""
         ended = self._monotonic()
-        answer_s = _NO_ANSWER if model_s is None else model_s
+        answer_s = NO_ANSWER if model_s is None else model_s
         self.note_alike(endpoint, variant, status, (answer_s, ended - received), ended)
 
     def note_alike(
@@ -169,14 +152,11 @@ class Invocations:
         if ended >= self._minute_ends:
             self._begin_minute(ended)
         alike = (endpoint, id(variant), status)
-        waiting = self._minute.seconds.get(alike)
-        if waiting is None:
+        durations = self._minute.durations.get(alike)
+        if durations is None:
             self._minute.variants[alike] = variant
-            waiting = self._minute.seconds[alike] = array("d")
-        elif len(waiting) >= 2 * MOST_WAITING:
-            self._lose(len(seconds) // 2)
-            return
-        waiting.extend(seconds)
+            durations = self._minute.durations[alike] = Durations()
+        durations.add(seconds)
 
     def _begin_minute(self, ended: float) -> None:
         """Put the minute that is over aside."""
@@ -191,7 +171,7 @@ class Invocations:
         return self._clock.now().timestamp() - self._clock.monotonic()
 
     def fold(self) -> None:
-        """Add what was noted to the sums and to the totals; it pauses, so no event loop may call."""
+        """Add what was noted to the sums and to the totals."""
         with self._folding:
             offset = self._read_offset()
             if abs(offset - self._offset) > CLOCK_MOVED_S:
@@ -225,17 +205,15 @@ class Invocations:
 
     def _fold_minute(self, minute: _Minute) -> None:
         """Take what waits of a minute; the hot path may go on appending meanwhile."""
-        for alike, seconds in minute.seconds.copy().items():
-            count = len(seconds) // 2
-            if count:
-                taken = seconds[: 2 * count]
-                del seconds[: 2 * count]
+        for alike, durations in minute.durations.copy().items():
+            taken = durations.take()
+            if taken.requests:
                 self._fold_group(minute, alike, taken)
 
-    def _fold_group(self, minute: _Minute, alike: _Alike, seconds: array[float]) -> None:
+    def _fold_group(self, minute: _Minute, alike: _Alike, taken: Taken) -> None:
         endpoint, _, status = alike
         variant = minute.variants[alike]
-        count = len(seconds) // 2
+        count, model_us, overhead_us = taken
         labels = (("endpoint", endpoint), ("variant", variant.name))
         totals = self._totals
         if status == THROTTLED:
@@ -246,10 +224,6 @@ class Invocations:
         sums = self._pending.get(key)
         if sums is None:
             sums = self._pending[key] = _Sums()
-        # each different number of microseconds is looked at once from here on
-        model_us, overhead_us = self._count(seconds)
-        if min(overhead_us) < 0:  # the clocks of two processes
-            overhead_us = _from_zero(overhead_us)
         errors_4xx = count if 400 <= status < 500 else 0
         # A request that found no answer is a "server error (0)" in AWS's words.
         errors_5xx = count if status >= 500 or status < 0 else 0
@@ -268,25 +242,6 @@ class Invocations:
         totals.observe("farero_overhead_latency_seconds", labels, overhead_us)
         if model_us:
             totals.observe("farero_model_latency_seconds", labels, model_us)
-
-    def _count(self, seconds: array[float]) -> tuple[Counter[int], Counter[int]]:
-        """Count the microseconds of models that answered, and those of all else; of many, to an error of 0.2 %."""
-        answered, beside = Counter[int](), Counter[int]()
-        dropped = 0 if len(seconds) <= 2 * MOST_EXACT else _DROPPED_BITS
-        for start in range(0, len(seconds), 2 * STEP):
-            part = seconds[start : start + 2 * STEP]
-            answers, spans = part[::2], part[1::2]
-            rest = [
-                span - answer if answer > 0 else span
-                for answer, span in zip(answers, spans, strict=True)
-            ]
-            answered.update(_steps([one for one in answers if one >= 0], dropped))
-            beside.update(_steps(rest, dropped))
-            self._without_pause += len(rest)
-            if self._without_pause >= STEP:  # let requests through that came meanwhile
-                self._without_pause = 0
-                time.sleep(PAUSE_S)
-        return _microseconds(answered, dropped), _microseconds(beside, dropped)
 
     def _fold_levels(self, now: dt.datetime) -> None:
         """Note the most requests at a time of the span that ends now; kept by the second."""
@@ -365,28 +320,6 @@ def _claims(true: int, count: int) -> dict[int, int]:
 def _dimensions(endpoint: str, variant: str, config: str) -> list[dict[str, str]]:
     both = {"EndpointName": endpoint, "VariantName": variant}
     return [both, {**both, "EndpointConfigName": config}] if config else [both]
-
-
-def _steps(seconds: list[float], dropped: int) -> list[int]:
-    """Return the bits of each number but for so many of the last."""
-    return [bits >> dropped for bits in array("q", array("d", seconds).tobytes())]
-
-
-def _microseconds(steps: Counter[int], dropped: int) -> Counter[int]:
-    """Return how often each number of microseconds was counted, by the middle of each step."""
-    middle = 1 << dropped >> 1
-    seconds = array("d", array("q", [(step << dropped) | middle for step in steps]).tobytes())
-    found: Counter[int] = Counter()
-    for one, times in zip(seconds, steps.values(), strict=True):
-        found[round(one * 1e6)] += times
-    return found
-
-
-def _from_zero(values: Counter[int]) -> Counter[int]:
-    found: Counter[int] = Counter()
-    for value, count in values.items():
-        found[max(0, value)] += count
-    return found
 
 
 def _shrunk(values: Counter[int]) -> Counter[int]:
