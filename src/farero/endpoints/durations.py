@@ -41,14 +41,13 @@ class Taken(NamedTuple):
 class Durations:
     """Seconds of requests that have something in common. One thread adds, and any may take."""
 
-    __slots__ = ("_count", "_counting", "_model", "_overhead", "_waiting")
+    __slots__ = ("_counting", "_model", "_overhead", "_waiting")
 
     def __init__(self) -> None:
         #: Two numbers a request, in an array: thousands of small objects that live for a second would keep the garbage
         #: collector busy.
         self._waiting = array("d")
         #: Requests that were counted, by the steps of `_add_steps`.
-        self._count = 0
         self._model, self._overhead = Counter[int](), Counter[int]()
         self._counting = threading.Lock()
 
@@ -65,18 +64,16 @@ class Durations:
     def take(self) -> Taken:
         """Return what was added since the last call."""
         with self._counting:
-            if not self._count and len(self._waiting) <= 2 * AT_ONCE:
+            if not self._overhead and len(self._waiting) <= 2 * AT_ONCE:
                 model, overhead = _apart(self._take_waiting())
                 return Taken(len(overhead), _exact(model), _exact(overhead))
             self._count_waiting()
-            taken = Taken(self._count, _microseconds(self._model), _microseconds(self._overhead))
-            self._count = 0
+            model_us, overhead_us = _microseconds(self._model), _microseconds(self._overhead)
             self._model, self._overhead = Counter[int](), Counter[int]()
-            return taken
+            return Taken(overhead_us.total(), model_us, overhead_us)
 
     def _count_waiting(self) -> None:
         model, overhead = _apart(self._take_waiting())
-        self._count += len(overhead)
         _add_steps(self._model, model)
         _add_steps(self._overhead, overhead)
 
@@ -91,10 +88,11 @@ class Durations:
 def _apart(seconds: array[float]) -> tuple[Sequence[float], Sequence[float]]:
     """Return the seconds of the models that answered, and of each request those beside its model's."""
     model, whole = seconds[::2], seconds[1::2]
-    overhead = [span - answer for answer, span in zip(model, whole, strict=True)]
     if model and min(model) < 0:  # a few gave no answer
         overhead = [span - max(answer, 0.0) for answer, span in zip(model, whole, strict=True)]
         model = [answer for answer in model if answer >= 0]
+    else:
+        overhead = [span - answer for answer, span in zip(model, whole, strict=True)]
     if overhead and min(overhead) < 0:  # the clocks of two processes
         overhead = [max(one, 0.0) for one in overhead]
     return model, overhead
