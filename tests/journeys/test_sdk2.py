@@ -7,7 +7,7 @@ import pytest
 
 #: One XGBoost endpoint's whole life. Leaves what it saw in facts.json.
 XGBOOST = """
-import json, time
+import json
 import boto3, numpy as np, sagemaker
 from sagemaker import get_execution_role
 from sagemaker.deserializers import CSVDeserializer
@@ -33,9 +33,7 @@ xgboost = sagemaker.estimator.Estimator(
     image_uri=sagemaker.image_uris.retrieve("xgboost", boto3.Session().region_name, "1.0-1"),
     role=role, instance_count=1, instance_type="ml.m4.xlarge", output_path=f"s3://{bucket}/sdk2/model",
 )
-started = time.monotonic()
 xgboost.fit({"train": f"s3://{bucket}/sdk2/train.csv"}, logs=True)
-facts["seconds of fit"] = time.monotonic() - started
 facts["model"] = xgboost.model_data
 facts["deploy without a count"] = reason(lambda: xgboost.deploy(instance_type="ml.m5.large", endpoint_name="sdk2"))
 
@@ -45,11 +43,9 @@ def capture(percent):
         capture_options=["Request", "Response"],
     )
 
-started = time.monotonic()
 predictor = xgboost.deploy(
     initial_instance_count=1, instance_type="ml.m5.large", endpoint_name="sdk2", data_capture_config=capture(100)
 )
-facts["seconds of deploy"] = time.monotonic() - started
 facts["a list without a serializer"] = reason(lambda: predictor.predict([7, 3]))
 facts["json as octet-stream"] = json.loads(predictor.predict(json.dumps({"inputs": [[7, 3]]})))
 predictor.serializer, predictor.deserializer = CSVSerializer(), CSVDeserializer()
@@ -181,17 +177,13 @@ class TestXGBoost:
         assert facts["role"].endswith(":role/AmazonSageMaker-ExecutionRole-farero")
         assert facts["bucket"] == shared_platform.bucket
 
-    def test_fit_prints_the_log_and_comes_back_soon(self, story):
+    def test_fit_prints_the_log(self, story):
         printed, facts = story
 
         assert "train-rmse" in printed
         assert "farero: lenient:" in printed
         assert "Training seconds:" in printed
-        assert facts["seconds of fit"] < 45
         assert facts["model"].endswith("/output/model.tar.gz")
-
-    def test_deploy_waits_no_half_minute(self, story):
-        assert story[1]["seconds of deploy"] < 30
 
     def test_every_body_that_the_sdk_sends_gets_the_same_answer(self, story):
         _, facts = story

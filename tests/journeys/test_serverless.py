@@ -107,6 +107,18 @@ class Serverless:
             thread.join()
         return answers
 
+    def lets_through(self, name, wishes):
+        """How many of wishes that are sent at the same time are answered; the others are throttled.
+
+        The least of three tries counts: where the machine stands still, a wish may come after another's answer.
+        """
+        found = []
+        for _ in range(3):
+            answers = self.ask_at_once(name, wishes)
+            found.append(sum(isinstance(answer, dict) for answer in answers))
+            assert found[-1] + answers.count("ThrottlingException") == len(wishes)
+        return min(found)
+
 
 @pytest.fixture(scope="module")
 def serverless(shared_platform):
@@ -215,10 +227,7 @@ def test_slow_requests_get_replicas_of_their_own(serverless, obedient):
 
 
 def test_more_than_max_concurrency_is_throttled_as_aws_does(serverless, obedient):
-    answers = serverless.ask_at_once(obedient, [{"sleep": 2}] * 6)
-
-    assert answers.count("ThrottlingException") == 2
-    assert sum(isinstance(answer, dict) for answer in answers) == 4
+    assert serverless.lets_through(obedient, [{"sleep": 2}] * 6) == 4
 
 
 def test_two_gateways_together_let_no_more_through_than_max_concurrency(
@@ -229,10 +238,7 @@ def test_two_gateways_together_let_no_more_through_than_max_concurrency(
     serverless = Serverless(stopped_platform)
     serverless.deploy("sl-two", SKLEARN, script_archive, idle_s=300, MaxConcurrency=2)
 
-    answers = serverless.ask_at_once("sl-two", [{"sleep": 5}] * 10)
-
-    assert answers.count("ThrottlingException") == 8
-    assert sum(isinstance(answer, dict) for answer in answers) == 2
+    assert serverless.lets_through("sl-two", [{"sleep": 5}] * 10) == 2
 
 
 def test_kill_9_of_a_forked_replica_costs_no_request_after_it(serverless, obedient):

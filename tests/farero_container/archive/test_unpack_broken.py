@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -35,10 +34,8 @@ def _tar(files: dict[str, bytes]) -> bytes:
 
 def _cause(tmp_path: Path, body: bytes, limits: Limits | None = None) -> str:
     (tmp_path / "m.tar.gz").write_bytes(body)
-    started = time.monotonic()
     with pytest.raises(BadArchive) as caught:
         unpack(tmp_path / "m.tar.gz", tmp_path / "target", limits)
-    assert time.monotonic() - started < 5
     assert [path.name for path in tmp_path.iterdir()] == ["m.tar.gz"]
     return caught.value.cause
 

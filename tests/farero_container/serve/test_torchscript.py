@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -224,12 +223,3 @@ def test_an_object_with_one_member_of_rows_is_those_rows(scripted, saved):
     status, _, answer = scripted.post(json.dumps({"signals": ROWS}), "application/json")
 
     assert (status, json.loads(answer)) == (200, saved[1])
-
-
-def test_the_server_is_ready_within_seconds(serve, saved):
-    start = time.monotonic()
-
-    server = serve({"model.pt": saved[0]["traced"]})
-
-    assert server.is_ready
-    assert time.monotonic() - start < 20
