@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTES = {
     "iam": "Users, roles and policies are stored and returned; policies are not evaluated yet, and "
     "SimulatePrincipalPolicy answers `allowed`.",
-    "sagemaker": "Training runs the built-in XGBoost and your own scripts (XGBoost, scikit-learn, PyTorch).",
+    "sagemaker": "Training runs the built-in XGBoost and your own scripts (XGBoost, scikit-learn, PyTorch). "
+    "[Updates](updates.md) go over at once, by canary or in steps, and back by alarm.",
     "sagemaker-runtime": "[Serverless endpoints](serverless.md) sleep, wake and can be captured, which AWS cannot.",
 }
 

@@ -41,6 +41,7 @@ class Platform:
     """One running Farero."""
 
     def __init__(self, site: fresh.Site) -> None:
+        self.site = site
         self.url, self.port, self.data, self.control = site.url, site.port, site.data, site.control
         #: The supervisor; everything else is its child.
         self.pid = int(site.control.info()["pid"])

@@ -188,3 +188,115 @@ def test_t35_a_new_version_that_never_gets_healthy_leaves_the_old_one_all_reques
     assert load.faults == []
     assert {answer for _, answer, _ in load.answered} == {b"old"}
     bench.remove([name])
+
+
+def watched(name, kind, **sizes):
+    """Return a DeploymentConfig that goes over in steps and back as soon as the alarm NAME says so."""
+    routing = {"Type": kind, "WaitIntervalInSeconds": 1, **sizes}
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing,
+            "TerminationWaitInSeconds": 600 if kind == "ALL_AT_ONCE" else 1,
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name}]},
+    }
+
+
+def watch(bench, name, config):
+    """Put an alarm on what the fleet of a config answers with an error."""
+    names = {"EndpointName": name, "VariantName": "AllTraffic", "EndpointConfigName": config}
+    cloudwatch = bench.platform.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=name, Namespace="AWS/SageMaker", MetricName="InvocationModelErrors",
+        Dimensions=[{"Name": key, "Value": value} for key, value in names.items()],
+        Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0,
+        ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching",
+    )  # fmt: skip
+    return cloudwatch
+
+
+@pytest.mark.parametrize("kind", ["ALL_AT_ONCE", "CANARY"])
+def test_t35_a_version_that_answers_500_is_taken_back_when_its_alarm_rings(shared_bench, kind):
+    bench, name = shared_bench, f"rings-{kind.lower().replace('_', '-')}"
+    bench.deploy(name, files={"code/inference.py": OLD})
+    bad = bench.config(
+        f"{name}-2", bench.model(f"{name}-2", {"code/inference.py": NEW["answers 500"]})
+    )
+    cloudwatch = watch(bench, name, bad)
+    size = {"Type": "CAPACITY_PERCENT", "Value": 20}
+    deployment = watched(name, kind, **({"CanarySize": size} if kind == "CANARY" else {}))
+    deployment["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"] = (
+        600
+    )
+
+    with bench.load(name, connections=4, rate=60) as load:
+        bench.sagemaker.update_endpoint(
+            EndpointName=name, EndpointConfigName=bad, DeploymentConfig=deployment
+        )
+        if kind == "ALL_AT_ONCE":  # of the other one the metric itself is waited for
+            bench.platform.wait(lambda: load.failed)
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="seen")
+        bench.wait_status(name, "InService", 120)
+        failed = len(load.failed)
+        load.wait_for_more(100)
+
+    found = bench.sagemaker.describe_endpoint(EndpointName=name)
+    assert found["EndpointConfigName"] == name
+    assert f'Alarm "{name}" was in ALARM' in found["FailureReason"]
+    assert found["LastDeploymentConfig"] == deployment
+    assert {failure.kind for failure in load.failed} == {"424"}
+    assert len(load.failed) == failed, "the old fleet has all requests again"
+    assert {answer for _, answer, _ in load.answered} == {b"old"}
+    bench.platform.wait(lambda: len(bench.pids("replica", name)) == 1)
+    # While the alarm still rings, the same is refused before it begins.
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="still")
+    with pytest.raises(bench.sagemaker.exceptions.ClientError, match="in ALARM already"):
+        bench.sagemaker.update_endpoint(
+            EndpointName=name, EndpointConfigName=bad, RetainDeploymentConfig=True
+        )
+    cloudwatch.delete_alarms(AlarmNames=[name])
+    bench.remove([name])
+
+
+def test_t35_a_linear_update_whose_parts_are_killed_on_the_way_fails_no_request(
+    shared_bench, chance
+):
+    bench, name = shared_bench, "in-steps"
+    bench.deploy(name, 2, files={"code/inference.py": OLD})
+    better = bench.config(
+        f"{name}-2", bench.model(f"{name}-2", {"code/inference.py": NEW["good"]}), count=2
+    )
+    watch(bench, name, better)
+    step = {"Type": "CAPACITY_PERCENT", "Value": 25}
+    shares = set()
+
+    def arrived():
+        found = bench.sagemaker.describe_endpoint(EndpointName=name)
+        pending = found.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
+        shares.update(
+            status.get("StatusMessage") for one in pending for status in one["VariantStatus"]
+        )
+        return found["EndpointStatus"] == "InService"
+
+    with bench.load(name, connections=4, rate=60, caller=BotoCaller) as load:
+        bench.sagemaker.update_endpoint(
+            EndpointName=name,
+            EndpointConfigName=better,
+            DeploymentConfig=watched(name, "LINEAR", LinearStepSize=step),
+        )
+        for part in ("worker", "gateway", "replica", "worker"):
+            threading.Event().wait(chance.uniform(0.2, 1.0))  # the step is what is tested
+            arrived()
+            bench.kill(part, name, chance=chance)
+        bench.platform.wait(arrived, 90)
+        load.wait_for_more(20)
+        bench.platform.wait(lambda: len(bench.pids("replica", name)) == 2, 60)
+        load.wait_for_more(20)
+
+    assert load.faults == []
+    assert {answer for _, answer, _ in load.answered} == {b"old", b"new"}
+    assert [answer for _, answer, _ in load.answered[-10:]] == [b"new"] * 10
+    assert shares & {"25% of the requests", "50% of the requests", "75% of the requests"}
+    assert bench.sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] == better
+    bench.platform.client("cloudwatch").delete_alarms(AlarmNames=[name])
+    bench.remove([name])

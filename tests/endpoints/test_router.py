@@ -307,3 +307,39 @@ def test_a_stamp_whose_file_is_replaced_is_read_from_the_new_one(tmp_path):
 
     assert (seen, stamp.read()) == (1, 2)
     stamp.close()
+
+
+def test_two_fleets_share_the_requests_of_an_update_by_its_share(store, tmp_path):
+    drawn = []
+    router = Router(store, RoutingStamp(tmp_path / "routing"), draw=lambda: drawn.pop(0))
+    heavy = variant(name="heavy", current_weight=3.0, desired_weight=3.0)
+    light = variant(name="light")
+    new = dataclasses.replace(
+        fleet(2, variant(current_weight=0.0), heavy), config_name="new", share=0.25, shifted_at=NOW
+    )
+    old = fleet(1, variant(), light)
+    write(
+        store, router,
+        endpoint(EndpointStatus.UPDATING, current=old, pending=new),
+        replica("a"), replica("b", generation=2),
+    )  # fmt: skip
+    found = get(router)
+
+    shares = {(one.config_name, one.name): one.weight for one in found.variants}
+    assert shares == {
+        ("c", "AllTraffic"): 0.375,
+        ("c", "light"): 0.375,
+        ("new", "AllTraffic"): 0.0625,
+        ("new", "heavy"): 0.1875,
+    }
+    assert found.sums[-1] == 1
+    assert [one.id for one in router.replicas("iris", "AllTraffic")] == ["a", "b"]
+    assert [r.id for v in found.variants for r in v.replicas] == ["a", "b"]
+    for draw, target, config in [
+        (0.0, None, "c"), (0.74, None, "c"), (0.75, None, "new"), (0.999, None, "new"),
+        (0.74, "AllTraffic", "c"), (0.75, "AllTraffic", "new"),
+    ]:  # fmt: skip
+        drawn[:] = [draw]
+        assert router.pick(found, target).config_name == config
+    assert router.pick(found, "heavy").config_name == "new"
+    assert router.pick(found, "light").config_name == "c"

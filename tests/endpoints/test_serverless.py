@@ -10,11 +10,11 @@ import pytest
 
 from farero.base.clock import ManualClock, SystemClock
 from farero.base.errors import NotReady
-from farero.endpoints.lifecycle import LOOK_AGAIN
 from farero.endpoints.proxy import Proxy
 from farero.endpoints.router import VariantRoute
 from farero.endpoints.serverless import Demand, Used, Wish, wanted
 from farero.endpoints.serverless_metrics import Use, data
+from farero.endpoints.turns import LOOK_AGAIN
 from farero.endpoints.waking import Slots, Waker
 from farero.records.endpoint import Variant
 from farero.store import work as work_rows

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farero.base.clock import Clock
-    from farero.records.endpoint import Endpoint
+    from farero.records.endpoint import Fleet
 
 log = logging.getLogger(__name__)
 
@@ -64,15 +64,15 @@ class CaptureTarget:
         object.__setattr__(self, "id", hashlib.sha256(text.encode()).hexdigest()[:24])
 
 
-def capture_target(endpoint: Endpoint, variant: str) -> CaptureTarget | None:
+def capture_target(endpoint: str, fleet: Fleet, variant: str) -> CaptureTarget | None:
     """Return the capture target of a variant of an endpoint in service, or None if nothing is captured."""
-    config = endpoint.current.capture if endpoint.current is not None else None
+    config = fleet.capture
     if config is None or not config.get("EnableCapture", True):
         return None
     modes = {option["CaptureMode"] for option in config.get("CaptureOptions", [])}
     types: dict[str, Any] = config.get("CaptureContentTypeHeader", {})
     return CaptureTarget(
-        endpoint=endpoint.name,
+        endpoint=endpoint,
         variant=variant,
         destination=config["DestinationS3Uri"],
         kms_key_id=config.get("KmsKeyId", ""),

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from farero.base.arns import sagemaker_arn
 from farero.base.errors import Conflict, Invalid
-from farero.endpoints import events
+from farero.endpoints import events, rollouts
 from farero.endpoints.definitions import pin_data
 from farero.endpoints.fleets import make_fleet, retain, reweigh
 from farero.records.endpoint import IN_PROGRESS, Endpoint, EndpointStatus
+from farero.store import alarms as alarm_rows
 from farero.store import endpoints as rows
 from farero.store import tags as tag_rows
 from farero.store import versions
@@ -21,6 +22,8 @@ from farero.work import items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+
+    from sqlalchemy import Connection
 
     from farero.base.context import Context
     from farero.endpoints.router import RoutingStamp
@@ -59,6 +62,7 @@ class EndpointCommands:
         arn = _arn(ctx, name)
         config, models = self._read_config(ctx, config_name)
         fleet = make_fleet(config, models, generation=1, now=ctx.now)
+        rollouts.read(deployment, fleet)  # kept for updates that retain it
         endpoint = Endpoint(
             name=name,
             arn=arn,
@@ -95,6 +99,9 @@ class EndpointCommands:
         """Ask for another endpoint config behind a running endpoint; the old one serves until the new is ready.
 
         retains: keep weights, counts and capture of the running fleet, except the property types in `excluded`.
+        deployment: how requests go over, as DeploymentConfig says; retains_deployment: as it was last.
+        Raises Conflict if a change is under way, NotFound or Invalid if config, model or model data are missing, if
+        the deployment is not to be had, or if one of its alarms is not there or in ALARM already.
         """
         with self._store.read() as db:
             _check_idle(rows.get(db, name, _arn(ctx, name)))
@@ -109,6 +116,9 @@ class EndpointCommands:
                 raise Invalid("An instance-based endpoint cannot be updated to a serverless one.")
             if retains:
                 fleet = retain(fleet, current, excluded)
+            if retains_deployment:
+                deployment = endpoint.deployment
+            _check_deployment(db, deployment, fleet, current)
             endpoint = dataclasses.replace(
                 endpoint,
                 status=EndpointStatus.UPDATING,
@@ -116,7 +126,7 @@ class EndpointCommands:
                 pending=fleet,
                 generation=fleet.generation,
                 failure_reason=None,
-                deployment=endpoint.deployment if retains_deployment else deployment,
+                deployment=deployment,
                 revision=endpoint.revision + 1,
             )
             rows.update(db, endpoint)
@@ -183,6 +193,21 @@ class EndpointCommands:
 
 def _arn(ctx: Context, name: str) -> str:
     return sagemaker_arn(ctx.region, ctx.account, "endpoint", name)
+
+
+def _check_deployment(
+    db: Connection, deployment: dict[str, Any] | None, fleet: Fleet, current: Fleet
+) -> None:
+    """Raise Invalid for a rollout that cannot begin."""
+    names = rollouts.read(deployment, fleet, current).alarms
+    found = alarm_rows.find_some(db, names)
+    if missing := [name for name in names if name not in found]:
+        raise Invalid(f"Alarms of AutoRollbackConfiguration are not there: {', '.join(missing)}.")
+    if ringing := [name for name in names if found[name].state == "ALARM"]:
+        raise Invalid(
+            f"Alarms of AutoRollbackConfiguration are in ALARM already: {', '.join(ringing)}. An update would be "
+            "taken back at once."
+        )
 
 
 def _check_idle(endpoint: Endpoint) -> Fleet:

@@ -120,9 +120,11 @@ def _reweigh_variant(variant: Variant, wish: dict[str, Any]) -> Variant:
 
 
 def settle(fleet: Fleet) -> Fleet:
-    """Return the fleet with everything desired become current."""
+    """Return the fleet with everything desired become current, no longer on its way in."""
     return dataclasses.replace(
         fleet,
+        share=0.0,
+        shifted_at=None,
         variants=tuple(
             dataclasses.replace(
                 variant,

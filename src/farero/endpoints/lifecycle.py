@@ -4,9 +4,9 @@ A turn looks at every replica of one endpoint, does for each what can be done wi
 decides about the endpoint: in service, failed, rolled back, gone. It asks for its next turn when it has to wait; a
 process that ends or becomes ready wakes it at once. Endpoints at rest are looked at together (`rounds.py`).
 
-An update is blue/green, all at once: the old fleet serves until each replica of the new one is ready, then one
-transaction gives the new fleet all requests and the old one drains. If the new fleet never gets there, the old one
-has not noticed.
+An update is blue/green: the old fleet serves until each replica of the new one is ready, then one transaction gives the
+new fleet all requests, or as many as its rollout says (`rollouts.py`), and in the end the old one drains. If the new
+fleet never gets there, the old one has not noticed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from farero.base.errors import NotReady
-from farero.endpoints import events, failures, fleets
+from farero.endpoints import events, failures, fleets, rollouts
 from farero.endpoints.commands import KIND
 from farero.endpoints.rounds import Rounds, is_at_rest, wanted
+from farero.endpoints.turns import next_turn
 from farero.endpoints.upkeep import PREPARE, GaveUp, Upkeep
 from farero.records.endpoint import EndpointStatus, Fleet, Replica, ReplicaState, process_prefix
+from farero.store import alarms as alarm_rows
 from farero.store import endpoints as rows
 from farero.store import tags as tag_rows
 from farero.store import versions
@@ -39,10 +41,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How often /ping is asked while a replica starts, should its own word not arrive.
-PING_EVERY = dt.timedelta(milliseconds=200)
-#: A process whose exit was not heard of is looked at this often.
-LOOK_AGAIN = dt.timedelta(seconds=5)
 #: Between two looks at processes that were told to end.
 STOP_AGAIN = dt.timedelta(milliseconds=200)
 #: Gateways have long forgotten a draining replica when it is told to end.
@@ -150,7 +148,9 @@ class EndpointLifecycle:
             with self._store.begin() as db:
                 self._rounds.put(db)
         else:
-            self._place.put(KIND, name, self._next_turn(endpoint, replicas))
+            self._place.put(
+                KIND, name, next_turn(endpoint, replicas, self._place.demand, self._clock.now())
+            )
 
     def _match(self, endpoint: Endpoint, replicas: list[Replica]) -> list[Replica]:
         """Write rows for replicas that are missing, and let surplus ones drain; return all."""
@@ -232,6 +232,8 @@ class EndpointLifecycle:
         fleet = endpoint.pending or endpoint.current
         if endpoint.status is EndpointStatus.IN_SERVICE or fleet is None:
             return False
+        if endpoint.current is not None and endpoint.pending is not None:
+            return self._roll_out(endpoint, endpoint.pending, replicas)
         if not _is_ready(fleet, replicas, is_pending=fleet is endpoint.pending):
             return False
         fleet = self._resolve(fleets.settle(fleet))
@@ -242,10 +244,44 @@ class EndpointLifecycle:
             ),
             routes=True,
         )
-        seconds = (self._clock.now() - endpoint.modified_at).total_seconds()
-        facts = {"endpoint": endpoint.name, "config": fleet.config_name, "seconds": seconds}
-        log.info("endpoint in service", extra=facts)
+        self._log("endpoint in service", endpoint, fleet)
         return True
+
+    def _roll_out(self, endpoint: Endpoint, fleet: Fleet, replicas: list[Replica]) -> bool:
+        """Give the new fleet more of the requests, or none any more; True if the endpoint was changed."""
+        now, alarms = self._clock.now(), rollouts.read(endpoint.deployment, fleet).alarms
+        with self._store.read() as db:
+            found = alarm_rows.find_some(db, alarms) if alarms else {}
+        ringing = [name for name, alarm in found.items() if alarm.state == "ALARM"]
+        is_ready = _is_ready(fleet, replicas, is_pending=True)
+
+        def change(seen: Endpoint) -> Endpoint:
+            seen = dataclasses.replace(seen, pending=self._resolve(fleet) if is_ready else fleet)
+            return rollouts.go_on(seen, is_ready=is_ready, ringing=ringing, now=now)
+
+        changed = change(endpoint)
+        if (changed.status, changed.pending and changed.pending.share) == (
+            endpoint.status,
+            fleet.share,
+        ):
+            return False
+        self._write(endpoint, change, routes=True)
+        if changed.status is EndpointStatus.ROLLING_BACK:
+            facts = {"endpoint": endpoint.name, "reason": changed.failure_reason}
+            log.warning("update taken back", extra=facts)
+        elif changed.pending is not None:
+            facts = {"endpoint": endpoint.name, "config": fleet.config_name}
+            log.info("requests shifted", extra=facts | {"share": changed.pending.share})
+        else:
+            self._log("endpoint in service", endpoint, fleet)
+        return True
+
+    def _log(self, event: str, endpoint: Endpoint, fleet: Fleet) -> None:
+        seconds = (self._clock.now() - endpoint.modified_at).total_seconds()
+        log.info(
+            event,
+            extra={"endpoint": endpoint.name, "config": fleet.config_name, "seconds": seconds},
+        )
 
     def _give_up(self, endpoint: Endpoint, error: GaveUp) -> None:
         replicas, failure = self._place.replicas, error.failure
@@ -262,7 +298,7 @@ class EndpointLifecycle:
             kept = fleets.give_way(seen.current)
             return _at(dataclasses.replace(seen, current=kept), EndpointStatus.IN_SERVICE)
 
-        self._write(endpoint, decide)
+        self._write(endpoint, decide, routes=bool(endpoint.pending and endpoint.pending.share))
         log.warning("endpoint failed", extra={"endpoint": endpoint.name, "cause": failure.cause})
 
     def _write(
@@ -276,7 +312,8 @@ class EndpointLifecycle:
             if endpoint is not None and endpoint.revision == seen.revision:
                 changed = dataclasses.replace(change(endpoint), modified_at=now)
                 rows.update(db, changed)
-                events.tell_endpoint(db, changed, now)
+                if changed.status is not endpoint.status:
+                    events.tell_endpoint(db, changed, now)
                 if routes:
                     versions.raise_routing(db)
         if routes:
@@ -337,28 +374,6 @@ class EndpointLifecycle:
             for variant in fleet.variants
         )
         return dataclasses.replace(fleet, variants=variants)
-
-    def _next_turn(self, endpoint: Endpoint, replicas: list[Replica]) -> dt.datetime:
-        now = self._clock.now()
-        due = now + LOOK_AGAIN
-        if (fleet := endpoint.current) is not None and replicas:
-            sleeping = [
-                self._place.demand.sleeps_at(endpoint.name, fleet.generation, variant)
-                for variant in fleet.variants
-                if variant.serverless
-            ]
-            due = min([due, *(moment for moment in sleeping if moment > now)])
-        for replica in replicas:
-            match replica.state:
-                case ReplicaState.STARTING:
-                    due = min(due, now + PING_EVERY)
-                case ReplicaState.WAITING if replica.start_after and replica.start_after > now:
-                    due = min(due, replica.start_after)
-                case ReplicaState.DRAINING if replica.stop_after and not replica.stop_sent:
-                    due = min(due, replica.stop_after)
-                case _:
-                    pass
-        return due
 
 
 def _is_ready(fleet: Fleet, replicas: list[Replica], *, is_pending: bool) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farero.endpoints.capture import CaptureTarget
-    from farero.records.endpoint import Endpoint, Replica, Variant
+    from farero.records.endpoint import Endpoint, Fleet, Replica, Variant
     from farero.store.engine import Store
 
 _STARTING = ReplicaState.STARTING
@@ -46,6 +46,8 @@ class VariantRoute:
 
     name: str
     weight: float
+    #: What part of the endpoint's requests its fleet gets; below 1 while two of them serve.
+    share: float = 1.0
     replicas: tuple[ReplicaRoute, ...]
     #: Name of the endpoint's config; a dimension of its metrics.
     config_name: str = ""
@@ -112,7 +114,7 @@ class Router:
         store: Store,
         stamp: RoutingStamp,
         *,
-        capture_of: Callable[[Endpoint, str], CaptureTarget | None] | None = None,
+        capture_of: Callable[[str, Fleet, str], CaptureTarget | None] | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
@@ -144,7 +146,7 @@ class Router:
         self._table = {
             endpoint.name: self._route(endpoint, replicas)
             for endpoint in endpoints
-            if endpoint.status in _ROUTED and endpoint.current is not None
+            if endpoint.status in _ROUTED and endpoint.routed
         }
         self._version, self._seen = version, seen
         return True
@@ -176,10 +178,11 @@ class Router:
         Raises Invalid for a target that the endpoint does not have.
         """
         if target is not None:
-            for variant in route.variants:
-                if variant.name == target:
-                    return variant
-            raise Invalid(f"Variant {target} of endpoint {route.name} not found")
+            found = [variant for variant in route.variants if variant.name == target]
+            if not found:
+                raise Invalid(f"Variant {target} of endpoint {route.name} not found")
+            is_newer = len(found) > 1 and self._draw() >= found[0].share
+            return found[1 if is_newer else 0]
         if len(route.variants) == 1:
             return route.variants[0]
         return pick_by_weight(route, self._draw())
@@ -187,8 +190,8 @@ class Router:
     def replicas(self, endpoint: str, variant: str) -> tuple[ReplicaRoute, ...]:
         """Return where requests of a variant may go, as this gateway saw it last; nothing for one that is not there."""
         route = self._table.get(endpoint)
-        found = (one.replicas for one in (route.variants if route else ()) if one.name == variant)
-        return next(found, ())
+        found = [one for one in (route.variants if route else ()) if one.name == variant]
+        return tuple(replica for one in found for replica in one.replicas)
 
     def names(self) -> list[str]:
         """Return the endpoints in service, as this gateway sees them."""
@@ -204,24 +207,28 @@ class Router:
         return {replica.id for variant in variants for replica in variant.replicas}
 
     def _route(self, endpoint: Endpoint, replicas: Sequence[Replica]) -> EndpointRoute:
-        assert endpoint.current is not None
+        fleets, capture_of = endpoint.routed, self._capture_of
         variants = tuple(
             VariantRoute(
                 name=variant.name,
-                weight=variant.current_weight,
-                replicas=_replicas_of(endpoint, variant, replicas),
-                config_name=endpoint.current.config_name,
+                weight=_weight(fleet, variant, share),
+                share=share,
+                replicas=_replicas_of(endpoint.name, fleet, variant, replicas),
+                config_name=fleet.config_name,
                 max_concurrency=(variant.serverless or {}).get("MaxConcurrency"),
                 provisioned=(variant.serverless or {}).get("ProvisionedConcurrency", 0),
-                capture=self._capture_of(endpoint, variant.name) if self._capture_of else None,
+                capture=capture_of(endpoint.name, fleet, variant.name) if capture_of else None,
             )
-            for variant in endpoint.current.variants
+            for fleet, share in fleets
+            for variant in fleet.variants
         )
         return EndpointRoute(
             name=endpoint.name,
             variants=variants,
             sums=tuple(itertools.accumulate(variant.weight for variant in variants)),
-            is_serverless=any(variant.serverless for variant in endpoint.current.variants),
+            is_serverless=any(
+                variant.serverless for fleet, _ in fleets for variant in fleet.variants
+            ),
         )
 
 
@@ -236,17 +243,27 @@ def pick_by_weight(route: EndpointRoute, draw: float) -> VariantRoute:
     return next(v for v in reversed(route.variants) if v.weight > 0)
 
 
+def _weight(fleet: Fleet, variant: Variant, share: float) -> float:
+    """Return a variant's weight among all that are routed; share: what part of the requests its fleet gets."""
+    # What is on its way in has nothing current yet.
+    weights = {
+        v.name: v.desired_weight if fleet.share else v.current_weight for v in fleet.variants
+    }
+    if share == 1:
+        return weights[variant.name]
+    return share * weights[variant.name] / (sum(weights.values()) or 1.0)
+
+
 def _replicas_of(
-    endpoint: Endpoint, variant: Variant, replicas: Sequence[Replica]
+    endpoint: str, fleet: Fleet, variant: Variant, replicas: Sequence[Replica]
 ) -> tuple[ReplicaRoute, ...]:
     """Return what may be sent requests; of a serverless variant also what only starts: requests wait for it."""
-    assert endpoint.current is not None
     return tuple(
         ReplicaRoute(id=replica.id, socket_path=replica.socket_path)
         for replica in replicas
-        if replica.endpoint == endpoint.name
+        if replica.endpoint == endpoint
         and replica.variant == variant.name
-        and replica.generation == endpoint.current.generation
+        and replica.generation == fleet.generation
         and (replica.ready_at is not None or (variant.serverless and replica.state is _STARTING))
         and replica.state is not ReplicaState.DRAINING
     )

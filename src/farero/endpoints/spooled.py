@@ -90,7 +90,7 @@ def _destination(store: Store, endpoint: str) -> tuple[str, str] | None:
         found = rows.find(db, endpoint)
     if found is None or found.current is None:
         return None
-    target = capture_target(found, "")
+    target = capture_target(endpoint, found.current, "")
     return parse_s3_uri(target.destination) if target else None
 
 

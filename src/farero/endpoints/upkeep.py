@@ -213,9 +213,7 @@ class Upkeep:
         )
         self._replicas.lay_out(replica, prepared)
         # Requests wait for a serverless one: gateways knock at its door from now on.
-        current = endpoint.current
-        is_routed = current is not None and current.generation == replica.generation
-        self._save(replica, routes=variant.serverless is not None and is_routed)
+        self._save(replica, routes=variant.serverless is not None and _is_routed(endpoint, replica))
         for line in prepared.warnings if replica.attempt == 1 else ():
             self._replicas.say(replica, line)
         self._follow(replica)
@@ -230,12 +228,11 @@ class Upkeep:
         if status == 200 and self._is_too_large(endpoint, replica):
             return replica  # about to be ended for its memory: it shall not be in service before
         if status == 200:
-            is_first, current = replica.ready_at is None, endpoint.current
+            is_first = replica.ready_at is None
             replica = dataclasses.replace(
                 replica, state=ReplicaState.READY, ready_at=replica.ready_at or now
             )
-            is_routed = current is not None and current.generation == replica.generation
-            self._save(replica, routes=is_first and is_routed)
+            self._save(replica, routes=is_first and _is_routed(endpoint, replica))
             variant = variant_of(endpoint, replica)
             self._marks[_fingerprint(variant)] = self._engines.note(endpoint, variant, replica)
             if (took := instances.setup_time(replica, variant, now)) is not None:
@@ -348,6 +345,10 @@ def backoff(deaths: int, *, has_served: bool) -> dt.timedelta:
         return dt.timedelta(0)
     seconds = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(deaths - 1, 10))
     return dt.timedelta(seconds=seconds)
+
+
+def _is_routed(endpoint: Endpoint, replica: Replica) -> bool:
+    return any(fleet.generation == replica.generation for fleet, _ in endpoint.routed)
 
 
 def _is_on_trial(endpoint: Endpoint, replica: Replica) -> bool:

@@ -104,6 +104,9 @@ class Fleet:
     config: dict[str, Any]
     variants: tuple[Variant, ...]
     began_at: dt.datetime
+    #: While it is on its way in: what part of the endpoint's requests it gets, from 0 to 1, and since when.
+    share: float = 0.0
+    shifted_at: dt.datetime | None = None
 
     @property
     def capture(self) -> dict[str, Any] | None:
@@ -127,10 +130,19 @@ class Endpoint:
     #: Number of the newest fleet.
     generation: int = 0
     failure_reason: str | None = None
-    #: The last DeploymentConfig; stored and shown.
+    #: The last DeploymentConfig.
     deployment: dict[str, Any] | None = None
     #: Raised by every change a caller made, so that the worker notices one made while it looked.
     revision: int = 0
+
+    @property
+    def routed(self) -> list[tuple[Fleet, float]]:
+        """The fleets that get requests, and what part of them each; nothing before the first fleet is in service."""
+        if self.current is None:
+            return []
+        share = self.pending.share if self.pending is not None else 0.0
+        both = [(self.current, 1 - share), (self.pending, share)]
+        return [(fleet, part) for fleet, part in both if fleet is not None and part]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

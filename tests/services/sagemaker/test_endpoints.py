@@ -78,7 +78,12 @@ def test_an_update_shows_what_is_pending(bench):
     assert told["PendingDeploymentSummary"] == {
         "EndpointConfigName": "c2",
         "ProductionVariants": [
-            {"VariantName": "New", "DesiredWeight": 1.0, "DesiredInstanceCount": 2}
+            {
+                "VariantName": "New",
+                "DesiredWeight": 1.0,
+                "DesiredInstanceCount": 2,
+                "VariantStatus": [{"Status": "Creating", "StartTime": bench.clock.now()}],
+            }
         ],
         "StartTime": bench.clock.now(),
     }
@@ -91,6 +96,33 @@ def test_a_deployment_config_is_kept_and_shown(bench):
     bench.endpoint(DeploymentConfig=deployment)
 
     assert bench.client.describe_endpoint(EndpointName="e")["LastDeploymentConfig"] == deployment
+
+
+@pytest.mark.parametrize(
+    ("deployment", "words"),
+    [
+        ({"RollingUpdatePolicy": {
+            "MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 0,
+        }}, "RollingUpdatePolicy is not there yet"),
+        ({"BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {"Type": "CANARY", "WaitIntervalInSeconds": 0}
+        }}, "needs CanarySize"),
+        ({"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "nobody"}]}}, "are not there: nobody"),
+    ],
+)  # fmt: skip
+def test_a_deployment_that_cannot_be_had_is_refused_before_anything_changes(
+    bench, deployment, words
+):
+    bench.endpoint()
+    bench.config("next")
+
+    with pytest.raises(bench.client.exceptions.ClientError, match=words) as caught:
+        bench.client.update_endpoint(
+            EndpointName="e", EndpointConfigName="next", DeploymentConfig=deployment
+        )
+
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    assert bench.client.describe_endpoint(EndpointName="e")["EndpointStatus"] == "InService"
 
 
 def test_weights_and_counts_become_desired_at_once(bench):

@@ -146,11 +146,19 @@ def _image(variant: Variant) -> Value:
 
 
 def _pending(fleet: Fleet) -> Value:
+    status: Value = {"Status": "Creating", "StartTime": fleet.began_at}
+    if fleet.shifted_at is not None:
+        status = {
+            "Status": "Baking",
+            "StatusMessage": f"{fleet.share:.0%} of the requests",
+            "StartTime": fleet.shifted_at,
+        }
     variants = [
         {
             "VariantName": variant.name,
             "DesiredWeight": variant.desired_weight,
             "DesiredInstanceCount": variant.desired_count,
+            "VariantStatus": [status],
         }
         for variant in fleet.variants
     ]
