@@ -51,6 +51,7 @@ def crash(): ctypes.string_at(0)
 def leave(): os._exit(7)
 def eat():
     for _ in range(1500): KEPT.append(b"x" * 2**20)
+    time.sleep(600)
 def fork(count=10_000):
     for _ in range(count):
         if os.fork() == 0:

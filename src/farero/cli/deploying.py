@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from farero.base.arns import parse_s3_uri
-from farero.base.clock import SystemClock
 from farero.base.errors import Invalid
+from farero.cli import updating
 from farero.cli.engines import engines_of
 from farero.cli.output import FAILED, WRONG_USAGE, fail, options, result, say, step
 from farero.cli.session import client, guarded, is_aws, owner_key, settings
@@ -31,7 +31,6 @@ IMAGES = {
     "pytorch": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.6.0-cpu-py312",
 }
 ROLE = "AmazonSageMaker-ExecutionRole-farero"
-WAIT_S = 600.0
 
 
 def deploy(
@@ -70,16 +69,26 @@ def deploy(
         typer.Option(help="Rows of the input (.json, .csv, .npy), to accelerate TorchScript."),
     ] = None,
     update: Annotated[bool, typer.Option("--update", help="Replace a running endpoint.")] = False,
+    canary: Annotated[
+        str, typer.Option(help="An update gets this part of the requests first: 10%.")
+    ] = "",
+    bake: Annotated[str, typer.Option(help="How long each part of an update is watched: 5m.")] = "",
+    rollback_on: Annotated[
+        str,
+        typer.Option(help="What takes an update back: 'errors>1%,p99>200ms', names of alarms."),
+    ] = "",
 ) -> None:
     """Take a model to a live endpoint: upload, CreateModel, CreateEndpointConfig, CreateEndpoint, wait."""
     endpoint = _endpoint_name(name or _stem(model))
     if provisioned is not None and not serverless:
         fail("E-OPTION", "only a serverless endpoint has a provisioned concurrency", where="--provisioned",
              fix="add --serverless, or give --workers instead", status=WRONG_USAGE)  # fmt: skip
+    rollout = updating.asked(canary, bake, rollback_on, is_serverless=serverless)
     if not is_aws():
         owner_key()
     sagemaker = client("sagemaker")
     exists = guarded(lambda: _exists(sagemaker, endpoint))
+    updating.check(rollout, endpoint, exists=exists)
     if exists and not (update or options.yes) and not _agreed(endpoint):
         fail(
             "E-EXISTS",
@@ -96,17 +105,16 @@ def deploy(
         _check_can_accelerate(kind, code)
     stamp = time.strftime("%Y%m%d%H%M%S")
     resource = f"{endpoint[:45].rstrip('-')}-{stamp}"
+    instances = {"InstanceType": "ml.m5.large", "InitialInstanceCount": workers}
+    limits = {"MemorySizeInMB": memory, "MaxConcurrency": max_concurrency}
+    if provisioned is not None:
+        limits["ProvisionedConcurrency"] = provisioned
     variant: dict[str, Any] = {
         "VariantName": "AllTraffic",
         "ModelName": resource,
         "InitialVariantWeight": 1.0,
+        **({"ServerlessConfig": limits} if serverless else instances),
     }
-    if serverless:
-        variant["ServerlessConfig"] = {"MemorySizeInMB": memory, "MaxConcurrency": max_concurrency}
-        if provisioned is not None:
-            variant["ServerlessConfig"]["ProvisionedConcurrency"] = provisioned
-    else:
-        variant |= {"InstanceType": "ml.m5.large", "InitialInstanceCount": workers}
     config: dict[str, Any] = {"EndpointConfigName": resource, "ProductionVariants": [variant]}
     if capture is not None:
         config["DataCaptureConfig"] = _capture_config(capture)
@@ -121,10 +129,12 @@ def deploy(
             ModelName=resource, ExecutionRoleArn=role_arn(), PrimaryContainer=container))  # fmt: skip
         guarded(lambda: sagemaker.create_endpoint_config(**config))
         call = sagemaker.update_endpoint if exists else sagemaker.create_endpoint
-        guarded(lambda: call(EndpointName=endpoint, EndpointConfigName=resource))
+        how = updating.how(client("cloudwatch"), rollout, endpoint, resource) if rollout else {}
+        guarded(lambda: call(EndpointName=endpoint, EndpointConfigName=resource, **how))
     with step("load model, health check") as waiting:
-        described = _wait_in_service(sagemaker, endpoint, resource)
-        waiting.note("InService")
+        described = updating.wait_in_service(
+            sagemaker, endpoint, resource, waiting, waits_s=rollout.waits_s if rollout else 0
+        )
     seconds = time.monotonic() - started
     told = engines_of(sagemaker, described["EndpointArn"]) if accelerate else {}
     result({"endpoint": endpoint, "status": described["EndpointStatus"], "seconds": round(seconds, 2),
@@ -355,24 +365,3 @@ def _capture_config(percent: int) -> dict[str, Any]:
             "JsonContentTypes": ["application/json"],
         },
     }
-
-
-def _wait_in_service(sagemaker: Any, endpoint: str, config: str) -> dict[str, Any]:
-    deadline = time.monotonic() + WAIT_S
-    pause = 1.0 if is_aws() else 0.05
-    while time.monotonic() < deadline:
-        described = guarded(lambda: sagemaker.describe_endpoint(EndpointName=endpoint))
-        state = described["EndpointStatus"]
-        if state == "Failed" or (
-            state == "InService" and described["EndpointConfigName"] != config
-        ):
-            fail("E-DEPLOY", described.get("FailureReason", "the endpoint failed without a reason"),
-                 where=f"endpoint {endpoint}", fix=f"farero logs {endpoint}")  # fmt: skip
-        if state == "InService":
-            return described
-        SystemClock().sleep(pause)
-    fail(
-        "E-DEPLOY",
-        f"endpoint {endpoint} was not InService after {WAIT_S:.0f} s",
-        fix=f"farero logs {endpoint}",
-    )

@@ -17,6 +17,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from rich.status import Status
+
 #: Characters in a line where no terminal ends it: programs that read a table get each row in one line.
 _ENDLESS = 100_000
 
@@ -100,9 +102,10 @@ def fail(code: str, what: str, *, where: str = "", fix: str = "", status: int = 
 class Step:
     """One step of a longer command; `note` says what it waits for."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, status: Status | None = None) -> None:
         self.title = title
         self.detail = ""
+        self._status = status
         self._start = time.monotonic()
 
     @property
@@ -114,16 +117,21 @@ class Step:
         """Say what came out of the step, shown when it ends."""
         self.detail = detail
 
+    def show(self, detail: str) -> None:
+        """Say how far it is, on a terminal."""
+        if self._status is not None:
+            self._status.update(escape(f"{self.title}  {detail}".rstrip()))
+
 
 @contextlib.contextmanager
 def step(title: str) -> Generator[Step]:
     """Show a step with its elapsed time: a live line on a terminal, one line when done elsewhere."""
-    current = Step(title)
     silent = options.as_json or options.quiet
     status = None
     if not silent and out.is_terminal:
         status = out.status(escape(title))
         status.start()
+    current = Step(title, status)
     try:
         yield current
     finally:
