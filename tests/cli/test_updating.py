@@ -108,14 +108,16 @@ def test_a_canary_by_one_command_and_its_way_back(shared_platform, tmp_path, ver
     deploy(version(1))
     deploy(version(2), "--update", "--canary", "20%", "--bake", "1s")
     assert answer() == 2
-    shown = json.loads(shared_platform.farero("--json", "show", "canary").stdout)
-    size = shown["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    told = json.loads(shared_platform.farero("--json", "show", "canary").stdout)
+    size = told["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
     assert size["CanarySize"] == {"Type": "CAPACITY_PERCENT", "Value": 20}
 
     sagemaker, cloudwatch = (
         shared_platform.client("sagemaker"),
         shared_platform.client("cloudwatch"),
     )
+
+    shown = []
 
     def ring():
         def has_requests():
@@ -126,6 +128,7 @@ def test_a_canary_by_one_command_and_its_way_back(shared_platform, tmp_path, ver
             )
 
         shared_platform.wait(has_requests)
+        shown.append(shared_platform.farero("show", "canary").stdout)
         cloudwatch.set_alarm_state(
             AlarmName="canary-errors-rollback", StateValue="ALARM", StateReason="seen"
         )
@@ -138,6 +141,7 @@ def test_a_canary_by_one_command_and_its_way_back(shared_platform, tmp_path, ver
         "--update", "--bake", "10m", "--rollback-on", "errors>1%", check=False,
     )  # fmt: skip
     ringing.join()
+    assert ", 100% of the requests" in shown[0], shown
 
     assert bad.returncode == 1
     assert bad.stderr.startswith('E-DEPLOY  Alarm "canary-errors-rollback" was in ALARM'), (

@@ -10,8 +10,9 @@ import pytest
 
 from farero.console.pages import endpoint_figures as figures
 from farero.console.pages import endpoint_requests as requests
-from farero.console.pages.endpoint import storage_link
+from farero.console.pages.endpoint import coming, storage_link
 from farero.console.pages.endpoint_requests import Captured
+from farero.console.texts import EN, ES
 
 
 def test_errors_are_counted_by_cause_whatever_their_numbers() -> None:
@@ -91,3 +92,22 @@ def test_programs_hold_any_body() -> None:
 )
 def test_files_lead_to_storage_and_nothing_leads_elsewhere(uri: str, address: str) -> None:
     assert storage_link(uri) == address
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({"Status": "Creating"}, "iris-2 comes; 0% of the requests go to it"),
+        ({"Status": "Baking", "StatusMessage": "10% of the requests"}, "iris-2 comes; 10% of the requests go to it"),
+    ],
+)  # fmt: skip
+def test_what_takes_an_endpoints_place_is_said_with_its_share(
+    status: dict[str, str], said: str
+) -> None:
+    pending = {
+        "EndpointConfigName": "iris-2",
+        "ProductionVariants": [{"VariantName": "AllTraffic", "VariantStatus": [status]}],
+    }
+    assert coming(EN, {"PendingDeploymentSummary": pending}) == said
+    assert "iris-2 está en camino" in coming(ES, {"PendingDeploymentSummary": pending})
+    assert coming(EN, {}) == ""

@@ -16,6 +16,7 @@ from farero.cli.engines import engines_of
 from farero.cli.monitor.schedules import own_schedules, remove
 from farero.cli.output import fail, options, result, say, table
 from farero.cli.session import client, guarded, is_aws
+from farero.cli.updating import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,6 +83,9 @@ def show(endpoint: str) -> None:
         return
     say(f"[bold]{endpoint}[/]  {found['EndpointStatus']}  since {_when(found['LastModifiedTime'])}")
     say(f"configuration {found['EndpointConfigName']}")
+    if coming := found.get("PendingDeploymentSummary"):
+        share = progress(found) or "no requests yet"
+        say(f"coming: configuration {coming['EndpointConfigName']}, {share}")
     if reason := found.get("FailureReason"):
         sys.stdout.write(f"reason: {reason}\n")
     for variant in found.get("ProductionVariants", []):

@@ -174,7 +174,7 @@ def wait_in_service(
         if state == "InService":
             waiting.note(state)
             return described
-        waiting.show(_progress(described))
+        waiting.show(progress(described))
         SystemClock().sleep(pause)
     fail(
         "E-DEPLOY",
@@ -183,7 +183,7 @@ def wait_in_service(
     )
 
 
-def _progress(described: dict[str, Any]) -> str:
+def progress(described: dict[str, Any]) -> str:
     """Say what part of the requests a new version has."""
     pending = described.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
     said = [

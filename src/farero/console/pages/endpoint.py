@@ -126,6 +126,8 @@ def _state(
             words(f"{t['created']} {_local(found['CreationTime'])}").classes("f-dim")
             words(f"{t['last']} {_local(found['LastModifiedTime'])}").classes("f-dim")
             words(f"{t['config']} {found.get('EndpointConfigName', '')}").classes("f-dim")
+        if summary := coming(t, found):
+            words(summary)
         if found.get("FailureReason"):
             words(found["FailureReason"]).classes("f-pre f-bad")
         if variants:
@@ -145,6 +147,20 @@ def _state(
                 t["apply"], lambda: _confirm(cloud, t, found["EndpointName"], weights), quiet=True
             )
         _paths(t, config, models)
+
+
+def coming(t: dict[str, str], found: Json) -> str:
+    """Say what takes an endpoint's place, and what part of the requests it has; "" if nothing does."""
+    pending = found.get("PendingDeploymentSummary")
+    if not pending:
+        return ""
+    statuses = [
+        status
+        for one in pending.get("ProductionVariants", [])
+        for status in one.get("VariantStatus", [])
+    ]
+    shares = (one.get("StatusMessage", "").partition(" ")[0] for one in statuses)
+    return t["coming"].format(config=pending["EndpointConfigName"], share=next(shares, "") or "0%")
 
 
 def _paths(t: dict[str, str], config: Json, models: dict[str, Json]) -> None:
