@@ -30,7 +30,7 @@ from farero.app.gateway import GatewayApp
 from farero.app.worker import WorkerApp
 from farero.base.clock import ManualClock, SystemClock
 from farero.base.config import Settings
-from farero.compute.control import Control
+from farero.compute.control import ANSWER_WITHIN_S, Control
 from farero.compute.local import LocalCompute
 from farero.store import migrations
 from farero.store.engine import Store
@@ -121,7 +121,9 @@ class RunningSupervisor:
     def __init__(self, data_dir, **settings):
         self.data_dir = data_dir
         self.run_dir = data_dir / "run"
-        self.control = Control(self.run_dir / "supervisor.sock")
+        self.control = Control(
+            self.run_dir / "supervisor.sock", answer_within_s=PATIENCE * ANSWER_WITHIN_S
+        )
         self.compute = LocalCompute(self.run_dir / "supervisor.sock")
         env = {**os.environ, **settings, "FARERO_DATA_DIR": str(data_dir)}
         command = [sys.executable, "-m", "farero.supervisor", "--bare"]
@@ -295,7 +297,9 @@ class Platform:
             "AWS_CONFIG_FILE": str(folder / "aws" / "config"),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
-        self.control = Control(self.data_dir / "run" / "supervisor.sock")
+        self.control = Control(
+            self.data_dir / "run" / "supervisor.sock", answer_within_s=PATIENCE * ANSWER_WITHIN_S
+        )
         # Environments for frameworks are slow to make: all platforms share one folder of them.
         cache = (
             Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "farero-dev" / "envs"

@@ -194,6 +194,7 @@ def test_t07_told_to_end_under_load_it_answers_what_was_asked_and_leaves_nothing
         env=platform.env, cwd=platform.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as foreground:  # fmt: skip
         platform.wait(lambda: platform.control.answers() and platform.control.is_ready())
+        platform.wait(lambda: bench.ready("slow"), 60)
         with bench.load("slow", connections=6) as load:
             load.wait_for_more(6)
             threading.Event().wait(chance.uniform(0.0, 0.3))  # the moment is what is tested

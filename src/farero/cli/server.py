@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 60.0
 
 
 def control() -> Control:

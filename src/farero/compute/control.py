@@ -26,15 +26,17 @@ LINE_LIMIT = 16 * 1024 * 1024
 class Control:
     """A client of the control socket; every call is a connection of its own, so any thread may call."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, answer_within_s: float = ANSWER_WITHIN_S) -> None:
         self._path = path
+        self._answer_within_s = answer_within_s
 
-    def call(self, op: str, *, timeout_s: float = ANSWER_WITHIN_S, **fields: Value) -> Value:
-        """Ask for `op` and return its result.
+    def call(self, op: str, *, timeout_s: float | None = None, **fields: Value) -> Value:
+        """Ask for `op` and return its result; timeout_s: how long to wait for it, if not as long as for all.
 
         Raises NotReady if nobody answers, else the domain error that the supervisor names.
         """
         line = json.dumps({"op": op, **fields}).encode() + b"\n"
+        timeout_s = self._answer_within_s if timeout_s is None else timeout_s
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(timeout_s)
