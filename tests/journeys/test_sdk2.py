@@ -7,7 +7,7 @@ import pytest
 
 #: One XGBoost endpoint's whole life. Leaves what it saw in facts.json.
 XGBOOST = """
-import json
+import json, time
 import boto3, numpy as np, sagemaker
 from sagemaker import get_execution_role
 from sagemaker.deserializers import CSVDeserializer
@@ -15,6 +15,13 @@ from sagemaker.model_monitor import DataCaptureConfig
 from sagemaker.serializers import CSVSerializer
 
 facts = {}
+pauses, sleep = [], time.sleep
+
+def noted(seconds):
+    pauses.append(seconds)
+    sleep(seconds)
+
+time.sleep = noted
 
 def reason(call):
     try:
@@ -34,6 +41,7 @@ xgboost = sagemaker.estimator.Estimator(
     role=role, instance_count=1, instance_type="ml.m4.xlarge", output_path=f"s3://{bucket}/sdk2/model",
 )
 xgboost.fit({"train": f"s3://{bucket}/sdk2/train.csv"}, logs=True)
+facts["pauses of fit"], pauses[:] = list(pauses), []
 facts["model"] = xgboost.model_data
 facts["deploy without a count"] = reason(lambda: xgboost.deploy(instance_type="ml.m5.large", endpoint_name="sdk2"))
 
@@ -46,6 +54,7 @@ def capture(percent):
 predictor = xgboost.deploy(
     initial_instance_count=1, instance_type="ml.m5.large", endpoint_name="sdk2", data_capture_config=capture(100)
 )
+facts["pauses of deploy"] = list(pauses)
 facts["a list without a serializer"] = reason(lambda: predictor.predict([7, 3]))
 facts["json as octet-stream"] = json.loads(predictor.predict(json.dumps({"inputs": [[7, 3]]})))
 predictor.serializer, predictor.deserializer = CSVSerializer(), CSVDeserializer()
@@ -184,6 +193,10 @@ class TestXGBoost:
         assert "farero: lenient:" in printed
         assert "Training seconds:" in printed
         assert facts["model"].endswith("/output/model.tar.gz")
+
+    def test_the_sdk_never_pauses_longer_than_a_second_between_two_looks(self, story):
+        for work in ("fit", "deploy"):
+            assert 0 < max(story[1][f"pauses of {work}"]) <= 1
 
     def test_every_body_that_the_sdk_sends_gets_the_same_answer(self, story):
         _, facts = story

@@ -4,6 +4,7 @@ import hashlib
 import json
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
 import pytest
@@ -171,16 +172,19 @@ def test_a_message_received_too_often_moves_to_the_dead_letter_queue(cloud, sqs,
     assert sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"] == [url]
 
 
-def test_a_receive_waits_for_a_message(cloud, sqs, url):
-    sender = threading.Timer(
-        0.3, lambda: cloud.client("sqs").send_message(QueueUrl=url, MessageBody="late")
-    )
-    sender.start()
+def test_a_receive_waits_for_a_message_and_no_longer(cloud, sqs, url):
+    other = sqs.create_queue(QueueName="other")["QueueUrl"]
+    send = cloud.client("sqs").send_message
+    with ThreadPoolExecutor() as pool:
+        # it may wait for less long, so it would come back first if both waited to their end
+        still_waits = pool.submit(bodies, cloud.client("sqs"), other, WaitTimeSeconds=18)
+        threading.Timer(0.3, send, kwargs={"QueueUrl": url, "MessageBody": "late"}).start()
 
-    found = bodies(sqs, url, WaitTimeSeconds=20)
+        found = bodies(sqs, url, WaitTimeSeconds=20)
 
-    sender.join()
-    assert found == ["late"]
+        assert (found, still_waits.done()) == (["late"], False)
+        send(QueueUrl=other, MessageBody="later")
+        assert still_waits.result() == ["later"]
 
 
 def test_two_receivers_never_get_the_same_message(cloud, sqs, url):

@@ -30,7 +30,7 @@ _US = {"us": 1, "µs": 1, "ms": 1e3, "s": 1e6, "m": 60e6}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PERCENTILE = re.compile(r"p(\d{1,2}(\.\d{1,10})?|100)")
 _VALUE = re.compile(r"([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(us|µs|ms|s|m|%|/s|/m|/h)?")
-_PERIOD = re.compile(r"(\d+)([smhd])")
+_SPAN = re.compile(r"(\d+)([smhd])")
 _OF = re.compile(r"(\d+)(?:(?:/| of )(\d+))?")
 _MAIL = re.compile(r"(?:mailto|mail|email):(.+@.+)")
 _URL = re.compile(r"(https?)://\S+")
@@ -128,10 +128,15 @@ def m_of_n(text: str) -> tuple[int, int]:
     return m, n
 
 
+def span(text: str) -> int | None:
+    """Return the seconds of `30s`, `5m`, `1h`, `1d`; None for what is no such span."""
+    found = _SPAN.fullmatch(text)
+    return int(found[1]) * _SECONDS[found[2]] if found else None
+
+
 def seconds(text: str) -> int:
     """Return the seconds of `10s`, `1m`, `1h`. Raises Invalid unless CloudWatch has such periods."""
-    found = _PERIOD.fullmatch(text)
-    period = int(found[1]) * _SECONDS[found[2]] if found else 0
+    period = span(text) or 0
     if period not in (10, 20, 30) and (period < 60 or period % 60):
         raise Invalid(f"'{text}' is no period; write 10s, 20s, 30s, or minutes: 1m, 5m, 1h")
     return period

@@ -24,8 +24,6 @@ PERIOD_S = 60
 #: Until an endpoint is in service, besides what is waited on purpose.
 WAIT_S = 600.0
 _SHARE = re.compile(r"(\d+)\s*%?")
-_SPAN = re.compile(r"(\d+)([smh])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _CONDITION = re.compile(r"\s*([\w/]+?)\s*(>=|<=|>|<)\s*(\S+)\s*")
 
 
@@ -114,9 +112,8 @@ def _canary(text: str) -> int | None:
 def _bake_s(text: str) -> int:
     if not text:
         return BAKE_S
-    found = _SPAN.fullmatch(text)
-    seconds = int(found[1]) * _SECONDS[found[2]] if found else -1
-    if not 0 <= seconds <= LONGEST_BAKE_S:
+    seconds = words.span(text)
+    if seconds is None or seconds > LONGEST_BAKE_S:
         raise Invalid(f"'{text}' is no time to watch; write 30s, 5m, or 1h at most")
     return seconds
 
