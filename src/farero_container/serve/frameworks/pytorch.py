@@ -49,7 +49,7 @@ class PyTorch(Defaults):
                 f"torch cannot be imported: {error}",
                 fix="pip install 'farero[torch]'",
             ) from error
-        _keep_memory()
+        keep_memory()
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         self._torch = torch
         #: Likeness → rows of it may go together.
@@ -168,10 +168,11 @@ def array_of(body: bytes, content_type: str) -> NDArray[Any]:
     return array
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Let glibc keep what one prediction frees for the next one, up to 64 MB.
 
-    It would give it back and fetch it anew, page by page: a quarter of the CPU of an ECG network's batch.
+    It would give it back and fetch it anew, page by page: a quarter of the CPU of an ECG network's batch, and of one
+    that ONNX Runtime runs, which keeps its own memory, what its body and its array take, a fortieth.
     """
     mallopt: Any = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc alone has it
     if mallopt is not None and not any(name.startswith("MALLOC_") for name in os.environ):

@@ -22,7 +22,12 @@ from farero_container.contract import StartUpError
 from farero_container.serve.frameworks import keeping, torch_graph
 from farero_container.serve.frameworks.keeping import VARIABLE, tell
 from farero_container.serve.frameworks.onnx_session import NotAccelerated, open_graph
-from farero_container.serve.frameworks.pytorch import PyTorch, array_of, model_file
+from farero_container.serve.frameworks.pytorch import (
+    PyTorch,
+    array_of,
+    keep_memory,
+    model_file,
+)
 from farero_container.serve.handler import Defaults
 
 if TYPE_CHECKING:
@@ -85,6 +90,7 @@ class Accelerated(Defaults):
     """What PyTorch's defaults do, by ONNX Runtime."""
 
     def __init__(self, network: Network, folder: Path) -> None:
+        keep_memory()
         self._network, self._folder = network, folder
         self._torch: PyTorch | None = None
         self._model: Any = None
