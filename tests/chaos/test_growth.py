@@ -38,8 +38,7 @@ def test_t34_neither_requests_nor_deployments_leave_anything_behind(shared_bench
     # the gateway may not have noticed yet that the last requests' connections are closed
     for seen, connections in ((asked, soak.CONNECTIONS), (made, 0)):
         for name, held in seen.items():
-            growth = held[-1].resident_bytes / held[0].resident_bytes - 1
-            assert growth <= MOST_GROWTH, (name, growth)
+            assert soak.growth(held) <= MOST_GROWTH, (name, held)
             most = held[0].descriptors + POOLED_FILES + connections
             assert held[-1].descriptors <= most, (name, held[0], held[-1])
             assert held[-1].threads <= held[0].threads + POOLED_THREADS, (name, held[0], held[-1])
