@@ -170,11 +170,14 @@ class UserModel:
         self._context.enter(asked.headers, asked.answer_headers)
         kind = content.media_type(content_type)
         try:
-            payload: Any = body.decode("utf-8") if kind in TEXT_TYPES else body
-            if self._functions["transform_fn"]:
-                return Work(payload, 1, None, asked)
             take = self._functions["input_fn"]
-            data = take(payload, content_type) if take else self._defaults.decode(body, kind)
+            if not (take or self._functions["transform_fn"]):
+                data = self._defaults.decode(body, kind)
+            else:
+                payload: Any = body.decode("utf-8") if kind in TEXT_TYPES else body
+                if not take:
+                    return Work(payload, 1, None, asked)
+                data = take(payload, content_type)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
             return _told(error)
         if self.max_batch < 2:

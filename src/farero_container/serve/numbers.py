@@ -30,6 +30,8 @@ LARGE_BYTES = 2048
 #: Above it what pysimdjson keeps for the next body is given back: three times the largest body.
 KEPT_BYTES = 1 << 20
 MOST_DIMENSIONS = 6
+#: The structure of longer ones is not remembered; of 64 that are, this is at most 2 MB.
+LONGEST_KEPT_MARKS = 32 * 1024
 #: All that stands in an array of numbers but its structure.
 _NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
 #: A zero with a sign: JSON has it as the integer 0, `float` as -0.0.
@@ -80,8 +82,13 @@ def json_member(body: bytes, names: frozenset[bytes]) -> bytes | None:
     text = body.strip()
     if not text.startswith(b"{") or not text.endswith(b"}"):
         return None
-    name, _, value = text[1:-1].partition(b":")
-    return value if name.strip() in names else None
+    colon = text.find(b":")
+    if colon < 0 or text[1:colon].strip() not in names:
+        return None
+    begin = text.find(b"[", colon)
+    if begin < 0 or text[colon + 1 : begin].strip():
+        begin = colon + 1
+    return text[begin:-1]  # a large body is copied once
 
 
 def csv_matrix(body: bytes, *, commas_only: bool = False) -> Singles | None:
@@ -253,7 +260,9 @@ def _array_of(value: Any) -> Floats | None:
 
 def _large(text: bytes) -> Floats | None:
     values = _by_simdjson(text)
-    shape = _shape_of(text)
+    marks = text.translate(None, _NOT_STRUCTURE)
+    # requests of one program have one shape: it is found once
+    shape = _known_shape_of(marks) if len(marks) <= LONGEST_KEPT_MARKS else _shape_of(marks)
     return values.reshape(shape) if shape and len(values) else None
 
 
@@ -264,12 +273,11 @@ def _by_simdjson(text: bytes) -> Floats:
     return np.frombuffer(cast("Any", parser).parse(text).as_buffer(of_type="d"), dtype=np.float64)
 
 
-def _shape_of(text: bytes) -> tuple[int, ...] | None:
+def _shape_of(marks: bytes) -> tuple[int, ...] | None:
     """Return the shape of nested arrays of numbers, None if their lengths differ.
 
-    What is not a bracket or a comma is taken out; what is left must be the same pattern over and over.
+    marks: their brackets and commas alone, which must be the same pattern over and over.
     """
-    marks = text.translate(None, _NOT_STRUCTURE)
     depth = len(marks) - len(marks.lstrip(b"["))
     if not 0 < depth <= MOST_DIMENSIONS:
         return None
@@ -283,6 +291,9 @@ def _shape_of(text: bytes) -> tuple[int, ...] | None:
             return None
         shape.append(length)
     return tuple(reversed(shape))
+
+
+_known_shape_of = functools.lru_cache(maxsize=64)(_shape_of)
 
 
 def _is_repr() -> bool:

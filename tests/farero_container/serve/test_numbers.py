@@ -159,6 +159,40 @@ def test_what_is_no_block_of_numbers_is_left_to_the_exact_readers(body):
     assert numbers.json_array((body[:1] + " " * 20 + body[1:]).encode()) is None
 
 
+def test_large_arrays_are_told_apart_by_their_structure_time_and_again():
+    block = np.arange(12_000.0).reshape(4, 1000, 3)
+    ragged = [block[0].tolist(), block[1, :999].tolist(), block[2].tolist()]
+    longer = [*block[:3].tolist(), block[3].reshape(500, 6).tolist()]
+
+    for _ in range(3):
+        for shape in ((4, 1000, 3), (1000, 4, 3), (12_000,), (3, 4000)):
+            asked = block.reshape(shape)
+            found = numbers.json_array(json.dumps(asked.tolist()).encode())
+            assert np.array_equal(found, asked.astype(np.float32))
+        for odd in (ragged, longer):
+            assert numbers.json_array(json.dumps(odd).encode()) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"inputs": [[1, 2]]}', ' {"inputs":[[1,2]] } ', '{ "signals" :\n[[1, 2]]\n}', '{"data":\t[[1,2]]}'],
+)  # fmt: skip
+def test_an_array_is_found_under_its_name(body):
+    found = numbers.json_member(body.encode(), content.JSON_MEMBERS)
+
+    assert np.array_equal(numbers.json_array(found), [[1, 2]])
+
+
+@pytest.mark.parametrize(
+    "body", ['{"inputs"}', '{"other": [[1]]}', '{"inputs": 5, "data": [[1]]}', '{"inputs": [1], "a": [2]}',
+             '["inputs": [1]]', '{"inputs": "x [1]"}', '{"a": {"inputs": [1]}}', "{:[1]}"],
+)  # fmt: skip
+def test_no_array_is_found_where_there_is_none_or_more(body):
+    found = numbers.json_member(body.encode(), content.JSON_MEMBERS)
+
+    assert numbers.json_array(found or body.encode()) is None
+
+
 def test_a_large_csv_and_a_large_array_are_read():
     rows = np.random.default_rng(1).standard_normal((30_000, 3)).astype(np.float32).astype(float)
     csv = "\n".join(",".join(map(repr, row)) for row in rows.tolist()).encode()
