@@ -43,6 +43,12 @@ def output_fn(prediction, accept): return prediction, "text/csv"
 """
 
 
+def pytest_collection_modifyitems(items):
+    """Let the long form take its hours."""
+    for item in items if NIGHTLY else ():
+        item.add_marker(pytest.mark.timeout(0))
+
+
 @pytest.fixture
 def chance(request):
     """Chance that FARERO_CHAOS_SEED repeats, test by test; the seed is in the test's output."""
