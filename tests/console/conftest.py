@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import shutil
@@ -19,7 +20,7 @@ from farero.base.config import Settings
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -138,6 +139,22 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def leave(context: BrowserContext) -> None:
+    """Close a browser whose pages stand still.
+
+    What Chromium 156 is told while a page is on its way to another, it sometimes forgets: to close it, which is then
+    waited for without end, or to go elsewhere, so that it is told again.
+    """
+    from playwright.sync_api import Error
+
+    for page in context.pages:
+        for _ in range(5):
+            with contextlib.suppress(Error):
+                page.goto("about:blank", timeout=WAIT_MS / 4)
+                break
+    context.close()
+
+
 @dataclass
 class Visit:
     """One browser, logged in, and whatever went wrong in it."""
@@ -185,7 +202,7 @@ def session(stage: Stage, chromium: Browser) -> Any:
     page.goto(stage.link(), wait_until="commit")
     page.wait_for_function("window.did_handshake")  # the link's own page has a heading too
     state = context.storage_state()
-    context.close()
+    leave(context)
     return state
 
 
@@ -199,7 +216,7 @@ def visit(stage: Stage, chromium: Browser, session: Any) -> Iterator[Visit]:
     made = Visit(context.new_page(), stage.console)
     made.watch()
     yield made
-    context.close()
+    leave(context)
 
 
 class Person:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.console import drift
-from tests.console.conftest import WAIT_MS
+from tests.console.conftest import WAIT_MS, leave
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -232,5 +232,5 @@ def test_script_that_runs_is_found(stage: Any, chromium: Browser) -> None:
         if visit.told:
             break
         visit.page.wait_for_timeout(25)
-    context.close()
+    leave(context)
     assert "ran: 7" in visit.told

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from tests.console import drift
-from tests.console.conftest import WAIT_MS
+from tests.console.conftest import WAIT_MS, leave
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -51,8 +51,8 @@ def test_log_in_by_a_link_that_works_once(stage: Stage, chromium: Browser) -> No
     first.get_by_text("farero open").wait_for()
     second.reload()
     second.get_by_text("farero open").wait_for()
-    first.context.close()
-    other.context.close()
+    leave(first.context)
+    leave(other.context)
 
 
 def test_what_is_fetched_ahead_is_what_pages_need(
@@ -70,7 +70,7 @@ def test_what_is_fetched_ahead_is_what_pages_need(
     styles = page.evaluate(
         "[...document.querySelectorAll('style')].map(one => one.textContent).join()"
     )
-    context.close()
+    leave(context)
     ahead = re.findall(r"href='([^']+)'", visit.page.request.get(f"{stage.console}/").text())
     assert len(ahead) >= 9
     unused = [
@@ -218,7 +218,7 @@ def test_dashboard_is_drawn_and_shared_with_its_range(
     other.locator(LINE).first.wait_for(state="attached")
     chosen = other.get_by_role("link", name="3d", exact=True)
     assert chosen.get_attribute("aria-current") == "true"
-    context.close()
+    leave(context)
 
 
 def test_logs_are_filtered_and_followed(visit: Visit, stage: Stage) -> None:
@@ -301,7 +301,7 @@ def test_drift_is_looked_for_and_found(visit: Visit, stage: Stage) -> None:
     visit.hears()
     page.locator("body").press("g")
     page.keyboard.press("m")
-    page.get_by_role("heading", name="Drift").wait_for()
+    page.wait_for_url(re.compile("/monitor$"))
     main.get_by_role("link", name="journey-drift", exact=True).first.wait_for()
 
 
