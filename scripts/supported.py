@@ -19,7 +19,7 @@ NOTES = {
     "iam": "Users, roles and policies are stored and returned; policies are not evaluated yet, and "
     "SimulatePrincipalPolicy answers `allowed`.",
     "sagemaker": "Training runs the built-in XGBoost and your own scripts (XGBoost, scikit-learn, PyTorch). "
-    "[Updates](updates.md) go over at once, by canary or in steps, and back by alarm.",
+    "[Updates](updates.md) go over at once, by canary, in steps or batches, and back by alarm.",
     "sagemaker-runtime": "[Serverless endpoints](serverless.md) sleep, wake and can be captured, which AWS cannot.",
 }
 

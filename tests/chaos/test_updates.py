@@ -192,14 +192,26 @@ def test_t35_a_new_version_that_never_gets_healthy_leaves_the_old_one_all_reques
 
 def watched(name, kind, **sizes):
     """Return a DeploymentConfig that goes over in steps and back as soon as the alarm NAME says so."""
+    rollback = {"Alarms": [{"AlarmName": name}]}
+    if kind == "ROLLING":
+        rolling = {"WaitIntervalInSeconds": 1, **sizes}
+        return {"RollingUpdatePolicy": rolling, "AutoRollbackConfiguration": rollback}
     routing = {"Type": kind, "WaitIntervalInSeconds": 1, **sizes}
     return {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": routing,
             "TerminationWaitInSeconds": 600 if kind == "ALL_AT_ONCE" else 1,
         },
-        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name}]},
+        "AutoRollbackConfiguration": rollback,
     }
+
+
+def share_of(bench, name):
+    """Return what describing an endpoint says that a new version has of the requests; None if nothing."""
+    found = bench.sagemaker.describe_endpoint(EndpointName=name)
+    pending = found.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
+    said = [status.get("StatusMessage") for one in pending for status in one["VariantStatus"]]
+    return next(iter(said), None)
 
 
 def watch(bench, name, config):
@@ -258,31 +270,33 @@ def test_t35_a_version_that_answers_500_is_taken_back_when_its_alarm_rings(share
     bench.remove([name])
 
 
-def test_t35_a_linear_update_whose_parts_are_killed_on_the_way_fails_no_request(
-    shared_bench, chance
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("LINEAR", {"LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 25}}),
+        ("ROLLING", {"MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}}),
+    ],
+)
+def test_t35_an_update_in_steps_whose_parts_are_killed_on_the_way_fails_no_request(
+    shared_bench, chance, kind, step
 ):
-    bench, name = shared_bench, "in-steps"
+    bench, name = shared_bench, f"in-steps-{kind.lower()}"
     bench.deploy(name, 2, files={"code/inference.py": OLD})
     better = bench.config(
         f"{name}-2", bench.model(f"{name}-2", {"code/inference.py": NEW["good"]}), count=2
     )
     watch(bench, name, better)
-    step = {"Type": "CAPACITY_PERCENT", "Value": 25}
     shares = set()
 
     def arrived():
-        found = bench.sagemaker.describe_endpoint(EndpointName=name)
-        pending = found.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
-        shares.update(
-            status.get("StatusMessage") for one in pending for status in one["VariantStatus"]
-        )
-        return found["EndpointStatus"] == "InService"
+        shares.add(share_of(bench, name))
+        return bench.status(name) == "InService"
 
     with bench.load(name, connections=4, rate=60, caller=BotoCaller) as load:
         bench.sagemaker.update_endpoint(
             EndpointName=name,
             EndpointConfigName=better,
-            DeploymentConfig=watched(name, "LINEAR", LinearStepSize=step),
+            DeploymentConfig=watched(name, kind, **step),
         )
         for part in ("worker", "gateway", "replica", "worker"):
             threading.Event().wait(chance.uniform(0.2, 1.0))  # the step is what is tested
@@ -298,5 +312,55 @@ def test_t35_a_linear_update_whose_parts_are_killed_on_the_way_fails_no_request(
     assert [answer for _, answer, _ in load.answered[-10:]] == [b"new"] * 10
     assert shares & {"25% of the requests", "50% of the requests", "75% of the requests"}
     assert bench.sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] == better
+    bench.platform.client("cloudwatch").delete_alarms(AlarmNames=[name])
+    bench.remove([name])
+
+
+def test_t35_a_rolling_update_takes_one_batch_more_than_a_fleet_there_and_back(shared_bench):
+    bench, name = shared_bench, "rolls"
+    bench.deploy(name, 4, files={"code/inference.py": OLD})
+    better = bench.config(
+        f"{name}-2", bench.model(f"{name}-2", {"code/inference.py": NEW["good"]}), count=4
+    )
+    cloudwatch = watch(bench, name, better)
+    batch = {"Type": "CAPACITY_PERCENT", "Value": 25}
+    deployment = watched(name, "ROLLING", MaximumBatchSize=batch, RollbackMaximumBatchSize=batch)
+    shares, there, back = set(), set(), set()
+
+    def until(state, running):
+        running.add(len(bench.pids("replica", name)))
+        shares.add(share := share_of(bench, name))
+        return state in {share, bench.status(name)}
+
+    def update():
+        bench.sagemaker.update_endpoint(
+            EndpointName=name, EndpointConfigName=better, DeploymentConfig=deployment
+        )
+
+    with bench.load(name, connections=4, rate=60, caller=BotoCaller) as load:
+        update()
+        bench.platform.wait(lambda: until("75% of the requests", there), 60)
+        few = bench.sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="seen")
+        bench.platform.wait(lambda: until("InService", back), 60)
+        found = bench.sagemaker.describe_endpoint(EndpointName=name)
+        load.wait_for_more(20)
+        undone = [answer for _, answer, _ in load.answered[-10:]]
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="over")
+        update()
+        bench.platform.wait(lambda: until("InService", there), 60)
+        load.wait_for_more(20)
+        bench.platform.wait(lambda: len(bench.pids("replica", name)) == 4)
+
+    assert load.faults == []
+    assert few[0]["CurrentInstanceCount"] in {1, 2}
+    assert found["EndpointConfigName"] == name
+    assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 4
+    assert f'Alarm "{name}" was in ALARM' in found["FailureReason"]
+    assert undone == [b"old"] * 10
+    assert [answer for _, answer, _ in load.answered[-10:]] == [b"new"] * 10
+    assert {"25% of the requests", "50% of the requests", "75% of the requests"} <= set(shares)
+    assert there <= {3, 4, 5}, "a batch starts once the one before it has ended"
+    assert max(back) <= 6, "on the way back nobody waits for that"
     bench.platform.client("cloudwatch").delete_alarms(AlarmNames=[name])
     bench.remove([name])

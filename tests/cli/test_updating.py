@@ -62,12 +62,27 @@ def test_without_a_canary_everything_goes_over_and_is_watched():
     assert updating.read("50", "", "").bake_s == updating.BAKE_S
 
 
+def test_batches_are_watched_one_by_one():
+    rollout = updating.read("", "1m", "mine", "40%")
+
+    assert (rollout.rolling, rollout.waits_s) == (40, 180)
+    assert rollout.deployment(["mine"]) == {
+        "RollingUpdatePolicy": {
+            "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 40},
+            "WaitIntervalInSeconds": 60,
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "mine"}]},
+    }
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("0%", "", ""), "'0%' is no canary; write 1% to 50%"),
         (("51%", "", ""), "'51%' is no canary"),
         (("some", "", ""), "'some' is no canary"),
+        (("", "", "", "4%"), "'4%' is no batch; write 5% to 50%"),
+        (("10%", "", "", "25%"), "give --canary or --rolling"),
         (("", "2h", ""), "'2h' is no time to watch"),
         (("", "5", ""), "'5' is no time to watch"),
         (("", "", "p99>200"), "'200' has no unit"),
@@ -152,7 +167,7 @@ def test_a_canary_by_one_command_and_its_way_back(shared_platform, tmp_path, ver
     config = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}["EndpointConfigName"]
     assert config.startswith("canary-")
     # It does not speak against the next version.
-    deploy(version(4), "--update", "--bake", "0s", "--rollback-on", "errors>1%")
+    deploy(version(4), "--update", "--rolling", "50%", "--bake", "0s", "--rollback-on", "errors>1%")
     assert answer() == 4
     cloudwatch.delete_alarms(AlarmNames=["canary-errors-rollback"])
     shared_platform.farero("rm", "canary", "--yes")

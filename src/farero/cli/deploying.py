@@ -72,6 +72,10 @@ def deploy(
     canary: Annotated[
         str, typer.Option(help="An update gets this part of the requests first: 10%.")
     ] = "",
+    rolling: Annotated[
+        str,
+        typer.Option(help="An update replaces this part of the replicas at a time: 25%."),
+    ] = "",
     bake: Annotated[str, typer.Option(help="How long each part of an update is watched: 5m.")] = "",
     rollback_on: Annotated[
         str,
@@ -83,7 +87,7 @@ def deploy(
     if provisioned is not None and not serverless:
         fail("E-OPTION", "only a serverless endpoint has a provisioned concurrency", where="--provisioned",
              fix="add --serverless, or give --workers instead", status=WRONG_USAGE)  # fmt: skip
-    rollout = updating.asked(canary, bake, rollback_on, is_serverless=serverless)
+    rollout = updating.asked(canary, rolling, bake, rollback_on, is_serverless=serverless)
     if not is_aws():
         owner_key()
     sagemaker = client("sagemaker")

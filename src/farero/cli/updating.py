@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "farero deploy MODEL --update --canary 10% --bake 5m --rollback-on 'errors>1%,p99>200ms'"
 BAKE_S = 300
-#: SageMaker's bounds: half of the requests for a canary, an hour for a wait.
-MOST_PERCENT, LONGEST_BAKE_S = 50, 3600
+#: SageMaker's bounds: half of the requests for a canary, a twentieth to half of the fleet for a batch, an hour for a
+#: wait.
+MOST_PERCENT, LEAST_BATCH_PERCENT, LONGEST_BAKE_S = 50, 5, 3600
 PERIOD_S = 60
 #: Until an endpoint is in service, besides what is waited on purpose.
 WAIT_S = 600.0
@@ -33,6 +35,8 @@ class Rollout:
 
     #: Percent of the requests that the new version gets first; None for all of them.
     canary: int | None
+    #: Percent of the fleet that is replaced at a time; None for all of it.
+    rolling: int | None
     #: Seconds that each share is watched.
     bake_s: int
     #: What takes the update back: word, comparison, and what PutMetricAlarm is told of both.
@@ -43,6 +47,8 @@ class Rollout:
     @property
     def waits_s(self) -> float:
         """Seconds that are waited in all."""
+        if self.rolling is not None:
+            return self.bake_s * math.ceil(100 / self.rolling)
         return self.bake_s * (1 if self.canary is None else 2)
 
     def metric_alarms(self, endpoint: str, config: str) -> list[dict[str, Any]]:
@@ -62,6 +68,14 @@ class Rollout:
 
     def deployment(self, alarms: list[str]) -> dict[str, Any]:
         """Return the DeploymentConfig."""
+        watched = {"Alarms": [{"AlarmName": name} for name in alarms]}
+        return self._policy() | ({"AutoRollbackConfiguration": watched} if alarms else {})
+
+    def _policy(self) -> dict[str, Any]:
+        if self.rolling is not None:
+            batch = {"Type": "CAPACITY_PERCENT", "Value": self.rolling}
+            rolling = {"MaximumBatchSize": batch, "WaitIntervalInSeconds": self.bake_s}
+            return {"RollingUpdatePolicy": rolling}
         routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
         if self.canary is not None:
             size = {"Type": "CAPACITY_PERCENT", "Value": self.canary}
@@ -69,16 +83,15 @@ class Rollout:
                 "Type": "CANARY", "CanarySize": size, "WaitIntervalInSeconds": self.bake_s,
             }  # fmt: skip
         policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": self.bake_s}
-        watched = {"Alarms": [{"AlarmName": name} for name in alarms]}
-        return {"BlueGreenUpdatePolicy": policy} | (
-            {"AutoRollbackConfiguration": watched} if alarms else {}
-        )
+        return {"BlueGreenUpdatePolicy": policy}
 
 
-def read(canary: str, bake: str, rollback_on: str) -> Rollout | None:
+def read(canary: str, bake: str, rollback_on: str, rolling: str = "") -> Rollout | None:
     """Return what the options ask for; None if none is given. Raises Invalid with what may be written instead."""
-    if not (canary or bake or rollback_on):
+    if not (canary or rolling or bake or rollback_on):
         return None
+    if canary and rolling:
+        raise Invalid("an update has a canary or goes in batches; give --canary or --rolling")
     conditions: list[tuple[str, str, words.Watched]] = []
     alarms: list[str] = []
     for part in filter(None, map(str.strip, rollback_on.split(","))):
@@ -95,17 +108,18 @@ def read(canary: str, bake: str, rollback_on: str) -> Rollout | None:
             )
         conditions.append((word.lower(), symbol, watched))
     return Rollout(
-        canary=_canary(canary), bake_s=_bake_s(bake), conditions=tuple(conditions), alarms=tuple(alarms)
+        canary=_percent(canary, "canary", 1), rolling=_percent(rolling, "batch", LEAST_BATCH_PERCENT),
+        bake_s=_bake_s(bake), conditions=tuple(conditions), alarms=tuple(alarms),
     )  # fmt: skip
 
 
-def _canary(text: str) -> int | None:
+def _percent(text: str, what: str, least: int) -> int | None:
     if not text:
         return None
     found = _SHARE.fullmatch(text)
     percent = int(found[1]) if found else 0
-    if not 1 <= percent <= MOST_PERCENT:
-        raise Invalid(f"'{text}' is no canary; write 1% to {MOST_PERCENT}%")
+    if not least <= percent <= MOST_PERCENT:
+        raise Invalid(f"'{text}' is no {what}; write {least}% to {MOST_PERCENT}%")
     return percent
 
 
@@ -118,22 +132,25 @@ def _bake_s(text: str) -> int:
     return seconds
 
 
-def asked(canary: str, bake: str, rollback_on: str, *, is_serverless: bool) -> Rollout | None:
+def asked(
+    canary: str, rolling: str, bake: str, rollback_on: str, *, is_serverless: bool
+) -> Rollout | None:
     """Return what `read` does; end with what is wrong."""
     try:
-        rollout = read(canary, bake, rollback_on)
+        rollout = read(canary, bake, rollback_on, rolling)
     except Invalid as error:
         fail("E-OPTION", str(error), where="farero deploy", fix=EXAMPLE, status=WRONG_USAGE)
     if rollout is not None and is_serverless:
         fail("E-OPTION", "serverless endpoints change all at once", where="--serverless",
-             fix="leave --canary, --bake and --rollback-on out", status=WRONG_USAGE)  # fmt: skip
+             fix="leave --canary, --rolling, --bake and --rollback-on out", status=WRONG_USAGE)  # fmt: skip
     return rollout
 
 
 def check(rollout: Rollout | None, endpoint: str, *, exists: bool) -> None:
     """End if there is nothing that could be updated so."""
     if rollout is not None and not exists:
-        fail("E-OPTION", f"there is no endpoint {endpoint} to update", where="--canary, --bake, --rollback-on",
+        fail("E-OPTION", f"there is no endpoint {endpoint} to update",
+             where="--canary, --rolling, --bake, --rollback-on",
              fix="leave them out for the first version", status=WRONG_USAGE)  # fmt: skip
 
 

@@ -118,7 +118,7 @@ class EndpointCommands:
                 fleet = retain(fleet, current, excluded)
             if retains_deployment:
                 deployment = endpoint.deployment
-            _check_deployment(db, deployment, fleet, current)
+            fleet = _check_deployment(db, deployment, fleet, current).begin(fleet)
             endpoint = dataclasses.replace(
                 endpoint,
                 status=EndpointStatus.UPDATING,
@@ -197,9 +197,10 @@ def _arn(ctx: Context, name: str) -> str:
 
 def _check_deployment(
     db: Connection, deployment: dict[str, Any] | None, fleet: Fleet, current: Fleet
-) -> None:
-    """Raise Invalid for a rollout that cannot begin."""
-    names = rollouts.read(deployment, fleet, current).alarms
+) -> rollouts.Rollout:
+    """Return what a DeploymentConfig asks for. Raises Invalid for a rollout that cannot begin."""
+    rollout = rollouts.read(deployment, fleet, current)
+    names = rollout.alarms
     found = alarm_rows.find_some(db, names)
     if missing := [name for name in names if name not in found]:
         raise Invalid(f"Alarms of AutoRollbackConfiguration are not there: {', '.join(missing)}.")
@@ -208,6 +209,7 @@ def _check_deployment(
             f"Alarms of AutoRollbackConfiguration are in ALARM already: {', '.join(ringing)}. An update would be "
             "taken back at once."
         )
+    return rollout
 
 
 def _check_idle(endpoint: Endpoint) -> Fleet:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from farero.endpoints.fleets import size
 from farero.store import tags as tag_rows
 from farero.work import outbox
 
@@ -33,7 +34,7 @@ def tell_endpoint(
         "EndpointName": endpoint.name,
         "EndpointArn": endpoint.arn,
         "EndpointConfigName": fleet.config_name if fleet else None,
-        "ProductionVariants": [_variant(one) for one in fleet.variants] if fleet else [],
+        "ProductionVariants": [_variant(fleet, one) for one in fleet.variants] if fleet else [],
         "EndpointStatus": "DELETED" if is_gone else endpoint.status.name,
         "FailureReason": endpoint.failure_reason,
         "CreationTime": _millis(endpoint.created_at),
@@ -100,12 +101,12 @@ def _tell_definition(
     )
 
 
-def _variant(variant: Variant) -> dict[str, Any]:
+def _variant(fleet: Fleet, variant: Variant) -> dict[str, Any]:
     return {
         "VariantName": variant.name,
         "CurrentWeight": variant.current_weight,
         "DesiredWeight": variant.desired_weight,
-        "CurrentInstanceCount": variant.current_count,
+        "CurrentInstanceCount": size(fleet, variant.current_count),
         "DesiredInstanceCount": variant.desired_count,
     }
 
@@ -114,7 +115,7 @@ def _deployment(fleet: Fleet) -> dict[str, Any]:
     return {
         "EndpointConfigName": fleet.config_name,
         "StartTime": _millis(fleet.began_at),
-        "ProductionVariants": [_variant(one) for one in fleet.variants],
+        "ProductionVariants": [_variant(fleet, one) for one in fleet.variants],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 from farero.base.errors import Invalid
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: SageMaker waits this long for /ping to answer 200 ("Use Your Own Inference Code with Hosting Services").
 STARTUP_TIMEOUT_S = 240
+#: What rounding may add to a part of a whole number of replicas.
+_ROUNDING = 1e-6
 
 
 def make_fleet(
@@ -119,12 +122,18 @@ def _reweigh_variant(variant: Variant, wish: dict[str, Any]) -> Variant:
     )
 
 
+def size(fleet: Fleet, count: int) -> int:
+    """Return how many replicas the fleet's part of `count` is; at least one of any, so that none is without."""
+    return math.ceil(fleet.part * count - _ROUNDING)
+
+
 def settle(fleet: Fleet) -> Fleet:
     """Return the fleet with everything desired become current, no longer on its way in."""
     return dataclasses.replace(
         fleet,
         share=0.0,
         shifted_at=None,
+        part=1.0,
         variants=tuple(
             dataclasses.replace(
                 variant,

@@ -6,7 +6,7 @@ process that ends or becomes ready wakes it at once. Endpoints at rest are looke
 
 An update is blue/green: the old fleet serves until each replica of the new one is ready, then one transaction gives the
 new fleet all requests, or as many as its rollout says (`rollouts.py`), and in the end the old one drains. If the new
-fleet never gets there, the old one has not noticed.
+fleet never gets there, the old one has not noticed. A rolling update has the fleets change places batch by batch.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import contextlib
 import dataclasses
 import datetime as dt
 import logging
-import threading
 from typing import TYPE_CHECKING
 
 from farero.base.errors import NotReady
 from farero.endpoints import events, failures, fleets, rollouts
+from farero.endpoints.claims import Claims
 from farero.endpoints.commands import KIND
 from farero.endpoints.rounds import Rounds, is_at_rest, wanted
 from farero.endpoints.turns import next_turn
@@ -57,12 +57,9 @@ class EndpointLifecycle:
         self._store, self._clock, self._compute = place.store, place.clock, place.compute
         self._upkeep = Upkeep(place)
         self._rounds = Rounds(place, self._upkeep, self._count)
-        self._busy: set[str] = set()
-        #: Claims of those that are busy which came in meanwhile.
-        self._again: set[str] = set()
+        self._claims = Claims()
         #: What the replicas of each endpoint are forked from.
         self._zygotes: dict[str, tuple[Zygote, ...]] = {}
-        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close what is kept open to replicas; nobody may be at work any more."""
@@ -70,7 +67,7 @@ class EndpointLifecycle:
 
     def reconcile(self, item: WorkItem) -> None:
         """Take one turn for the endpoint `item.key`."""
-        self._once(f"{KIND} {item.key}", lambda: self._turn(item.key))
+        self._claims.once(f"{KIND} {item.key}", lambda: self._turn(item.key))
 
     def wake(self, key: str) -> None:
         """Note what a gateway asks for, `<endpoint>/<variant>/<replicas>`, and take a turn at once.
@@ -79,11 +76,11 @@ class EndpointLifecycle:
         """
         name, variant, replicas = key.split("/")
         self._place.demand.ask(name, variant, int(replicas))
-        self._once(f"{KIND} {name}", lambda: self._turn(name))
+        self._claims.once(f"{KIND} {name}", lambda: self._turn(name))
 
     def prepare(self, item: WorkItem) -> None:
         """Fetch and make what one variant needs; `item.key` is `<endpoint>/<generation>/<variant>`."""
-        self._once(f"{item.kind} {item.key}", lambda: self._prepare(item.key))
+        self._claims.once(f"{item.kind} {item.key}", lambda: self._prepare(item.key))
 
     def rounds(self, _item: WorkItem) -> None:
         """Look at all endpoints at rest."""
@@ -100,30 +97,6 @@ class EndpointLifecycle:
     def sweep(self) -> None:
         """Remove models that no endpoint has and no replica looks into, and logs of replicas that are long gone."""
         self._upkeep.sweep()
-
-    def _once(self, claim: str, work: Callable[[], None]) -> None:
-        """Do `work` unless somebody is at it for the same claim; who is then does it once more."""
-        while self._take(claim):
-            try:
-                work()
-            finally:
-                is_due_again = self._let_go(claim)
-            if not is_due_again:
-                return
-
-    def _take(self, claim: str) -> bool:
-        with self._lock:
-            is_busy = claim in self._busy
-            (self._again if is_busy else self._busy).add(claim)
-        return not is_busy
-
-    def _let_go(self, claim: str) -> bool:
-        """Say whether somebody else wanted it meanwhile."""
-        with self._lock:
-            self._busy.discard(claim)
-            is_due_again = claim in self._again
-            self._again.discard(claim)
-        return is_due_again
 
     def _turn(self, name: str) -> None:
         with self._store.read() as db:
@@ -148,9 +121,10 @@ class EndpointLifecycle:
             with self._store.begin() as db:
                 self._rounds.put(db)
         else:
-            self._place.put(
-                KIND, name, next_turn(endpoint, replicas, self._place.demand, self._clock.now())
-            )
+            now = self._clock.now()
+            has_room = endpoint.pending is not None and len(replicas) < len(looked)
+            due = now if has_room else next_turn(endpoint, replicas, self._place.demand, now)
+            self._place.put(KIND, name, due)
 
     def _match(self, endpoint: Endpoint, replicas: list[Replica]) -> list[Replica]:
         """Write rows for replicas that are missing, and let surplus ones drain; return all."""
@@ -176,6 +150,8 @@ class EndpointLifecycle:
                 self._place.replicas.new(endpoint.name, variant.name, fleet.generation, now)
                 for _ in range(count - len(have))
             ]
+        if _awaits_room(endpoint, replicas, surplus):
+            new = [one for one in new if one.generation != endpoint.generation]
         drained = {replica.id: _drain(replica, now) for replica in surplus}
         if new or drained:
             with self._store.begin() as db:
@@ -192,7 +168,7 @@ class EndpointLifecycle:
     def _count(self, endpoint: Endpoint, fleet: Fleet, variant: Variant, have: int) -> int:
         """Return how many replicas a variant shall have now."""
         if variant.serverless is None:
-            return variant.desired_count
+            return fleets.size(fleet, variant.desired_count)
         if fleet is endpoint.pending:  # it has to show that it works
             return max(1, variant.serverless.get("ProvisionedConcurrency", 0))
         return self._place.demand.count(endpoint.name, fleet.generation, variant, have)
@@ -224,11 +200,7 @@ class EndpointLifecycle:
     def _settle(self, endpoint: Endpoint, replicas: list[Replica]) -> bool:
         """Finish what is under way if the replicas allow it; True if the endpoint was changed."""
         if endpoint.status is EndpointStatus.ROLLING_BACK:
-            kept = endpoint.current.generation if endpoint.current is not None else 0
-            if any(replica.generation > kept for replica in replicas):
-                return False
-            self._write(endpoint, lambda seen: _at(seen, EndpointStatus.IN_SERVICE))
-            return True
+            return self._roll_back(endpoint, replicas)
         fleet = endpoint.pending or endpoint.current
         if endpoint.status is EndpointStatus.IN_SERVICE or fleet is None:
             return False
@@ -260,20 +232,30 @@ class EndpointLifecycle:
             return rollouts.go_on(seen, is_ready=is_ready, ringing=ringing, now=now)
 
         changed = change(endpoint)
-        if (changed.status, changed.pending and changed.pending.share) == (
-            endpoint.status,
-            fleet.share,
-        ):
+        if _standing(changed) == _standing(endpoint):
             return False
         self._write(endpoint, change, routes=True)
         if changed.status is EndpointStatus.ROLLING_BACK:
             facts = {"endpoint": endpoint.name, "reason": changed.failure_reason}
             log.warning("update taken back", extra=facts)
-        elif changed.pending is not None:
+        elif changed.pending is None:
+            self._log("endpoint in service", endpoint, fleet)
+        elif changed.pending.share != fleet.share:
             facts = {"endpoint": endpoint.name, "config": fleet.config_name}
             log.info("requests shifted", extra=facts | {"share": changed.pending.share})
-        else:
-            self._log("endpoint in service", endpoint, fleet)
+        return True
+
+    def _roll_back(self, endpoint: Endpoint, replicas: list[Replica]) -> bool:
+        """Give the old fleet what it can take of the requests again; in service once nothing is left of the new one."""
+        old = endpoint.current
+        if old is not None and endpoint.pending is not None:
+            if not _is_ready(old, replicas, is_pending=True):
+                return False
+            self._write(endpoint, rollouts.go_back, routes=True)
+            return True
+        if any(replica.generation > (old.generation if old else 0) for replica in replicas):
+            return False
+        self._write(endpoint, lambda seen: _at(seen, EndpointStatus.IN_SERVICE))
         return True
 
     def _log(self, event: str, endpoint: Endpoint, fleet: Fleet) -> None:
@@ -290,11 +272,11 @@ class EndpointLifecycle:
         replicas.say(error.replica, f"[farero] {failure}")
 
         def decide(seen: Endpoint) -> Endpoint:
+            if seen.pending is not None and seen.current is not None:
+                return rollouts.take_back(seen, reason)
             seen = dataclasses.replace(seen, failure_reason=reason)
             if seen.current is None:
                 return _at(seen, EndpointStatus.FAILED)
-            if seen.pending is not None:
-                return _at(dataclasses.replace(seen, pending=None), EndpointStatus.ROLLING_BACK)
             kept = fleets.give_way(seen.current)
             return _at(dataclasses.replace(seen, current=kept), EndpointStatus.IN_SERVICE)
 
@@ -383,10 +365,24 @@ def _is_ready(fleet: Fleet, replicas: list[Replica], *, is_pending: bool) -> boo
         if replica.generation == fleet.generation and replica.state is ReplicaState.READY
     ]
     return all(
-        ready.count(variant.name) >= variant.desired_count
+        ready.count(variant.name) >= fleets.size(fleet, variant.desired_count)
         for variant in fleet.variants
         if is_pending or not variant.serverless  # one that has served may sleep
     )
+
+
+def _awaits_room(endpoint: Endpoint, replicas: list[Replica], surplus: list[Replica]) -> bool:
+    """Say whether a rolling update's next batch is to be started once the old one before it has ended."""
+    is_rolling = endpoint.current is not None and endpoint.current.part < 1
+    if endpoint.status is not EndpointStatus.UPDATING or not is_rolling:
+        return False
+    return bool(surplus) or any(one.state is ReplicaState.DRAINING for one in replicas)
+
+
+def _standing(endpoint: Endpoint) -> tuple[object, ...]:
+    """Return what a look at a rollout may change."""
+    fleet = endpoint.pending
+    return endpoint.status, fleet and (fleet.share, fleet.part)
 
 
 def _at(endpoint: Endpoint, status: EndpointStatus) -> Endpoint:

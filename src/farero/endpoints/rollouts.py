@@ -1,8 +1,11 @@
-"""How requests go over from the old fleet to the new one: all at once, by a canary or in steps; purely.
+"""How requests go over from the old fleet to the new one: all at once, by a canary, in steps or in batches; purely.
 
 Follows SageMaker's deployment guardrails. A fleet on its way in gets a share of the endpoint's requests, which rises
 step by step while alarms are watched; if one goes into ALARM, the old fleet has all of them again. Shares are taken of
 the requests, not of the instances: a canary of 10 % works with one instance too.
+
+Blue/green has both fleets whole. A rolling update starts the new one and ends the old one batch by batch, so that
+there is never more than one batch beyond a fleet; on the way back the old one is made whole again in the same manner.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
 
 #: Between two looks at the alarms of a rollout.
 LOOK_EVERY = dt.timedelta(milliseconds=200)
-#: What SageMaker allows: a canary of at most half, steps of a tenth to a half.
-MOST_AT_ONCE, LEAST_STEP = 0.5, 0.1
+#: What SageMaker allows: a canary of at most half, steps of a tenth to a half, batches of a twentieth to a half.
+MOST_AT_ONCE, LEAST_STEP, LEAST_BATCH = 0.5, 0.1, 0.05
 #: Nothing is left of what rounding takes from a sum of steps.
 NEARLY_ALL = 1 - 1e-6
 
@@ -37,6 +40,10 @@ class Rollout:
     shares: tuple[float, ...] = (1.0,)
     #: Seconds that are waited after each.
     waits_s: tuple[int, ...] = (0,)
+    #: Whether the replicas come and go with the requests, batch by batch.
+    is_rolling: bool = False
+    #: What part of the old fleet's replicas is started at once on the way back of a rolling update.
+    back: float = 1.0
     #: Seconds after which an update that has not come to its end is taken back; None for no limit.
     limit_s: int | None = None
     #: Names of the alarms that take it back.
@@ -50,6 +57,10 @@ class Rollout:
         """Return the next larger share."""
         return next(one for one in self.shares if one > share)
 
+    def begin(self, fleet: Fleet) -> Fleet:
+        """Return a new fleet as it sets out."""
+        return dataclasses.replace(fleet, part=self.shares[0] if self.is_rolling else 1.0)
+
 
 def read(
     deployment: Mapping[str, Any] | None, fleet: Fleet, current: Fleet | None = None
@@ -60,15 +71,18 @@ def read(
     """
     if not deployment:
         return Rollout()
-    if "RollingUpdatePolicy" in deployment:
+    if "RollingUpdatePolicy" in deployment and "BlueGreenUpdatePolicy" in deployment:
         raise Invalid(
-            "RollingUpdatePolicy is not there yet; a BlueGreenUpdatePolicy with LINEAR moves requests in steps too."
+            "A DeploymentConfig has a BlueGreenUpdatePolicy or a RollingUpdatePolicy, not both."
         )
     if any(one.serverless for some in (fleet, current) if some for one in some.variants):
         raise Invalid("DeploymentConfig is not for serverless endpoints: they change all at once.")
     alarms = deployment.get("AutoRollbackConfiguration", {}).get("Alarms", [])
-    policy = deployment.get("BlueGreenUpdatePolicy", {})
-    shares, waits_s = _steps(policy, sum(variant.desired_count for variant in fleet.variants))
+    instances = sum(variant.desired_count for variant in fleet.variants)
+    rolling = deployment.get("RollingUpdatePolicy")
+    policy = deployment.get("BlueGreenUpdatePolicy", {}) if rolling is None else rolling
+    shares, waits_s = (_steps if rolling is None else _batches)(policy, instances)
+    back = policy.get("RollbackMaximumBatchSize")
     limit_s = policy.get("MaximumExecutionTimeoutInSeconds")
     if limit_s is not None and sum(waits_s) > limit_s:
         raise Invalid(
@@ -76,7 +90,14 @@ def read(
             f"MaximumExecutionTimeoutInSeconds of {limit_s}."
         )
     names = tuple(alarm["AlarmName"] for alarm in alarms if "AlarmName" in alarm)
-    return Rollout(shares=shares, waits_s=waits_s, limit_s=limit_s, alarms=names)
+    return Rollout(
+        shares=shares,
+        waits_s=waits_s,
+        is_rolling=rolling is not None,
+        back=1.0 if back is None else _share(back, "RollbackMaximumBatchSize", instances, 1.0),
+        limit_s=limit_s,
+        alarms=names,
+    )
 
 
 def _steps(policy: Mapping[str, Any], instances: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
@@ -84,31 +105,50 @@ def _steps(policy: Mapping[str, Any], instances: int) -> tuple[tuple[float, ...]
     routing = policy.get("TrafficRoutingConfiguration", {})
     kind, wait_s = routing.get("Type", "ALL_AT_ONCE"), routing.get("WaitIntervalInSeconds", 0)
     if kind == "CANARY":
-        share = _share(routing, "CanarySize", instances)
+        share = _asked(routing, "CanarySize", instances)
         return (share, 1.0), (wait_s, bake_s)
     if kind == "LINEAR":
-        step = _share(routing, "LinearStepSize", instances)
-        if step < LEAST_STEP:
-            raise Invalid(f"LinearStepSize must be at least {LEAST_STEP:.0%} of the capacity.")
-        shares: list[float] = []
-        while (share := step * (len(shares) + 1)) < NEARLY_ALL:
-            shares.append(share)
-        return (*shares, 1.0), (*(wait_s for _ in shares), wait_s + bake_s)
+        shares = _up_to_all(_asked(routing, "LinearStepSize", instances, LEAST_STEP))
+        return shares, (*(wait_s for _ in shares[1:]), wait_s + bake_s)
     return (1.0,), (bake_s,)
 
 
-def _share(routing: Mapping[str, Any], name: str, instances: int) -> float:
-    """Return what part of the fleet a CapacitySize is."""
+def _batches(
+    policy: Mapping[str, Any], instances: int
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    batch = _share(
+        policy["MaximumBatchSize"], "MaximumBatchSize", instances, MOST_AT_ONCE, LEAST_BATCH
+    )
+    shares = _up_to_all(batch)
+    return shares, (policy["WaitIntervalInSeconds"],) * len(shares)
+
+
+def _up_to_all(step: float) -> tuple[float, ...]:
+    shares: list[float] = []
+    while (share := step * (len(shares) + 1)) < NEARLY_ALL:
+        shares.append(share)
+    return (*shares, 1.0)
+
+
+def _asked(routing: Mapping[str, Any], name: str, instances: int, least: float = 0.0) -> float:
+    """Return what part of the fleet a member of TrafficRoutingConfiguration is."""
     size = routing.get(name)
     if size is None:
         raise Invalid(f"TrafficRoutingConfiguration of type {routing['Type']} needs {name}.")
+    return _share(size, name, instances, MOST_AT_ONCE, least)
+
+
+def _share(
+    size: Mapping[str, Any], name: str, instances: int, most: float, least: float = 0.0
+) -> float:
+    """Return what part of the fleet a CapacitySize is."""
     whole = instances if size["Type"] == "INSTANCE_COUNT" else 100
-    share = size["Value"] / whole
-    if share > MOST_AT_ONCE:
-        unit = f" of {instances} instances" if size["Type"] == "INSTANCE_COUNT" else " %"
-        raise Invalid(
-            f"{name} of {size['Value']}{unit} is more than {MOST_AT_ONCE:.0%} of the capacity."
-        )
+    share = size["Value"] / whole if whole else 1.0
+    unit = f" of {instances} instances" if size["Type"] == "INSTANCE_COUNT" else " %"
+    if share > most:
+        raise Invalid(f"{name} of {size['Value']}{unit} is more than {most:.0%} of the capacity.")
+    if share < least:
+        raise Invalid(f"{name} of {size['Value']}{unit} is less than {least:.0%} of the capacity.")
     return share
 
 
@@ -117,17 +157,18 @@ def go_on(
 ) -> Endpoint:
     """Return what becomes of an endpoint with a fleet on its way in; itself if there is nothing to do yet.
 
-    is_ready: whether all replicas of the new fleet answer. ringing: those of its alarms that are in ALARM.
+    is_ready: whether all replicas answer that the new fleet shall have by now. ringing: those of its alarms that are
+    in ALARM.
     """
     fleet = endpoint.pending
     assert fleet is not None
     rollout = read(endpoint.deployment, fleet)
     if ringing and (is_ready or fleet.share):
-        return _take_back(endpoint, _is_ringing(fleet, sorted(ringing)))
+        return take_back(endpoint, _is_ringing(fleet, sorted(ringing)))
     if rollout.limit_s is not None and now >= fleet.began_at + dt.timedelta(
         seconds=rollout.limit_s
     ):
-        return _take_back(
+        return take_back(
             endpoint,
             f'The update to endpoint config "{fleet.config_name}" has taken longer than its '
             f"MaximumExecutionTimeoutInSeconds of {rollout.limit_s}; the old fleet has all requests.",
@@ -136,19 +177,67 @@ def go_on(
         fleet.shifted_at is not None and now < fleet.shifted_at + rollout.wait(fleet.share)
     ):
         return endpoint
-    if fleet.share < 1:
-        fleet = dataclasses.replace(fleet, share=rollout.after(fleet.share), shifted_at=now)
+    if fleet.share < fleet.part:
+        share = fleet.part if rollout.is_rolling else rollout.after(fleet.share)
+        fleet = dataclasses.replace(fleet, share=share, shifted_at=now)
         if fleet.share < 1 or rollout.waits_s[-1]:
             return dataclasses.replace(endpoint, pending=fleet)
+    elif fleet.part < 1:
+        return _with(endpoint, 1 - fleet.share, part=rollout.after(fleet.share))
     return dataclasses.replace(
         endpoint, status=EndpointStatus.IN_SERVICE, current=fleets.settle(fleet), pending=None
+    )
+
+
+def take_back(endpoint: Endpoint, reason: str) -> Endpoint:
+    """Return an endpoint whose old fleet gets all requests again: at once if it is whole, else as it becomes so.
+
+    If that cannot be either, it gets them all at once with what it has.
+    """
+    old, new = endpoint.current, endpoint.pending
+    assert old is not None
+    assert new is not None
+    is_second = endpoint.status is EndpointStatus.ROLLING_BACK
+    reason = f"{endpoint.failure_reason} {reason}" if is_second else reason
+    endpoint = dataclasses.replace(
+        endpoint, status=EndpointStatus.ROLLING_BACK, failure_reason=reason
+    )
+    return _alone(endpoint) if is_second or old.part == 1 else go_back(endpoint)
+
+
+def go_back(endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint on its way back whose old fleet has all the replicas that it shall have by now."""
+    old, new = endpoint.current, endpoint.pending
+    assert old is not None
+    assert new is not None
+    if old.part == 1:
+        return _alone(endpoint)
+    part, share = old.part + read(endpoint.deployment, new).back, 1 - old.part
+    return _with(endpoint, part if part < NEARLY_ALL else 1.0, part=share, share=share)
+
+
+def _with(endpoint: Endpoint, old_part: float, **new: float) -> Endpoint:
+    """Return an endpoint with another part of its old fleet, and other parts or shares of the new one."""
+    assert endpoint.current is not None
+    assert endpoint.pending is not None
+    return dataclasses.replace(
+        endpoint,
+        current=dataclasses.replace(endpoint.current, part=old_part),
+        pending=dataclasses.replace(endpoint.pending, **new),
+    )
+
+
+def _alone(endpoint: Endpoint) -> Endpoint:
+    assert endpoint.current is not None
+    return dataclasses.replace(
+        endpoint, current=dataclasses.replace(endpoint.current, part=1.0), pending=None
     )
 
 
 def next_look(endpoint: Endpoint, now: dt.datetime) -> dt.datetime | None:
     """Return when an endpoint with a fleet on its way in is to be looked at for that; None for no such moment."""
     fleet = endpoint.pending
-    if fleet is None:
+    if fleet is None or endpoint.status is EndpointStatus.ROLLING_BACK:
         return None
     rollout = read(endpoint.deployment, fleet)
     found = [now + LOOK_EVERY] if rollout.alarms and fleet.share else []
@@ -157,12 +246,6 @@ def next_look(endpoint: Endpoint, now: dt.datetime) -> dt.datetime | None:
     if rollout.limit_s is not None:
         found.append(fleet.began_at + dt.timedelta(seconds=rollout.limit_s))
     return min((moment for moment in found if moment > now), default=None)
-
-
-def _take_back(endpoint: Endpoint, reason: str) -> Endpoint:
-    return dataclasses.replace(
-        endpoint, status=EndpointStatus.ROLLING_BACK, pending=None, failure_reason=reason
-    )
 
 
 def _is_ringing(fleet: Fleet, names: list[str]) -> str:

@@ -353,6 +353,8 @@ def _is_routed(endpoint: Endpoint, replica: Replica) -> bool:
 
 def _is_on_trial(endpoint: Endpoint, replica: Replica) -> bool:
     """Say whether a replica's failures decide about a change that is under way."""
+    if endpoint.status is EndpointStatus.ROLLING_BACK and replica.ready_at is None:
+        return endpoint.pending is not None  # the old fleet is to be made whole again
     if endpoint.pending is not None:
         return endpoint.pending.generation == replica.generation
     return endpoint.status is EndpointStatus.UPDATING and replica.ready_at is None

@@ -107,6 +107,8 @@ class Fleet:
     #: While it is on its way in: what part of the endpoint's requests it gets, from 0 to 1, and since when.
     share: float = 0.0
     shifted_at: dt.datetime | None = None
+    #: What part of its replicas it shall have; less than all where two fleets take turns batch by batch.
+    part: float = 1.0
 
     @property
     def capture(self) -> dict[str, Any] | None:

@@ -103,7 +103,7 @@ def test_a_deployment_config_is_kept_and_shown(bench):
     [
         ({"RollingUpdatePolicy": {
             "MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 0,
-        }}, "RollingUpdatePolicy is not there yet"),
+        }}, "1 of 1 instances is more than 50%"),
         ({"BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {"Type": "CANARY", "WaitIntervalInSeconds": 0}
         }}, "needs CanarySize"),

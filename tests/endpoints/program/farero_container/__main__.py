@@ -1,7 +1,7 @@
 """A small model server that does as it is told, for tests of what surrounds one.
 
 It speaks the whole contract (frames and HTTP on FARERO_SOCKET, the ready datagram, failure.json) without a framework.
-BEHAVIOUR says how it starts; the body of a request says what to do with it.
+BEHAVIOUR says how it starts, from when on the file WHEN is there, if that is given; the body of a request says what to do with it.
 """
 
 import asyncio
@@ -89,6 +89,8 @@ async def serve():
 
 def main():
     behaviour, _, rest = os.environ.get("BEHAVIOUR", "").partition(":")
+    if "WHEN" in os.environ and not Path(os.environ["WHEN"]).exists():
+        behaviour = ""
     sys.stdout.write(f"program starts as {NAME}\n")
     sys.stdout.flush()
     if behaviour == "report":

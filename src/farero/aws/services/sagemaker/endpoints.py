@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from farero.aws.services.sagemaker.paging import list_query, page
 from farero.aws.services.sagemaker.tags import read_tags
 from farero.base.arns import sagemaker_arn
+from farero.endpoints.fleets import size
 from farero.records.endpoint import EndpointStatus
 from farero.store import endpoints as rows
 
@@ -93,7 +94,7 @@ def describe(endpoint: Endpoint) -> Value:
         if shown.capture is not None:
             answer["DataCaptureConfig"] = _capture(endpoint, shown.capture)
     if endpoint.current is not None:
-        variants = [_variant(variant) for variant in endpoint.current.variants]
+        variants = [_variant(endpoint.current, one) for one in endpoint.current.variants]
         answer["ProductionVariants"] = variants
     if endpoint.status is EndpointStatus.UPDATING and endpoint.pending is not None:
         answer["PendingDeploymentSummary"] = _pending(endpoint.pending)
@@ -117,12 +118,12 @@ def _capture(endpoint: Endpoint, config: Value) -> Value:
     }
 
 
-def _variant(variant: Variant) -> Value:
+def _variant(fleet: Fleet, variant: Variant) -> Value:
     answer: Value = {
         "VariantName": variant.name,
         "CurrentWeight": variant.current_weight,
         "DesiredWeight": variant.desired_weight,
-        "CurrentInstanceCount": variant.current_count,
+        "CurrentInstanceCount": size(fleet, variant.current_count),
         "DesiredInstanceCount": variant.desired_count,
     }
     if variant.resolved_at is not None:
