@@ -247,6 +247,7 @@ def test_a_rolling_update_is_taken_back_in_its_own_batches():
         assert (whole.status, instances(whole)) == ("RollingBack", (4, None))
         assert whole.routed == [(whole.current, 1)]
         assert 'Alarm "errors" was in ALARM' in whole.failure_reason
+        assert "the old fleet gets all of them again" in whole.failure_reason
 
 
 def test_the_whole_old_fleet_is_started_at_once_on_the_way_back_where_nothing_is_said():

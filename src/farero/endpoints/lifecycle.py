@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from farero.base.errors import NotReady
 from farero.endpoints import events, failures, fleets, rollouts
-from farero.endpoints.claims import Claims
 from farero.endpoints.commands import KIND
+from farero.endpoints.once import Once
 from farero.endpoints.rounds import Rounds, is_at_rest, wanted
 from farero.endpoints.turns import next_turn
 from farero.endpoints.upkeep import PREPARE, GaveUp, Upkeep
@@ -57,7 +57,7 @@ class EndpointLifecycle:
         self._store, self._clock, self._compute = place.store, place.clock, place.compute
         self._upkeep = Upkeep(place)
         self._rounds = Rounds(place, self._upkeep, self._count)
-        self._claims = Claims()
+        self._once = Once()
         #: What the replicas of each endpoint are forked from.
         self._zygotes: dict[str, tuple[Zygote, ...]] = {}
 
@@ -67,7 +67,7 @@ class EndpointLifecycle:
 
     def reconcile(self, item: WorkItem) -> None:
         """Take one turn for the endpoint `item.key`."""
-        self._claims.once(f"{KIND} {item.key}", lambda: self._turn(item.key))
+        self._once.do(f"{KIND} {item.key}", lambda: self._turn(item.key))
 
     def wake(self, key: str) -> None:
         """Note what a gateway asks for, `<endpoint>/<variant>/<replicas>`, and take a turn at once.
@@ -76,11 +76,11 @@ class EndpointLifecycle:
         """
         name, variant, replicas = key.split("/")
         self._place.demand.ask(name, variant, int(replicas))
-        self._claims.once(f"{KIND} {name}", lambda: self._turn(name))
+        self._once.do(f"{KIND} {name}", lambda: self._turn(name))
 
     def prepare(self, item: WorkItem) -> None:
         """Fetch and make what one variant needs; `item.key` is `<endpoint>/<generation>/<variant>`."""
-        self._claims.once(f"{item.kind} {item.key}", lambda: self._prepare(item.key))
+        self._once.do(f"{item.kind} {item.key}", lambda: self._prepare(item.key))
 
     def rounds(self, _item: WorkItem) -> None:
         """Look at all endpoints at rest."""

@@ -5,7 +5,7 @@ step by step while alarms are watched; if one goes into ALARM, the old fleet has
 the requests, not of the instances: a canary of 10 % works with one instance too.
 
 Blue/green has both fleets whole. A rolling update starts the new one and ends the old one batch by batch, so that
-there is never more than one batch beyond a fleet; on the way back the old one is made whole again in the same manner.
+there is one batch beyond a fleet, rounded up; on the way back the old one is made whole again in batches of its own.
 """
 
 from __future__ import annotations
@@ -164,14 +164,14 @@ def go_on(
     assert fleet is not None
     rollout = read(endpoint.deployment, fleet)
     if ringing and (is_ready or fleet.share):
-        return take_back(endpoint, _is_ringing(fleet, sorted(ringing)))
+        return take_back(endpoint, _is_ringing(fleet, sorted(ringing), _gets(endpoint)))
     if rollout.limit_s is not None and now >= fleet.began_at + dt.timedelta(
         seconds=rollout.limit_s
     ):
         return take_back(
             endpoint,
             f'The update to endpoint config "{fleet.config_name}" has taken longer than its '
-            f"MaximumExecutionTimeoutInSeconds of {rollout.limit_s}; the old fleet has all requests.",
+            f"MaximumExecutionTimeoutInSeconds of {rollout.limit_s}; the old fleet {_gets(endpoint)} all requests.",
         )
     if not is_ready or (
         fleet.shifted_at is not None and now < fleet.shifted_at + rollout.wait(fleet.share)
@@ -248,10 +248,15 @@ def next_look(endpoint: Endpoint, now: dt.datetime) -> dt.datetime | None:
     return min((moment for moment in found if moment > now), default=None)
 
 
-def _is_ringing(fleet: Fleet, names: list[str]) -> str:
+def _gets(endpoint: Endpoint) -> str:
+    """Return the verb: an old fleet that is whole has all requests as soon as the update is taken back."""
+    return "has" if endpoint.current is not None and endpoint.current.part == 1 else "gets"
+
+
+def _is_ringing(fleet: Fleet, names: list[str], gets: str) -> str:
     alarms = ", ".join(f'"{name}"' for name in names)
     subject = f"Alarm {alarms} was" if len(names) == 1 else f"Alarms {alarms} were"
     return (
         f'{subject} in ALARM while the fleet of endpoint config "{fleet.config_name}" had {fleet.share:.0%} of the '
-        "requests; the old fleet has all of them again."
+        f"requests; the old fleet {gets} all of them again."
     )

@@ -1,7 +1,8 @@
 """A small model server that does as it is told, for tests of what surrounds one.
 
 It speaks the whole contract (frames and HTTP on FARERO_SOCKET, the ready datagram, failure.json) without a framework.
-BEHAVIOUR says how it starts, from when on the file WHEN is there, if that is given; the body of a request says what to do with it.
+BEHAVIOUR says how it starts, and WHEN, if it is given, the file without which it starts well; the body of a request
+says what to do with it.
 """
 
 import asyncio

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Claims:
-    """The claims of one worker's threads."""
+class Once:
+    """What the threads of one worker are at, by claims such as `endpoint.reconcile iris`."""
 
     def __init__(self) -> None:
         self._busy: set[str] = set()
@@ -18,7 +18,7 @@ class Claims:
         self._again: set[str] = set()
         self._lock = threading.Lock()
 
-    def once(self, claim: str, work: Callable[[], None]) -> None:
+    def do(self, claim: str, work: Callable[[], None]) -> None:
         """Do `work` unless somebody is at it for the same claim; who is then does it once more."""
         while self._take(claim):
             try:
