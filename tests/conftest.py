@@ -1,6 +1,7 @@
 """The few fixtures that everyone uses."""
 
 import asyncio
+import atexit
 import contextlib
 import fcntl
 import functools
@@ -290,11 +291,13 @@ def free_ports(count):
 
 @functools.cache
 def _guard():
-    return subprocess.Popen(
+    guard = subprocess.Popen(
         [sys.executable, ROOT / "tests" / "left_over.py"],
         stdin=subprocess.PIPE, text=True, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    atexit.register(guard.communicate)  # ends it
+    return guard
 
 
 class Platform:
